@@ -1,0 +1,80 @@
+"""gapbench: does closing the modality gap help, for this encoder, on this task, and by how much more than noise?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from gapbench.components import (
+        ActsOn,
+        Aligner,
+        AlignerSpec,
+        Better,
+        Context,
+        Dataset,
+        DatasetSpec,
+        Download,
+        Encoder,
+        EncoderSpec,
+        FitData,
+        Measurement,
+        Metric,
+        MetricFamily,
+        MetricSpec,
+        Missing,
+        Need,
+        Offer,
+        Param,
+        Pooling,
+        PromptSet,
+        PromptSpec,
+        PromptStrategy,
+        ScoredSplit,
+        Split,
+    )
+    from gapbench.errors import GapbenchError, UndeclaredData
+    from gapbench.hookspecs import hookimpl
+
+__all__ = [
+    "ActsOn",
+    "Aligner",
+    "AlignerSpec",
+    "Better",
+    "Context",
+    "Dataset",
+    "DatasetSpec",
+    "Download",
+    "Encoder",
+    "EncoderSpec",
+    "FitData",
+    "GapbenchError",
+    "Measurement",
+    "Metric",
+    "MetricFamily",
+    "MetricSpec",
+    "Missing",
+    "Need",
+    "Offer",
+    "Param",
+    "Pooling",
+    "PromptSet",
+    "PromptSpec",
+    "PromptStrategy",
+    "ScoredSplit",
+    "Split",
+    "UndeclaredData",
+    "hookimpl",
+]
+
+_HOMES = {"hookimpl": "gapbench.hookspecs", "GapbenchError": "gapbench.errors", "UndeclaredData": "gapbench.errors"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import public names on first use: ``import gapbench`` alone costs next to nothing."""
+    if name not in __all__:
+        raise AttributeError(f"module 'gapbench' has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_HOMES.get(name, "gapbench.components")), name)

@@ -1,0 +1,641 @@
+"""The words of the contract: what a plugin hands over (specs) and what it implements (protocols).
+
+A *spec* describes a component in strings and numbers and names its implementation as ``"module:attribute"``, so that
+listing and planning never import the implementation, nor NumPy, nor torch. A *protocol* says what the implementation
+does. The protocols can be subclassed for their default methods; matching their shape is enough.
+
+Row conventions: ``images`` is ``(N, d)``, ``texts`` is ``(M, d)``, both float32. *Raw* rows are as the encoder gave
+them, *unit rows* are normalised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+    from typing import TypeAlias
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+
+    Float32: TypeAlias = NDArray[np.float32]
+    Float64: TypeAlias = NDArray[np.float64]
+    Int64: TypeAlias = NDArray[np.int64]
+
+
+class Need(StrEnum):
+    """What an aligner or a metric reads. Anything that is not declared cannot be read."""
+
+    UNPAIRED_IMAGES = "unpaired-images"  # image rows of the fit split
+    UNPAIRED_TEXTS = "unpaired-texts"  # text rows of the fit split, of the kind that is scored (prompts or captions)
+    PAIRS = "pairs"  # captions where the dataset has them, else image and class prompt
+    LABELS = "labels"  # the class of each image
+    CAPTIONS = "captions"  # metrics only: the scored texts are captions, so that retrieval has a meaning
+    VALIDATION = "validation"  # a slice of the fit split, set apart for choosing parameters
+    TEST_IMAGES = "test-images"  # unlabelled test images: transductive
+    TEST_TEXTS = "test-texts"  # the test texts: transductive
+
+
+class ActsOn(StrEnum):
+    """What an aligner changes."""
+
+    NOTHING = "nothing"
+    IMAGES = "images"
+    TEXTS = "texts"
+    BOTH = "both"
+    SCORES = "scores"
+
+
+class Offer(StrEnum):
+    """What a dataset has besides images."""
+
+    LABELS = "labels"
+    CAPTIONS = "captions"
+
+
+class Pooling(StrEnum):
+    """How the prompts of one class become its score."""
+
+    MEAN = "mean"  # average the unit rows, normalise: one prototype a class, made before alignment
+    NEAREST = "nearest"  # keep all prompts: the class of the nearest one wins
+
+
+class Better(StrEnum):
+    """Which way a metric is read."""
+
+    HIGHER = "higher"
+    LOWER = "lower"
+
+
+class MetricFamily(StrEnum):
+    """Task metrics rank; gap metrics are shown beside them and never rank."""
+
+    TASK = "task"
+    GAP = "gap"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Param:
+    """One parameter of an aligner: a keyword of its constructor, settable as ``name[key=value]``.
+
+    ``low`` and ``high`` are inclusive bounds, ``choices`` the only values allowed. The type is that of ``default``.
+    """
+
+    default: bool | int | float | str
+    doc: str
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[bool | int | float | str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Download:
+    """What would have to be fetched: ``size`` in bytes (None where unknown), where from, and its checksum."""
+
+    size: int | None
+    source: str
+    checksum: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Missing:
+    """Something that is not on this machine: what, how large in bytes, and how to supply it."""
+
+    what: str
+    size: int | None
+    how: str
+
+
+def _frozen(mapping: Mapping[str, Any]) -> Mapping[str, Any]:
+    return MappingProxyType(dict(mapping))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec:
+    """What all specs share.
+
+    Parameters
+    ----------
+    name
+        Lower-case letters, digits and ``- _ . @``; unique within its kind over all plugins.
+    factory
+        ``"module:attribute"``, imported only when the component is built.
+    summary
+        One line for ``gapbench list``.
+    argument
+        Empty for a plain component. For a family (``open_clip:MODEL/PRETRAINED``) the placeholder of the argument that
+        follows the colon; the factory then takes it as its last positional argument.
+    options
+        Keywords given to the factory, so that one factory can serve many specs.
+    """
+
+    name: str
+    factory: str
+    summary: str
+    argument: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Freeze the mappings, so that no component can change another's spec."""
+        object.__setattr__(self, "options", _frozen(self.options))
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderSpec(Spec):
+    """An encoder. The factory is called as ``factory(context[, argument], **options)`` and gives an `Encoder`."""
+
+    weights: Download | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetSpec(Spec):
+    """A dataset. The factory is called as ``factory(context[, argument], **options)`` and gives a `Dataset`.
+
+    ``splits`` maps the names to their number of items (None where only the data tells). ``test`` is scored; ``train``,
+    where it exists, is fitted on. ``precomputed`` says that the dataset brings embeddings instead of images and
+    gives a `PrecomputedDataset`.
+    """
+
+    offers: frozenset[Offer]
+    splits: Mapping[str, int | None]
+    licence: str
+    download: Download | None = None
+    precomputed: bool = False
+
+    def __post_init__(self) -> None:
+        """Freeze the mappings."""
+        super().__post_init__()
+        object.__setattr__(self, "splits", _frozen(self.splits))
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromptSpec(Spec):
+    """A prompt strategy. The factory is called as ``factory([argument], **options)`` and gives a `PromptStrategy`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlignerSpec(Spec):
+    """An aligner. The factory is called as ``factory(**params)`` and gives an `Aligner`.
+
+    ``raw`` asks for rows as the encoder gave them; otherwise the aligner receives unit rows.
+    """
+
+    family: str
+    needs: frozenset[Need]
+    acts_on: ActsOn
+    params: Mapping[str, Param] = field(default_factory=dict)
+    stochastic: bool = False
+    raw: bool = False
+    reference: str = ""
+
+    def __post_init__(self) -> None:
+        """Freeze the mappings."""
+        super().__post_init__()
+        object.__setattr__(self, "params", _frozen(self.params))
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricSpec(Spec):
+    """A metric. The factory is called as ``factory(**options)`` and gives a `Metric`.
+
+    ``needs`` may hold `Need.LABELS` (the scored texts are class prompts), `Need.CAPTIONS` (the scored texts are
+    captions) or `Need.PAIRS` (either); where the cell has none of it, the metric is left out.
+    """
+
+    unit: str
+    better: Better
+    family: MetricFamily
+    needs: frozenset[Need] = frozenset()
+    reference: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """Where a dataset or an encoder finds its files, and what it may do.
+
+    ``device`` is ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``; ``dtype`` is ``float32``, ``bfloat16`` or
+    ``float16``. ``offline`` forbids any use of the network, ``download`` allows fetching.
+    """
+
+    data_root: Path
+    device: str = "auto"
+    dtype: str = "float32"
+    offline: bool = False
+    download: bool = False
+
+
+class Rows(Protocol):
+    """``(N, d)`` float32 rows that may lie on disk in several files; NumPy arrays and memory maps are such."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """``(N, d)``."""
+        ...
+
+    def __len__(self) -> int:
+        """N."""
+        ...
+
+    def __getitem__(self, key: slice | Int64) -> Float32:
+        """Read a block or a selection of rows."""
+        ...
+
+
+class Encoder(Protocol):
+    """Turns images and strings into embeddings of one space.
+
+    Building one must be cheap: no torch, no weights in memory. Work starts with the first call of an ``encode`` method.
+    """
+
+    def identity(self) -> Mapping[str, Any]:
+        """Everything that changes the embeddings, as JSON values; it becomes the fingerprint.
+
+        Architecture after overrides, hash of the weight file that is really loaded, image transform, tokenizer,
+        compute dtype. Not the batch size, nor the number of workers.
+        """
+        ...
+
+    def files(self) -> Sequence[Path]:
+        """Give the files that `identity` was read from: while they are unchanged, a remembered identity is valid."""
+        return ()
+
+    def missing(self) -> Missing | None:
+        """Say what is not on this machine; None where all is here."""
+        return None
+
+    def download(self) -> None:
+        """Fetch what is missing. Called only with ``--download``."""
+
+    def prepare(self, image: Image) -> Any:
+        """Turn one picture into what `encode_images` takes. Called in worker threads, ahead of the model."""
+        return image
+
+    def encode_images(self, batch: Sequence[Any]) -> Float32:
+        """Encode prepared pictures: raw rows ``(len(batch), d)``."""
+        ...
+
+    def encode_texts(self, texts: Sequence[str]) -> Float32:
+        """Encode strings: raw rows ``(len(texts), d)``."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """The items of one split, in a fixed order.
+
+    Parameters
+    ----------
+    images
+        Sequence of RGB pictures, decoded on access.
+    item_hashes
+        One content hash an item (hex), in order; with the labels they make the dataset's fingerprint.
+    classes
+        Class names as prompts use them; empty where the dataset has no labels.
+    labels
+        ``(N,)`` int64, positions in ``classes``.
+    captions
+        For each item its captions (possibly none); None where the dataset has no captions.
+    """
+
+    images: Sequence[Image]
+    item_hashes: Sequence[str]
+    classes: Sequence[str] = ()
+    labels: Int64 | None = None
+    captions: Sequence[Sequence[str]] | None = None
+
+
+class Dataset(Protocol):
+    """Images with class labels and/or captions, in named splits. Building one touches no data."""
+
+    def files(self) -> Sequence[Path]:
+        """Give the files that the splits are read from: while they are unchanged, a remembered manifest is valid."""
+        return ()
+
+    def missing(self) -> Missing | None:
+        """Say what is not on this machine; None where all is here."""
+        return None
+
+    def download(self) -> None:
+        """Fetch what is missing. Called only with ``--download``."""
+
+    def split(self, name: str) -> Split:
+        """Read one of the splits that the spec names."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Texts:
+    """Embedded texts: raw rows ``(M, d)``, and for each row its owner.
+
+    The owner of a class prompt is its class, the owner of a caption is the row of the image that it describes.
+    """
+
+    rows: Float32
+    owner: Int64
+    strings: Sequence[str] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbeddedSplit:
+    """One split after encoding: all that fitting and scoring ever see.
+
+    ``images`` is ``(N, d)`` raw, possibly memory-mapped. ``prompts`` (class prompts, with their ``pooling``)
+    goes with ``labels`` and ``classes``; ``captions`` with images that have captions. ``fingerprint`` identifies the
+    items (not the encoder).
+    """
+
+    images: Rows
+    fingerprint: str
+    classes: Sequence[str] = ()
+    labels: Int64 | None = None
+    prompts: Texts | None = None
+    pooling: Pooling = Pooling.MEAN
+    captions: Texts | None = None
+
+
+class PrecomputedDataset(Protocol):
+    """Embeddings that somebody else computed; the encoder is then called ``precomputed``."""
+
+    def files(self) -> Sequence[Path]:
+        """Give the files that the embeddings are read from."""
+        ...
+
+    def missing(self) -> Missing | None:
+        """Say what is not on this machine; None where all is here."""
+        return None
+
+    def offers(self) -> frozenset[Offer]:
+        """Say which of labels and captions this file has."""
+        ...
+
+    def splits(self) -> Mapping[str, int]:
+        """Give the splits and their numbers of images; ``test`` alone where the source has one set."""
+        ...
+
+    def embedded(self, name: str) -> EmbeddedSplit:
+        """Read one split; big arrays are memory-mapped."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromptSet:
+    """Prompts, each owned by a class (a position in the class names), with a pooling rule."""
+
+    prompts: Sequence[str]
+    owner: Sequence[int]
+    pooling: Pooling = Pooling.MEAN
+
+
+class PromptStrategy(Protocol):
+    """Class names to prompts."""
+
+    def prompts(self, classes: Sequence[str]) -> PromptSet:
+        """Write the prompts of all classes; every class owns at least one."""
+        ...
+
+
+class RowMoments(Protocol):
+    """Sums over one set of rows, in float64."""
+
+    n: int
+
+    @property
+    def mean(self) -> Float64:
+        """``(d,)`` mean."""
+        ...
+
+    @property
+    def covariance(self) -> Float64:
+        """``(d, d)`` covariance, divided by n."""
+        ...
+
+    @property
+    def second(self) -> Float64:
+        """``(d, d)`` sum of outer products, not centred."""
+        ...
+
+
+class PairMoments(Protocol):
+    """Sums over pairs of an image row and a text row, in float64."""
+
+    n: int
+    images: RowMoments
+    texts: RowMoments
+
+    @property
+    def cross(self) -> Float64:
+        """``(d, d)`` sum of ``outer(image, text)``, not centred."""
+        ...
+
+
+class ClassMoments(Protocol):
+    """Sums of the image rows of each class."""
+
+    counts: Int64  # (C,)
+    sums: Float64  # (C, d)
+
+
+class Moments(Protocol):
+    """The sums that closed-form aligners fit from; each part obeys the same ``needs`` as the rows themselves."""
+
+    @property
+    def images(self) -> RowMoments:
+        """Image rows (`Need.UNPAIRED_IMAGES`)."""
+        ...
+
+    @property
+    def texts(self) -> RowMoments:
+        """Text rows (`Need.UNPAIRED_TEXTS`)."""
+        ...
+
+    @property
+    def pairs(self) -> PairMoments:
+        """Pairs (`Need.PAIRS`)."""
+        ...
+
+    @property
+    def classes(self) -> ClassMoments:
+        """Image rows by class (`Need.LABELS`)."""
+        ...
+
+
+class FitData(Protocol):
+    """What an aligner may fit from: exactly what its spec declares, read-only.
+
+    Reading anything else raises `gapbench.errors.UndeclaredData`. Rows are unit rows unless the spec says ``raw``.
+    """
+
+    rng: np.random.Generator
+    moments: Moments
+
+    @property
+    def dim(self) -> int:
+        """Number of dimensions d."""
+        ...
+
+    @property
+    def images(self) -> Float32:
+        """``(N, d)`` image rows (`Need.UNPAIRED_IMAGES`)."""
+        ...
+
+    @property
+    def texts(self) -> Float32:
+        """``(M, d)`` text rows (`Need.UNPAIRED_TEXTS`)."""
+        ...
+
+    @property
+    def pairs(self) -> tuple[Float32, Float32]:
+        """Two ``(P, d)`` arrays, row by row a pair (`Need.PAIRS`)."""
+        ...
+
+    @property
+    def labels(self) -> Int64:
+        """``(N,)`` class of each image (`Need.LABELS`)."""
+        ...
+
+    @property
+    def class_texts(self) -> Float32:
+        """``(C, d)`` one text row a class (`Need.LABELS`)."""
+        ...
+
+    @property
+    def validation(self) -> FitData:
+        """A slice that is not in the rows above, under the same rules (`Need.VALIDATION`)."""
+        ...
+
+    @property
+    def test_images(self) -> Float32:
+        """Unlabelled test image rows (`Need.TEST_IMAGES`, protocol ``transductive`` only)."""
+        ...
+
+    @property
+    def test_texts(self) -> Float32:
+        """Test text rows (`Need.TEST_TEXTS`, protocol ``transductive`` only)."""
+        ...
+
+
+class Aligner(Protocol):
+    """A gap-closing method. Maps are row by row: the result for a row must not depend on the rows around it.
+
+    Where ``acts_on`` is ``scores``, implement instead of ``images`` and ``texts`` one of: ``text_bias(t) -> (M,)`` and
+    ``image_bias(x) -> (N,)``, added to the inner product, or ``scores(x, t) -> (N, M)``.
+    """
+
+    def fit(self, data: FitData) -> Self:
+        """Learn from the fit split; never sees the test split."""
+        ...
+
+    def images(self, x: Float32) -> Float32:
+        """Map image rows ``(N, d)`` to ``(N, e)``. The aligner decides whether to renormalise."""
+        return x
+
+    def texts(self, t: Float32) -> Float32:
+        """Map text rows ``(M, d)`` to ``(M, e)``."""
+        return t
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """What a metric gives back.
+
+    Parameters
+    ----------
+    value
+        The number; a fraction in 0..1 where the unit is a share, never a percentage.
+    outcomes
+        ``(n,)`` per-item values whose mean is ``value``: bool for 0/1 outcomes (Wilson interval, exact McNemar), float
+        otherwise (paired bootstrap).
+    jackknife
+        ``(G,)`` values with one of G groups of items left out, for numbers that are no mean over items.
+    n
+        Number of items that the value rests on.
+    """
+
+    value: float
+    n: int
+    outcomes: NDArray[np.bool_] | Float64 | None = None
+    jackknife: Float64 | None = None
+
+
+class ScoredSplit(Protocol):
+    """What a metric may read: the test split after alignment. Shared parts are computed once a cell.
+
+    ``texts`` are the rows that are scored: class prototypes or prompts, or captions; ``owner`` says for each text its
+    class or its image. With captions, pairs are (image ``owner[j]``, text ``j``); with prompts (image, text of its
+    class).
+    """
+
+    n_images: int
+    classes: Sequence[str]
+    texts: Float32
+    owner: Int64
+    rng: np.random.Generator
+
+    @property
+    def captioned(self) -> bool:
+        """Whether the scored texts are captions."""
+        ...
+
+    @property
+    def labels(self) -> Int64:
+        """``(N,)`` class of each image (`Need.LABELS`)."""
+        ...
+
+    def image_blocks(self) -> Iterator[tuple[slice, Float32]]:
+        """Aligned image rows, block by block, as the aligner gave them."""
+        ...
+
+    def image_rows(self, rows: Int64) -> Float32:
+        """Aligned rows of a few images."""
+        ...
+
+    def pair_rows(self) -> Iterator[tuple[Float32, Float32]]:
+        """Aligned pairs as *unit rows*, block by block (`Need.PAIRS`)."""
+        ...
+
+    def gap_sums(self) -> GapSums:
+        """Sums over aligned *unit rows*, in groups: enough for every metric of first moments."""
+        ...
+
+    def top_classes(self, k: int) -> Int64:
+        """``(N, min(k, C))`` classes by descending score (`Need.LABELS`)."""
+        ...
+
+    def image_to_text_ranks(self) -> Int64:
+        """``(N,)`` position, from 0, of the best own caption of each image (`Need.CAPTIONS`)."""
+        ...
+
+    def text_to_image_ranks(self) -> Int64:
+        """``(M,)`` position, from 0, of the own image of each caption (`Need.CAPTIONS`)."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class GapSums:
+    """Sums over unit rows, split into G groups of items for the jackknife. All float64.
+
+    With captions the texts of an item are in its group; class prompts belong to no group (they are few and fixed):
+    their sums then have one group, which is never left out.
+    """
+
+    image_count: Float64  # (G,)
+    image_sum: Float64  # (G, d)
+    text_count: Float64  # (G,) or (1,)
+    text_sum: Float64  # (G, d) or (1, d)
+    pair_count: Float64  # (G,)
+    pair_dot: Float64  # (G,) sum of inner products of pairs
+
+
+class Metric(Protocol):
+    """A number about one cell."""
+
+    def measure(self, data: ScoredSplit) -> Measurement:
+        """Measure the aligned test split."""
+        ...

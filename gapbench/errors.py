@@ -1,0 +1,35 @@
+"""The errors that gapbench raises on purpose.
+
+Each message names the thing, the cause and the way out. The command line prints them without a traceback
+(``--strict`` shows it); the Python API raises them.
+"""
+
+from __future__ import annotations
+
+
+class GapbenchError(Exception):
+    """Base of every error that gapbench raises on purpose."""
+
+
+class UsageError(GapbenchError):
+    """The request cannot be understood: an unknown name, a bad parameter, contradictory flags."""
+
+
+class PluginError(GapbenchError):
+    """A plugin, or something that it registered, breaks the contract."""
+
+
+class BrokenPluginError(PluginError):
+    """A component was asked for that belongs to a broken plugin (exit code 3)."""
+
+
+class DataError(GapbenchError):
+    """A file or an array is not what it should be: names the file, the array and the row."""
+
+
+class MissingAssetError(GapbenchError):
+    """Weights or data are not on this machine: says what, how large, and how to supply them."""
+
+
+class UndeclaredData(PluginError):  # noqa: N818 - the contract's own word
+    """An aligner or a metric asked for data that its spec does not declare in ``needs``."""
