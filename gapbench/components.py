@@ -337,7 +337,7 @@ class Texts:
     The owner of a class prompt is its class, the owner of a caption is the row of the image that it describes.
     """
 
-    rows: Float32
+    rows: Rows
     owner: Int64
     strings: Sequence[str] = ()
 

@@ -1,0 +1,109 @@
+"""Studies: named, frozen selections, each a TOML file."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from gapbench.errors import UsageError
+
+BUILTIN_STUDIES = Path(__file__).parent.parent / "studies"
+
+#: The name of a run without ``--study``: all that is registered and available.
+LOCAL = "local"
+
+ProtocolName = Literal["held-out", "in-sample", "transductive"]
+
+
+class Reference(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A published number, shown beside ours and marked as reported."""
+
+    metric: str
+    value: float
+    source: str
+    prompts: str
+    aligner: str = "identity"
+
+
+class Study(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What runs. An empty list stands for everything that is registered and takes no argument.
+
+    ``fit_size`` None stands for the protocol's own default: all items for ``held-out`` and ``transductive``, 100 for
+    ``in-sample``; ``"all"`` for all items.
+    """
+
+    name: str
+    title: str = ""
+    about: str = ""
+    encoders: tuple[str, ...] = ()
+    datasets: tuple[str, ...] = ()
+    prompts: tuple[str, ...] = ()
+    aligners: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
+    protocol: ProtocolName = "held-out"
+    fit_size: int | Literal["all"] | None = None
+    seeds: tuple[int, ...] = (0,)
+    index: Literal["flat", "hnsw", "ivf"] = "flat"
+    figure_aligner: str = "procrustes"
+    figure_prompts: tuple[str, ...] = ("photo", "captions", "given")
+    reference: tuple[Reference, ...] = ()
+
+    @property
+    def fit_items(self) -> int | None:
+        """Number of items to fit on; None for all."""
+        if self.fit_size is None:
+            return 100 if self.protocol == "in-sample" else None
+        return None if self.fit_size == "all" else self.fit_size
+
+
+def study_names() -> list[str]:
+    """Names of the studies that ship with gapbench."""
+    return sorted(path.stem for path in BUILTIN_STUDIES.glob("*.toml"))
+
+
+def load_study(name: str) -> Study:
+    """Read a study by its name or from a TOML file.
+
+    Raises
+    ------
+    UsageError
+        No such study or file, or the file is not a study.
+    """
+    path = Path(name) if name.endswith(".toml") else BUILTIN_STUDIES / f"{name}.toml"
+    if not path.is_file():
+        known = study_names()
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else f" Known studies: {', '.join(known)}; or give a file, FILE.toml."
+        raise UsageError(f"There is no study {name!r}.{hint}")
+    try:
+        study = msgspec.toml.decode(path.read_bytes(), type=Study)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not a study: {error}.") from error
+    if study.fit_items is not None and study.fit_items < 1:
+        raise UsageError(f"{path}: fit_size must be at least 1 or \"all\", not {study.fit_size}.")
+    if not study.seeds:
+        raise UsageError(f"{path}: seeds is empty; give at least one, such as [0].")
+    return study
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """Read ``0:5`` (a half-open range), ``0,3,7`` or ``4``.
+
+    Raises
+    ------
+    UsageError
+        Not of that form, or empty.
+    """
+    seeds: list[int] = []
+    try:
+        for part in text.split(","):
+            first, colon, last = part.partition(":")
+            seeds.extend(range(int(first), int(last)) if colon else [int(first)])
+    except ValueError:
+        raise UsageError(f"--seeds {text!r} is not understood; write 0:5 for 0 to 4, or 0,3,7.") from None
+    if not seeds or min(seeds) < 0:
+        raise UsageError(f"--seeds {text!r} names no seed; write 0:5 for 0 to 4, or 0,3,7 (none below 0).")
+    return tuple(dict.fromkeys(seeds))
