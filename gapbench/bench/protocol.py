@@ -1,0 +1,127 @@
+"""Protocols: which items an aligner is fitted on and which it is scored on.
+
+``held-out``
+    Fit on ``train``; where a source has no such split, on one half of the items, drawn with the seed. Score on the rest.
+``in-sample``
+    Fit on n items of the test split and score on all of it. Always marked as such.
+``transductive``
+    As ``held-out``, and the aligner may also read the unlabelled test items. Never ranked with the others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gapbench.components import EmbeddedSplit, Texts
+from gapbench.embeddings.fingerprint import derive_rng, fingerprint
+
+if TYPE_CHECKING:
+    from gapbench.bench.study import ProtocolName
+    from gapbench.components import Float32, Int64, Rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocol:
+    """A protocol with its fit size: a number of images, or None for all."""
+
+    name: ProtocolName
+    fit_size: int | None = None
+
+    @property
+    def fits_on_test(self) -> bool:
+        """Whether test items are in the fit."""
+        return self.name == "in-sample"
+
+
+class SelectedRows:
+    """A selection of rows that is read only when asked for."""
+
+    def __init__(self, rows: Rows, index: Int64) -> None:
+        self._rows = rows
+        self._index = index
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """``(N, d)``."""
+        return (len(self._index), *self._rows.shape[1:])
+
+    def __len__(self) -> int:
+        """N."""
+        return len(self._index)
+
+    def __getitem__(self, key: slice | Int64) -> Float32:
+        """Read a block or a selection of rows."""
+        return self._rows[self._index[key]]
+
+
+def subset(split: EmbeddedSplit, images: Int64) -> EmbeddedSplit:
+    """Restrict a split to some images (sorted positions); captions follow their image, class prompts stay."""
+    captions = split.captions
+    if captions is not None:
+        position = np.full(len(split.images), -1, dtype=np.int64)
+        position[images] = np.arange(len(images))
+        kept = np.flatnonzero(position[captions.owner] >= 0)
+        captions = Texts(
+            rows=SelectedRows(captions.rows, kept),
+            owner=position[captions.owner[kept]],
+            strings=[captions.strings[i] for i in kept] if captions.strings else (),
+        )
+    return replace(
+        split,
+        images=SelectedRows(split.images, images),
+        fingerprint=fingerprint([split.fingerprint, images.tolist()]),
+        labels=None if split.labels is None else split.labels[images],
+        captions=captions,
+    )
+
+
+def draw(split: EmbeddedSplit, size: int | None, seed: int) -> EmbeddedSplit:
+    """Draw ``size`` images without replacement; the same ones for every aligner and prompt strategy."""
+    n = len(split.images)
+    if size is None or size >= n:
+        return split
+    rng = derive_rng(purpose="fit subset", items=split.fingerprint, size=size, seed=seed)
+    return subset(split, np.sort(rng.permutation(n)[:size]))
+
+
+def halves(split: EmbeddedSplit, seed: int) -> tuple[EmbeddedSplit, EmbeddedSplit]:
+    """Cut a split into two halves by image: one to fit on, one to score."""
+    n = len(split.images)
+    order = derive_rng(purpose="halves", items=split.fingerprint, seed=seed).permutation(n)
+    return subset(split, np.sort(order[: n // 2])), subset(split, np.sort(order[n // 2 :]))
+
+
+def fit_and_test(
+    protocol: Protocol, seed: int, test: EmbeddedSplit, train: EmbeddedSplit | None
+) -> tuple[EmbeddedSplit, EmbeddedSplit]:
+    """Give the split to fit on and the split to score.
+
+    Parameters
+    ----------
+    protocol, seed
+        The seed decides about halves and subsets only.
+    test
+        The whole test split.
+    train
+        The training split where the source has one; not needed for ``in-sample``.
+    """
+    if protocol.fits_on_test:
+        return draw(test, protocol.fit_size, seed), test
+    if train is None:
+        train, test = halves(test, seed)
+    return draw(train, protocol.fit_size, seed), test
+
+
+def depends_on_seed(protocol: Protocol, n_fit: int | None, *, has_train: bool) -> bool:
+    """Whether the fit rows differ from seed to seed: then every aligner is run with every seed.
+
+    Parameters
+    ----------
+    n_fit
+        Number of items that can be fitted on; None where it is not known yet.
+    """
+    sampled = protocol.fit_size is not None and (n_fit is None or protocol.fit_size < n_fit)
+    return sampled or not (has_train or protocol.fits_on_test)
