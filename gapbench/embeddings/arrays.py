@@ -1,0 +1,83 @@
+"""Rows of embeddings: unit rows, blocks, and checks that name the file, the array and the row."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gapbench.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from gapbench.components import Float32, Int64, Rows
+
+#: Rows that are worked on at once: the "one block" of every streamed computation.
+BLOCK_ROWS = 8192
+
+
+def unit_rows(rows: Float32) -> Float32:
+    """Normalise rows ``(N, d)``; float32 in and out, norms in float64. A zero row stays zero."""
+    norms = np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64))
+    norms[norms == 0] = 1
+    return np.asarray(rows / norms[:, None], dtype=np.float32)
+
+
+def blocks(n: int, size: int = BLOCK_ROWS) -> Iterator[slice]:
+    """Cut ``range(n)`` into slices of at most ``size``."""
+    for start in range(0, n, size):
+        yield slice(start, min(start + size, n))
+
+
+def check_rows(rows: Rows, where: str) -> None:
+    """Hold rows to the contract, block by block.
+
+    Raises
+    ------
+    DataError
+        No rows, not two dimensions, a value that is not finite, or a row of zeros; names ``where`` and the row.
+    """
+    if len(rows.shape) != 2 or 0 in rows.shape:  # noqa: PLR2004
+        raise DataError(f"{where} has shape {tuple(rows.shape)}; it must be (N, d) with at least one row.")
+    for block in blocks(len(rows)):
+        part = rows[block]
+        finite = np.isfinite(part).all(axis=1)
+        if not finite.all():
+            row = block.start + int(np.argmin(finite))
+            raise DataError(f"{where}, row {row}, holds NaN or infinity. Remove or mend the row, then run again.")
+        empty = ~part.any(axis=1)
+        if empty.any():
+            row = block.start + int(np.argmax(empty))
+            raise DataError(f"{where}, row {row}, is all zeros and has no direction. Remove the row, then run again.")
+
+
+class ShardedRows:
+    """Several ``(n_i, d)`` arrays read as one; float16 shards are widened block by block."""
+
+    def __init__(self, shards: Sequence[Rows]) -> None:
+        self._shards = list(shards)
+        self._ends = np.cumsum([len(shard) for shard in shards])
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """``(N, d)``."""
+        return (int(self._ends[-1]), *self._shards[0].shape[1:])
+
+    def __len__(self) -> int:
+        """N."""
+        return int(self._ends[-1])
+
+    def __getitem__(self, key: slice | Int64) -> Float32:
+        """Read a block or a selection of rows."""
+        rows = np.arange(*key.indices(len(self))) if isinstance(key, slice) else np.asarray(key)
+        out = np.empty((len(rows), self.shape[1]), dtype=np.float32)
+        shard_of = np.searchsorted(self._ends, rows, side="right")
+        for number in np.unique(shard_of):
+            mine = shard_of == number
+            start = self._ends[number] - len(self._shards[number])
+            local = rows[mine] - start
+            whole = len(local) > 1 and local[-1] - local[0] == len(local) - 1 and bool((np.diff(local) == 1).all())
+            picked: slice | Int64 = slice(int(local[0]), int(local[-1]) + 1) if whole else local
+            out[mine] = self._shards[number][picked]
+        return out

@@ -1,0 +1,148 @@
+"""Encoding: pictures and strings through an encoder into the store, with progress."""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gapbench.errors import PluginError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from concurrent.futures import Future
+
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from gapbench.components import Encoder, Float32, Split
+    from gapbench.embeddings.store import Store
+
+#: Threads that decode and resize pictures ahead of the model, and how many batches they may be ahead.
+PREPARING, AHEAD = 2, 4
+BATCH = 64
+
+
+def encode_images(
+    encoder: Encoder,
+    split: Split,
+    store: Store,
+    key: str,
+    identity: Mapping[str, Any],
+    *,
+    batch_size: int = BATCH,
+    progress: Progress | None = None,
+) -> float:
+    """Encode all pictures of a split into the store; gives the seconds that it took.
+
+    Raises
+    ------
+    PluginError
+        The encoder gave something else than finite float rows, one a picture.
+    """
+    with store.lock(key):
+        if store.has_images(key):
+            return 0.0
+        start = perf_counter()
+        task = None if progress is None else progress.add_task(str(identity.get("dataset_name", "images")), total=len(split.images))
+        encoded = _encoded(encoder, split, batch_size)
+        first = next(encoded)
+        with store.write_images(key, identity, len(split.images), first.shape[1]) as writer:
+            rows: Float32 | None = first
+            while rows is not None:
+                if rows.shape[1] != first.shape[1]:
+                    raise PluginError(f"The encoder changed from {first.shape[1]} to {rows.shape[1]} dimensions.")
+                writer.append(rows)
+                if progress is not None and task is not None:
+                    progress.advance(task, len(rows))
+                rows = next(encoded, None)
+        return perf_counter() - start
+
+
+def _encoded(encoder: Encoder, split: Split, batch_size: int) -> Iterator[Float32]:
+    """Encode batch by batch, in order, while threads prepare the next batches."""
+    pictures = iter(range(len(split.images)))
+
+    def prepared(items: list[int]) -> list[Any]:
+        return [encoder.prepare(split.images[item]) for item in items]
+
+    with ThreadPoolExecutor(PREPARING, thread_name_prefix="gapbench-prepare") as pool:
+        waiting: deque[Future[list[Any]]] = deque()
+
+        def fill() -> None:
+            while len(waiting) < AHEAD and (items := list(islice(pictures, batch_size))):
+                waiting.append(pool.submit(prepared, items))
+
+        try:
+            fill()
+            while waiting:
+                batch = waiting.popleft().result()
+                fill()
+                yield checked(encoder.encode_images(batch), len(batch), "images")
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def encode_texts(
+    encoder: Encoder,
+    encoder_fingerprint: str,
+    strings: Sequence[str],
+    store: Store,
+    *,
+    batch_size: int = 256,
+    progress: Progress | None = None,
+) -> None:
+    """Encode strings, each once, into the store; those that it has already are left alone.
+
+    Raises
+    ------
+    PluginError
+        The encoder gave something else than finite float rows, one a string.
+    """
+    with store.lock(f"texts-{encoder_fingerprint}"):
+        wanted = store.missing_texts(encoder_fingerprint, strings)
+        if not wanted:
+            return
+        task = None if progress is None else progress.add_task("texts", total=len(wanted))
+        rows = []
+        for start in range(0, len(wanted), batch_size):
+            batch = wanted[start : start + batch_size]
+            rows.append(checked(encoder.encode_texts(batch), len(batch), "texts"))
+            if progress is not None and task is not None:
+                progress.advance(task, len(batch))
+        store.write_texts(encoder_fingerprint, wanted, np.concatenate(rows))
+
+
+def checked(rows: Any, n: int, what: str) -> Float32:
+    """Hold an encoder's output to the contract."""
+    if not isinstance(rows, np.ndarray) or rows.ndim != 2 or len(rows) != n or rows.shape[1] == 0:  # noqa: PLR2004
+        shape = f"shape {rows.shape}" if isinstance(rows, np.ndarray) else type(rows).__name__
+        raise PluginError(f"The encoder gave {shape} for {n} {what}; it must give an array ({n}, d).")
+    if rows.dtype.kind != "f" or not np.isfinite(rows).all():
+        raise PluginError(f"The encoder gave {what} of type {rows.dtype} with NaN or infinity; rows must be finite.")
+    return np.asarray(rows, dtype=np.float32)
+
+
+def encoding_progress(console: Console) -> Progress:
+    """Make a progress display: items per second and time left; nothing but the last state where it is no terminal."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+    from rich.text import Text
+
+    class Speed(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            speed = task.finished_speed or task.speed
+            return Text("" if speed is None else f"{speed:,.0f}/s", style="progress.data.speed")
+
+    return Progress(
+        TextColumn("encoding {task.description}"),
+        BarColumn(bar_width=20),
+        MofNCompleteColumn(),
+        Speed(),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    )

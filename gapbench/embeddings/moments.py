@@ -1,0 +1,184 @@
+"""Moments: the sums that every closed-form aligner is fitted from, in one streamed float64 pass.
+
+They add up: over blocks, shards and machines. First moments cost O(N d), second and cross moments O(N d^2); each kind is
+computed when it is first asked for, once, and shared by all aligners that are fitted on the same rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from gapbench.components import Float32, Float64, Int64
+
+    Blocks = Callable[[], Iterator[Float32]]
+
+
+class RowSums:
+    """Count, sum and sum of outer products of rows; implements `gapbench.components.RowMoments`.
+
+    Parameters
+    ----------
+    n
+        Number of rows.
+    total
+        ``(d,)`` sum of rows.
+    blocks
+        The rows again, for the second moment; not needed where ``outer`` is given.
+    outer
+        ``(d, d)`` sum of outer products.
+    """
+
+    def __init__(self, n: int, total: Float64, *, blocks: Blocks | None = None, outer: Float64 | None = None) -> None:
+        self.n = n
+        self.total = total
+        self._blocks = blocks
+        self._outer = outer
+
+    @classmethod
+    def of(cls, blocks: Blocks) -> RowSums:
+        """Sum the rows of some blocks; the second moment waits until it is asked for."""
+        n, total = 0, None
+        for rows in blocks():
+            part = rows.sum(axis=0, dtype=np.float64)
+            n, total = n + len(rows), part if total is None else total + part
+        assert total is not None
+        return cls(n, total, blocks=blocks)
+
+    @cached_property
+    def second(self) -> Float64:
+        """``(d, d)`` sum of outer products, not centred."""
+        if self._outer is not None:
+            return self._outer
+        assert self._blocks is not None
+        outer = np.zeros((len(self.total), len(self.total)))
+        for rows in self._blocks():
+            wide = rows.astype(np.float64)
+            outer += wide.T @ wide
+        return outer
+
+    @property
+    def mean(self) -> Float64:
+        """``(d,)`` mean."""
+        return self.total / self.n
+
+    @property
+    def covariance(self) -> Float64:
+        """``(d, d)`` covariance, divided by n."""
+        return self.second / self.n - np.outer(self.mean, self.mean)
+
+    def __add__(self, other: RowSums) -> RowSums:
+        """Merge the sums of two sets of rows."""
+        return RowSums(self.n + other.n, self.total + other.total, outer=self.second + other.second)
+
+
+@dataclass(frozen=True)
+class PairSums:
+    """Sums over pairs; implements `gapbench.components.PairMoments`."""
+
+    n: int
+    images: RowSums
+    texts: RowSums
+    cross: Float64
+
+    @classmethod
+    def of(cls, blocks: Callable[[], Iterable[tuple[Float32, Float32]]]) -> PairSums:
+        """Sum pairs block by block, both sides and their product in one pass."""
+        n, sums = 0, None
+        for images, texts in blocks():
+            x, y = images.astype(np.float64), texts.astype(np.float64)
+            parts = [x.sum(axis=0), y.sum(axis=0), x.T @ x, y.T @ y, x.T @ y]
+            n += len(x)
+            sums = parts if sums is None else [a + b for a, b in zip(sums, parts, strict=True)]
+        assert sums is not None
+        return cls(n, RowSums(n, sums[0], outer=sums[2]), RowSums(n, sums[1], outer=sums[3]), sums[4])
+
+    def __add__(self, other: PairSums) -> PairSums:
+        """Merge the sums of two sets of pairs."""
+        return PairSums(
+            self.n + other.n, self.images + other.images, self.texts + other.texts, self.cross + other.cross
+        )
+
+
+@dataclass(frozen=True)
+class ClassSums:
+    """Counts ``(C,)`` and sums ``(C, d)`` of the image rows of each class."""
+
+    counts: Int64
+    sums: Float64
+
+    @classmethod
+    def of(cls, blocks: Callable[[], Iterable[tuple[Float32, Int64]]], n_classes: int) -> ClassSums:
+        """Sum image rows by class, block by block."""
+        counts, sums = np.zeros(n_classes, dtype=np.int64), None
+        for rows, labels in blocks():
+            if sums is None:
+                sums = np.zeros((n_classes, rows.shape[1]))
+            add_grouped(sums, labels, rows)
+            counts += np.bincount(labels, minlength=n_classes)
+        assert sums is not None
+        return cls(counts, sums)
+
+    def __add__(self, other: ClassSums) -> ClassSums:
+        """Merge the sums of two sets of images."""
+        return ClassSums(self.counts + other.counts, self.sums + other.sums)
+
+
+def add_grouped(sums: Float64, groups: Int64, rows: Float32) -> None:
+    """Add each row to the sum of its group, in place."""
+    order = np.argsort(groups, kind="stable")
+    present, starts = np.unique(groups[order], return_index=True)
+    sums[present] += np.add.reduceat(rows[order].astype(np.float64), starts, axis=0)
+
+
+class LazyMoments:
+    """Implements `gapbench.components.Moments`: each part is summed when it is first asked for.
+
+    Parameters
+    ----------
+    image_blocks, text_blocks, pair_blocks, label_blocks
+        Each call walks over the rows again.
+    n_classes
+        Number of classes, for the sums by class.
+    """
+
+    def __init__(
+        self,
+        *,
+        image_blocks: Blocks,
+        text_blocks: Blocks,
+        pair_blocks: Callable[[], Iterable[tuple[Float32, Float32]]],
+        label_blocks: Callable[[], Iterable[tuple[Float32, Int64]]],
+        n_classes: int,
+    ) -> None:
+        self._image_blocks = image_blocks
+        self._text_blocks = text_blocks
+        self._pair_blocks = pair_blocks
+        self._label_blocks = label_blocks
+        self._n_classes = n_classes
+
+    @cached_property
+    def images(self) -> RowSums:
+        """Image rows."""
+        return RowSums.of(self._image_blocks)
+
+    @cached_property
+    def texts(self) -> RowSums:
+        """Text rows."""
+        return RowSums.of(self._text_blocks)
+
+    @cached_property
+    def pairs(self) -> PairSums:
+        """Pairs."""
+        return PairSums.of(self._pair_blocks)
+
+    @cached_property
+    def classes(self) -> ClassSums:
+        """Image rows by class."""
+        return ClassSums.of(self._label_blocks, self._n_classes)
