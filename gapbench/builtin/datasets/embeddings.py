@@ -1,0 +1,17 @@
+"""The family ``embeddings:PATH``: embeddings that somebody else computed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gapbench.embeddings.files import EmbeddingFile
+
+if TYPE_CHECKING:
+    from gapbench.components import Context
+
+
+def embedding_file(context: Context, path: str) -> EmbeddingFile:
+    """Open an ``.npz`` file or a clip-retrieval folder."""
+    del context
+    return EmbeddingFile(Path(path).expanduser())
