@@ -1,0 +1,82 @@
+"""Building components: the one place where implementations are imported."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from gapbench.errors import GapbenchError, PluginError
+from gapbench.host.registry import Kind
+from gapbench.host.validate import describe
+
+if TYPE_CHECKING:
+    from gapbench.host.registry import Origin
+    from gapbench.host.selection import Selected
+
+#: What the host calls on each kind, whatever else there is.
+METHODS = {
+    Kind.ENCODER: ("identity", "encode_images", "encode_texts"),
+    Kind.DATASET: ("split",),
+    Kind.PROMPTS: ("prompts",),
+    Kind.ALIGNER: ("fit",),
+    Kind.METRIC: ("measure",),
+}
+
+
+def load(reference: str, origin: Origin) -> Any:
+    """Import what ``"module:attribute"`` names.
+
+    Raises
+    ------
+    PluginError
+        A module that is not installed (says which and how to get it), an import that raises, no such attribute.
+    """
+    module_name, _, attribute = reference.partition(":")
+    try:
+        target: Any = importlib.import_module(module_name)
+        for part in attribute.split("."):
+            target = getattr(target, part)
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing == module_name.partition(".")[0]:
+            raise PluginError(f"{origin}: there is no module {error.name!r}, which {reference!r} names.") from error
+        raise PluginError(
+            f"{origin}: {reference!r} needs the package {missing!r}, which is not installed. Run: pip install {missing}"
+        ) from error
+    except AttributeError as error:
+        raise PluginError(f"{origin}: module {module_name!r} has no {attribute!r}.") from error
+    except GapbenchError:
+        raise
+    except Exception as error:
+        raise PluginError(f"{origin}: importing {module_name!r} raises {describe(error)}.") from error
+    return target
+
+
+def build(selected: Selected, *arguments: Any) -> Any:
+    """Build a component: ``factory(*arguments[, argument], **options, **params)``.
+
+    Raises
+    ------
+    PluginError
+        The factory fails, or what it gives lacks a method of its kind.
+    """
+    component = selected.component
+    spec, origin = component.spec, component.origin
+    factory = load(spec.factory, origin)
+    positional = arguments if selected.argument is None else (*arguments, selected.argument)
+    try:
+        built = factory(*positional, **spec.options, **selected.params)
+    except GapbenchError:
+        raise
+    except ModuleNotFoundError as error:
+        raise PluginError(
+            f"{origin}: {component.kind} {selected.name!r} needs the package {error.name!r}, which is not installed. "
+            f"Run: pip install {error.name}"
+        ) from error
+    except Exception as error:
+        raise PluginError(f"{origin}: building {component.kind} {selected.name!r} raises {describe(error)}.") from error
+    methods = ("embedded", "offers", "splits") if getattr(spec, "precomputed", False) else METHODS[component.kind]
+    for method in methods:
+        if not callable(getattr(built, method, None)):
+            raise PluginError(f"{origin}: {component.kind} {selected.name!r} has no method {method}().")
+    return built

@@ -1,0 +1,203 @@
+"""Finding plugins: built-ins, installed distributions (entry-point group ``gapbench``) and single files.
+
+pluggy can load entry points itself, but all or nothing: the first one that raises ends the loading, a misspelt hook
+registers in silence, and one raising hook drops everybody's results. So each entry point is loaded, checked and called
+in a guard of its own, and only what is whole is registered.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+from gapbench import __version__, hookspecs
+from gapbench.errors import PluginError, UsageError
+from gapbench.host.registry import HOOKS, Broken, Component, Kind, Origin, Plugin, Registry
+from gapbench.host.validate import components_of, describe, hooks_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from importlib.metadata import EntryPoint
+    from pathlib import Path
+
+BUILTIN = Origin("gapbench", __version__, "builtin", "gapbench.builtin")
+
+#: Comma list of distributions or entry points that may load; empty: no third-party plugin.
+LIMIT = "GAPBENCH_PLUGINS"
+
+
+def discover(*, plugin_files: Sequence[Path] = (), blocked: Sequence[str] = (), strict: bool = False) -> Registry:
+    """Find and check all plugins.
+
+    Parameters
+    ----------
+    plugin_files
+        Single-file plugins.
+    blocked
+        Names of distributions, entry points or files' stems that are left out.
+    strict
+        Raise at once where a plugin is broken.
+
+    Raises
+    ------
+    UsageError
+        A plugin file that is not there.
+    """
+    host = _Host(strict=strict)
+    host.add(BUILTIN, lambda: importlib.import_module(BUILTIN.module))
+    allowed = _allowed()
+    for origin, entry_point in _installed():
+        names = {_plain(origin.distribution), _plain(origin.entry_point)}
+        if names & {_plain(name) for name in blocked} or (allowed is not None and not names & allowed):
+            continue
+        host.add(origin, entry_point.load)
+    for path in plugin_files:
+        if not path.is_file():
+            raise UsageError(f"There is no plugin file {str(path)!r}. Check the path after --plugin.")
+        if path.stem not in blocked:
+            host.add(Origin(path.name, "", "--plugin", path.stem), _loader(path))
+    return host.registry()
+
+
+class _Host:
+    """Loads plugins one by one, each in its own guard."""
+
+    def __init__(self, *, strict: bool) -> None:
+        self._strict = strict
+        self._manager = pluggy.PluginManager(hookspecs.PROJECT)
+        self._manager.add_hookspecs(hookspecs)
+        self._plugins: list[Plugin] = []
+        self._broken: list[Broken] = []
+
+    def add(self, origin: Origin, load: Callable[[], Any]) -> None:
+        try:
+            module = load()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            self._fail(origin, "discover", f"importing it raises {describe(error)}.", _how_to_mend(origin, error), error)
+            return
+        components: list[Component] = []
+        try:
+            hooks = hooks_of(module)
+            components = components_of(hooks, origin)
+        except PluginError as error:
+            self._fail(origin, "validate", str(error), _ask_author(origin), error, _claimed(module))
+            return
+        try:
+            self._manager.register(module, name=f"{origin.distribution}:{origin.entry_point}")
+        except (ValueError, pluggy.PluginValidationError) as error:
+            self._fail(origin, "validate", describe(error), _ask_author(origin), error)
+            return
+        self._plugins.append(Plugin(origin, tuple(HOOKS[kind] for kind in hooks), tuple(components)))
+
+    def _fail(
+        self,
+        origin: Origin,
+        stage: str,
+        cause: str,
+        fix: str,
+        error: BaseException | None,
+        components: Sequence[tuple[Kind, str]] = (),
+    ) -> None:
+        if self._strict:
+            raise PluginError(f"Plugin {origin}: {cause} {fix}") from error
+        self._broken.append(Broken(origin, stage, cause, fix, tuple(components), error))
+
+    def registry(self) -> Registry:
+        """Take out name clashes: a built-in keeps its name, between others neither wins."""
+        owners: dict[tuple[Kind, str], list[Plugin]] = {}
+        for plugin in self._plugins:
+            for component in plugin.components:
+                owners.setdefault((component.kind, component.spec.name), []).append(plugin)
+        clashing: dict[Plugin, tuple[Kind, str, list[Plugin]]] = {}
+        for (kind, name), plugins in owners.items():
+            if len(plugins) > 1:
+                for plugin in plugins:
+                    if plugin.origin != BUILTIN:
+                        clashing.setdefault(plugin, (kind, name, plugins))
+        for plugin, (kind, name, plugins) in clashing.items():
+            others = " and ".join(str(other.origin) for other in plugins if other is not plugin)
+            self._plugins.remove(plugin)
+            self._fail(
+                plugin.origin,
+                "validate",
+                f"its {kind} {name!r} has the name of one of {others}.",
+                f"Uninstall one of them, or leave one out with --no-plugin {plugin.origin.distribution}.",
+                None,
+                [(component.kind, component.spec.name) for component in plugin.components],
+            )
+        return Registry(self._plugins, self._broken)
+
+
+def _installed() -> Iterator[tuple[Origin, EntryPoint]]:
+    """Walk over the entry points of all installed distributions, in a fixed order."""
+    from importlib.metadata import entry_points
+
+    for entry_point in sorted(entry_points(group=hookspecs.PROJECT), key=lambda e: (e.dist.name if e.dist else "", e.name)):
+        dist = entry_point.dist
+        name, version = (dist.name, dist.version) if dist is not None else ("unknown", "")
+        yield Origin(name, version, entry_point.name, entry_point.value), entry_point
+
+
+def _allowed() -> set[str] | None:
+    limit = os.environ.get(LIMIT)
+    return None if limit is None else {_plain(name) for name in limit.split(",") if name.strip()}
+
+
+def _plain(name: str) -> str:
+    """Spell a name as package indexes compare it."""
+    return name.strip().lower().replace("_", "-").replace(".", "-")
+
+
+def _loader(path: Path) -> Callable[[], Any]:
+    """Give a function that imports a file as a module of its own name."""
+
+    def load() -> Any:
+        from importlib.util import module_from_spec, spec_from_file_location
+
+        known = sys.modules.get(path.stem)
+        if known is not None and getattr(known, "__file__", None) != str(path.resolve()):
+            raise ImportError(f"the name {path.stem!r} is taken by another module; rename the file")
+        spec = spec_from_file_location(path.stem, path.resolve())
+        if spec is None or spec.loader is None:
+            raise ImportError(f"{path} is no Python file; its name must end in .py")
+        module = module_from_spec(spec)
+        sys.modules[path.stem] = module  # factories name it as "stem:attribute"
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[path.stem]
+            raise
+        return module
+
+    return load
+
+
+def _claimed(module: Any) -> list[tuple[Kind, str]]:
+    """Give the names that a broken plugin would have brought, as far as its hooks can tell."""
+    claimed = []
+    for kind, hook in HOOKS.items():
+        try:
+            claimed += [(kind, str(spec.name)) for spec in getattr(module, hook)()]
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # noqa: S112 - it is known to be broken; this only improves later messages
+            continue
+    return claimed
+
+
+def _how_to_mend(origin: Origin, error: BaseException) -> str:
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        return f"Install {error.name.partition('.')[0]!r}, or leave the plugin out with --no-plugin {origin.distribution}."
+    return _ask_author(origin)
+
+
+def _ask_author(origin: Origin) -> str:
+    if origin.entry_point == "--plugin":
+        return f"Mend {origin.distribution}."
+    return f"Upgrade or uninstall {origin.distribution}, or leave it out with --no-plugin {origin.distribution}."

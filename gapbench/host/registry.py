@@ -1,0 +1,141 @@
+"""What is registered: components with their origin, and what is broken with its cause."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from gapbench.components import AlignerSpec, DatasetSpec, EncoderSpec, MetricSpec, PromptSpec, Spec
+from gapbench.errors import BrokenPluginError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+class Kind(StrEnum):
+    """The five kinds of component."""
+
+    ENCODER = "encoder"
+    DATASET = "dataset"
+    PROMPTS = "prompts"
+    ALIGNER = "aligner"
+    METRIC = "metric"
+
+
+#: The hook and the spec type of each kind.
+HOOKS: Mapping[Kind, str] = {
+    Kind.ENCODER: "gapbench_encoders",
+    Kind.DATASET: "gapbench_datasets",
+    Kind.PROMPTS: "gapbench_prompts",
+    Kind.ALIGNER: "gapbench_aligners",
+    Kind.METRIC: "gapbench_metrics",
+}
+SPEC_TYPES: Mapping[Kind, type[Spec]] = {
+    Kind.ENCODER: EncoderSpec,
+    Kind.DATASET: DatasetSpec,
+    Kind.PROMPTS: PromptSpec,
+    Kind.ALIGNER: AlignerSpec,
+    Kind.METRIC: MetricSpec,
+}
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a plugin comes from: a distribution's entry point, or a file."""
+
+    distribution: str
+    version: str
+    entry_point: str
+    module: str
+
+    def __str__(self) -> str:
+        return f"{self.distribution} {self.version}".strip()
+
+
+@dataclass(frozen=True)
+class Component:
+    """A valid spec and where it comes from."""
+
+    kind: Kind
+    spec: Spec
+    origin: Origin
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """A plugin that works: its hooks and its components."""
+
+    origin: Origin
+    hooks: tuple[str, ...]
+    components: tuple[Component, ...]
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A plugin that does not work.
+
+    ``stage`` is ``discover`` (it cannot be imported) or ``validate`` (what it registers breaks the contract);
+    ``components`` are the names it would have brought, as far as they are known.
+    """
+
+    origin: Origin
+    stage: str
+    cause: str
+    fix: str
+    components: tuple[tuple[Kind, str], ...] = ()
+    error: BaseException | None = field(default=None, compare=False, repr=False)
+
+
+class Registry:
+    """All plugins, whole and broken.
+
+    Parameters
+    ----------
+    plugins, broken
+        As `gapbench.host.discovery.discover` found them; names are unique among ``plugins``.
+    """
+
+    def __init__(self, plugins: Sequence[Plugin], broken: Sequence[Broken]) -> None:
+        self.plugins = tuple(plugins)
+        self.broken = tuple(broken)
+        self._by_kind: dict[Kind, dict[str, Component]] = {kind: {} for kind in Kind}
+        for plugin in plugins:
+            for component in plugin.components:
+                self._by_kind[component.kind][component.spec.name] = component
+
+    def components(self, kind: Kind) -> Mapping[str, Component]:
+        """Give the components of a kind by name, built-ins first."""
+        return self._by_kind[kind]
+
+    def broken_with(self, kind: Kind, name: str) -> Broken | None:
+        """Give the broken plugin that would have brought a component."""
+        return next((broken for broken in self.broken if (kind, name) in broken.components), None)
+
+    def get(self, kind: Kind, name: str) -> Component:
+        """Give one component by its name (of a family: without the argument).
+
+        Raises
+        ------
+        BrokenPluginError
+            The component belongs to a broken plugin.
+        UsageError
+            There is none of that name; says which one may be meant.
+        """
+        if name in self._by_kind[kind]:
+            return self._by_kind[kind][name]
+        if broken := self.broken_with(kind, name):
+            raise BrokenPluginError(
+                f"{kind.capitalize()} {name!r} belongs to the broken plugin {broken.origin}: {broken.cause} {broken.fix}"
+            )
+        raise UsageError(f"There is no {kind} {name!r}.{did_you_mean(name, self._by_kind[kind])}")
+
+
+def did_you_mean(name: str, known: Mapping[str, object] | Sequence[str]) -> str:
+    """Give a hint that ends a message about an unknown name."""
+    import difflib
+
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    if close:
+        return f" Did you mean {close[0]!r}?"
+    return f" Known: {', '.join(known)}." if known else ""

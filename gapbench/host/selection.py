@@ -1,0 +1,174 @@
+"""Selection: ``name``, globs, ``family:argument`` and sweeps ``name[param=1,2,5]``, the same syntax everywhere."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from gapbench.components import AlignerSpec, Param
+from gapbench.errors import UsageError
+from gapbench.host.registry import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from gapbench.host.registry import Component, Kind, Registry
+
+Value = bool | int | float | str
+
+#: Parameters in brackets at the end: ``[name=value,value,name=value]``.
+BRACKETS = re.compile(r"^(?P<name>.*?)\[(?P<params>\s*\w+\s*=.*)\]$", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Selected:
+    """One component with its argument and all its parameters, defaults included."""
+
+    component: Component
+    argument: str | None = None
+    params: Mapping[str, Value] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Name, with the argument of a family: ``open_clip:ViT-B-32/openai``."""
+        base = self.component.spec.name
+        return base if self.argument is None else f"{base}:{self.argument}"
+
+    @property
+    def label(self) -> str:
+        """Name with the parameters that differ from their defaults; selecting it gives the same again."""
+        declared = params_of(self.component)
+        changed = [f"{key}={_written(value)}" for key, value in sorted(self.params.items()) if value != declared[key].default]
+        return f"{self.name}[{','.join(changed)}]" if changed else self.name
+
+    def __hash__(self) -> int:
+        """Hash by label: parameters are a mapping."""
+        return hash((self.component.kind, self.label))
+
+
+def select(registry: Registry, kind: Kind, patterns: Sequence[str] = ()) -> list[Selected]:
+    """Resolve patterns to components, each once, in the order of the patterns.
+
+    Parameters
+    ----------
+    patterns
+        None at all: everything of that kind that needs no argument.
+
+    Raises
+    ------
+    UsageError
+        An unknown name or parameter, a value that is not allowed, a glob without a match, a family without its argument.
+    BrokenPluginError
+        A name that belongs to a broken plugin.
+    """
+    if not patterns:
+        patterns = [name for name, component in registry.components(kind).items() if not component.spec.argument]
+    chosen: dict[str, Selected] = {}
+    for pattern in patterns:
+        for selected in _resolve(registry, kind, pattern.strip()):
+            chosen.setdefault(selected.label, selected)
+    return list(chosen.values())
+
+
+def params_of(component: Component) -> Mapping[str, Param]:
+    """Give the parameters that a component declares."""
+    return component.spec.params if isinstance(component.spec, AlignerSpec) else {}
+
+
+def _resolve(registry: Registry, kind: Kind, pattern: str) -> Iterator[Selected]:
+    brackets = BRACKETS.match(pattern)
+    name, sweep = (brackets["name"], brackets["params"]) if brackets and not _is_family(registry, kind, pattern) else (pattern, "")
+    base, colon, argument = name.partition(":")
+    if colon and base in registry.components(kind):
+        component = registry.get(kind, base)
+        if not component.spec.argument:
+            raise UsageError(f"{kind.capitalize()} {base!r} takes no argument; write {base!r} alone.")
+        yield Selected(component, _unquoted(argument, base, component), {})
+        return
+    if any(sign in name for sign in "*?"):
+        matches = [known for known in registry.components(kind) if fnmatchcase(known, name)]
+        matches = [known for known in matches if not registry.components(kind)[known].spec.argument]
+        if not matches:
+            raise UsageError(f"No {kind} matches {name!r}.{did_you_mean(name.strip('*?'), registry.components(kind))}")
+    else:
+        matches = [base if colon else name]
+    for match in matches:
+        component = registry.get(kind, match)
+        if component.spec.argument:
+            raise UsageError(f"{kind.capitalize()} {match!r} needs an argument: {match}:{component.spec.argument}")
+        for params in _combinations(component, sweep):
+            yield Selected(component, None, params)
+
+
+def _is_family(registry: Registry, kind: Kind, pattern: str) -> bool:
+    component = registry.components(kind).get(pattern.partition(":")[0])
+    return component is not None and bool(component.spec.argument) and not params_of(component)
+
+
+def _unquoted(argument: str, base: str, component: Component) -> str:
+    if len(argument) > 1 and argument[0] == argument[-1] and argument[0] in "\"'":
+        argument = argument[1:-1]
+    if not argument:
+        raise UsageError(f"{base!r} needs an argument: {base}:{component.spec.argument}")
+    return argument
+
+
+def _combinations(component: Component, sweep: str) -> Iterator[dict[str, Value]]:
+    """Give all combinations of a sweep, with the defaults filled in."""
+    declared = params_of(component)
+    values: dict[str, list[Value]] = {}
+    key = ""
+    for token in sweep.split(",") if sweep else ():
+        left, equals, right = token.partition("=")
+        if equals:
+            key = left.strip()
+            if key not in declared:
+                raise UsageError(
+                    f"{component.kind.capitalize()} {component.spec.name!r} has no parameter {key!r}."
+                    f"{did_you_mean(key, declared) or ' It has none at all.'}"
+                )
+            if key in values:
+                raise UsageError(f"Parameter {key!r} of {component.spec.name!r} is given twice.")
+            values[key] = []
+        values[key].append(parse_value(component.spec.name, key, declared[key], (right if equals else token).strip()))
+    for combination in itertools.product(*values.values()):
+        yield {name: param.default for name, param in declared.items()} | dict(zip(values, combination, strict=True))
+
+
+def parse_value(owner: str, key: str, param: Param, text: str) -> Value:
+    """Read a parameter's value by the type of its default, and check its range.
+
+    Raises
+    ------
+    UsageError
+        Names the parameter, the value and what is allowed.
+    """
+    value: Value
+    try:
+        if isinstance(param.default, bool):
+            value = {"true": True, "false": False, "yes": True, "no": False}[text.lower()]
+        elif isinstance(param.default, int):
+            value = int(text)
+        elif isinstance(param.default, float):
+            value = float(text)
+        else:
+            value = text
+    except (KeyError, ValueError):
+        wanted = {bool: "true or false", int: "a whole number", float: "a number"}[type(param.default)]
+        raise UsageError(f"{owner}[{key}={text}]: {key!r} must be {wanted}.") from None
+    if param.choices and value not in param.choices:
+        raise UsageError(f"{owner}[{key}={text}]: {key!r} must be one of {', '.join(map(str, param.choices))}.")
+    if isinstance(value, int | float) and not isinstance(value, bool) and not _within(value, param):
+        raise UsageError(f"{owner}[{key}={text}]: {key!r} must lie in {param.low}..{param.high}.")
+    return value
+
+
+def _within(value: float, param: Param) -> bool:
+    return (param.low is None or value >= param.low) and (param.high is None or value <= param.high)
+
+
+def _written(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,128 @@
+"""Holding a plugin to the contract before anything of it is registered."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from gapbench.components import AlignerSpec, DatasetSpec, MetricSpec, Need, Param, Spec
+from gapbench.errors import PluginError
+from gapbench.host.registry import HOOKS, SPEC_TYPES, Component, Kind, Origin, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+NAME = re.compile(r"[a-z0-9][a-z0-9._@-]*")
+FACTORY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+
+#: Names that stand for something else: what an embedding file brings.
+RESERVED = {Kind.ENCODER: ("precomputed",), Kind.PROMPTS: ("given",)}
+
+
+def hooks_of(plugin: Any) -> dict[Kind, Callable[[], Any]]:
+    """Find a plugin's hook functions.
+
+    Raises
+    ------
+    PluginError
+        A name that looks like a hook but is none, a hook that takes arguments, one without its mark, or no hook at all.
+    """
+    kinds = {hook: kind for kind, hook in HOOKS.items()}
+    found: dict[Kind, Callable[[], Any]] = {}
+    for name in sorted(dir(plugin)):
+        member = getattr(plugin, name)
+        marked = getattr(member, "gapbench_impl", None) is not None
+        if not marked and not (name.startswith("gapbench_") and callable(member)):
+            continue
+        if name not in kinds:
+            raise PluginError(f"It has a function {name!r}, but there is no such hook.{did_you_mean(name, kinds)}")
+        if not marked:
+            raise PluginError(f"Its function {name!r} lacks the mark; write @gapbench.hookimpl above it.")
+        code = getattr(member, "__code__", None)
+        if code is not None and code.co_argcount + code.co_kwonlyargcount > (1 if hasattr(member, "__self__") else 0):
+            raise PluginError(f"Its hook {name!r} takes arguments; hooks take none and return specs.")
+        found[kinds[name]] = member
+    if not found:
+        raise PluginError(f"It has no hook; write a function such as {HOOKS[Kind.ALIGNER]} with @gapbench.hookimpl.")
+    return found
+
+
+def components_of(hooks: Mapping[Kind, Callable[[], Any]], origin: Origin) -> list[Component]:
+    """Call a plugin's hooks and check what they return.
+
+    Raises
+    ------
+    PluginError
+        A hook raises, returns no specs, or a spec is bad.
+    """
+    components: list[Component] = []
+    for kind, hook in hooks.items():
+        try:
+            specs = hook()
+            if isinstance(specs, str | Spec) or not isinstance(specs, Iterable):
+                raise PluginError(f"Its hook {HOOKS[kind]} returns {type(specs).__name__}; it must return a list of specs.")
+            specs = list(specs)
+        except KeyboardInterrupt:
+            raise
+        except PluginError:
+            raise
+        except BaseException as error:
+            raise PluginError(f"Its hook {HOOKS[kind]} raises {describe(error)}.") from error
+        names = set()
+        for spec in specs:
+            check_spec(kind, spec)
+            if spec.name in names:
+                raise PluginError(f"It registers two {kind}s named {spec.name!r}.")
+            names.add(spec.name)
+            components.append(Component(kind, spec, origin))
+    return components
+
+
+def check_spec(kind: Kind, spec: Any) -> None:
+    """Check one spec.
+
+    Raises
+    ------
+    PluginError
+        Says which spec and what is wrong with it.
+    """
+    wanted = SPEC_TYPES[kind]
+    if not isinstance(spec, wanted):
+        raise PluginError(f"Its hook {HOOKS[kind]} gives {type(spec).__name__} where a {wanted.__name__} is wanted.")
+    what = f"Its {kind} {spec.name!r}"
+    if not isinstance(spec.name, str) or not NAME.fullmatch(spec.name):
+        raise PluginError(f"{what} has a bad name; use lower-case letters, digits and - _ . @")
+    if spec.name in RESERVED.get(kind, ()):
+        raise PluginError(f"{what} has a reserved name; choose another one.")
+    if not isinstance(spec.factory, str) or not FACTORY.fullmatch(spec.factory):
+        raise PluginError(f'{what} has the factory {spec.factory!r}; write it as "package.module:attribute".')
+    if isinstance(spec, AlignerSpec | MetricSpec):
+        unknown = [need for need in spec.needs if not isinstance(need, Need)]
+        if unknown:
+            raise PluginError(f"{what} needs {unknown[0]!r}, which is no gapbench.Need.")
+    if isinstance(spec, DatasetSpec) and not spec.precomputed and "test" not in spec.splits:
+        raise PluginError(f"{what} has no split 'test'; something must be scored.")
+    if isinstance(spec, AlignerSpec):
+        for name, param in spec.params.items():
+            _check_param(f"{what}, parameter {name!r},", param)
+
+
+def _check_param(what: str, param: Any) -> None:
+    if not isinstance(param, Param):
+        raise PluginError(f"{what} is {type(param).__name__}; write gapbench.Param(default=..., doc=...).")
+    if not isinstance(param.default, bool | int | float | str):
+        raise PluginError(f"{what} has a default of type {type(param.default).__name__}; use a bool, number or string.")
+    if param.choices and param.default not in param.choices:
+        raise PluginError(f"{what} has the default {param.default!r}, which is not among its choices.")
+    if isinstance(param.default, int | float) and not isinstance(param.default, bool):
+        below = param.low is not None and param.default < param.low
+        above = param.high is not None and param.default > param.high
+        if below or above:
+            raise PluginError(f"{what} has the default {param.default}, outside {param.low}..{param.high}.")
+
+
+def describe(error: BaseException) -> str:
+    """Give an exception in one line."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
