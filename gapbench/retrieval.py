@@ -1,8 +1,9 @@
 """The FAISS nearest-prompt retriever, and exact ranks for retrieval.
 
-Scores are inner products of what the aligner returned. On the flat index the result equals exact NumPy: FAISS proposes
-candidates, their scores are computed again in one canonical way, and equal scores go to the lower class. The result
-therefore does not depend on how queries are cut into batches.
+Scores are inner products of what the aligner returned. Fast float32 products round differently with the shape of a
+batch, so they decide only where their rounding cannot matter; whatever lies closer is scored again by `exact_scores`,
+whose result depends on nothing but the two rows. On the flat index the answer is therefore that of exact arithmetic:
+equal scores are equal, they go to the lower class, and it does not matter how queries are cut into batches.
 """
 
 from __future__ import annotations
@@ -15,14 +16,19 @@ import numpy as np
 
 from gapbench.components import Pooling
 from gapbench.embeddings.arrays import blocks, unit_rows
+from gapbench.embeddings.moments import add_grouped
+from gapbench.exact import exact_pair_scores, exact_scores, rounding_bound
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from gapbench.components import Float32, Int64
+    from gapbench.components import Float32, Float64, Int64
 
-#: Scores that are held at once in exact ranking.
+#: Scores that are held at once.
 BLOCK_SCORES = 4_000_000
+
+#: Mean number of close calls a query above which a whole block is scored again at once.
+MANY = 256
 
 
 def pool(rows: Float32, owner: Int64, pooling: Pooling, n_classes: int) -> tuple[Float32, Int64]:
@@ -36,6 +42,8 @@ def pool(rows: Float32, owner: Int64, pooling: Pooling, n_classes: int) -> tuple
         ``(M,)`` class of each row.
     pooling
         ``mean``: average and normalise, one row a class, in the order of the classes. ``nearest``: leave as they are.
+    n_classes
+        C.
 
     Returns
     -------
@@ -45,7 +53,7 @@ def pool(rows: Float32, owner: Int64, pooling: Pooling, n_classes: int) -> tuple
     if pooling is Pooling.NEAREST:
         return rows, owner
     sums = np.zeros((n_classes, rows.shape[1]))
-    np.add.at(sums, owner, rows.astype(np.float64))
+    add_grouped(sums, owner, rows)
     return unit_rows(sums.astype(np.float32)), np.arange(n_classes)
 
 
@@ -105,14 +113,14 @@ class PromptIndex:
         import faiss
 
         dim = self._rows.shape[1]
+        index: Any
         with faiss_threads(self.threads):
             if self.kind == "hnsw":
                 index = faiss.IndexHNSWFlat(dim, 32, faiss.METRIC_INNER_PRODUCT)
-                index.hnsw.efSearch = 128
             elif self.kind == "ivf":
                 cells = max(1, int(np.sqrt(len(self._rows))))
                 index = faiss.IndexIVFFlat(faiss.IndexFlatIP(dim), dim, cells, faiss.METRIC_INNER_PRODUCT)
-                index.cp.min_points_per_centroid = 1
+                index.cp.min_points_per_centroid = 1  # else FAISS prints a warning for small sets
                 index.nprobe = max(1, cells // 4)
                 index.train(self._rows)
             else:
@@ -133,80 +141,109 @@ class PromptIndex:
         Returns
         -------
         tuple
-            Classes ``(n, k)`` by descending score, and the scores. An approximate index that finds fewer than k classes
-            fills up with -1.
+            Classes ``(n, k)`` by descending score, and the scores to the precision of float32. An approximate index
+            that finds fewer than k classes fills up with -1.
         """
         if self._biased:
             queries = np.column_stack([queries, np.ones(len(queries), dtype=np.float32)])
         queries = np.ascontiguousarray(queries, dtype=np.float32)
-        # So many prompts that k classes are among them whatever their owners, and a few more: a candidate whose score
-        # FAISS rounds differently must not fall out at the edge.
-        wanted = min(len(self._rows), (k - 1) * self._most + 1 + 8)
+        # So many prompts that k classes and the next one are among them, whatever their owners.
+        wanted = min(len(self._rows), k * self._most + 1)
+        if self.kind == "hnsw":
+            self._index.hnsw.efSearch = max(128, wanted)
         classes = np.empty((len(queries), k), dtype=np.int64)
         scores = np.empty((len(queries), k), dtype=np.float32)
         with faiss_threads(self.threads):
-            for block in blocks(len(queries), max(1, BLOCK_SCORES // (wanted * self._rows.shape[1]))):
-                found = self._index.search(queries[block], wanted)[1]
-                classes[block], scores[block] = self._canonical(queries[block], found, k)
+            for block in blocks(len(queries), max(1, BLOCK_SCORES // max(wanted, self._rows.shape[1]))):
+                best, found = self._index.search(queries[block], wanted)
+                classes[block], scores[block] = self._decide(queries[block], best, found, k)
         return classes, scores
 
-    def _canonical(self, queries: Float32, found: Int64, k: int) -> tuple[Int64, Float32]:
-        """Score candidates again, exactly; sort by score, then class; keep each class once."""
-        # A product row by row: unlike a matrix product its rounding does not depend on the shape of the batch.
-        exact = np.einsum("qd,qcd->qc", queries, self._rows[found], dtype=np.float64).astype(np.float32)
-        exact[found < 0] = -np.inf
+    def _decide(self, queries: Float32, best: Float32, found: Int64, k: int) -> tuple[Int64, Float32]:
+        """Turn candidates into classes; on the flat index, score queries again whose order rounding could change."""
         owner = np.where(found < 0, -1, self._owner[found])
-        order = np.lexsort((owner, -exact), axis=1)
-        owner, exact = np.take_along_axis(owner, order, 1), np.take_along_axis(exact, order, 1)
-        return _first_of_each(owner, exact, k)
+        if self.kind != "flat":  # scored row by row, so that equal rows have equal scores already
+            best = np.where(found < 0, -np.inf, best).astype(np.float32)
+            order = np.lexsort((owner, -best), axis=1)
+            return _first_of_each(np.take_along_axis(owner, order, 1), np.take_along_axis(best, order, 1), k)
+        classes, scores = _first_of_each(owner, best, k + 1)
+        with np.errstate(invalid="ignore"):  # -inf beside -inf: fewer than k classes have a prompt
+            apart = scores[:, :-1] - scores[:, 1:] > 2 * rounding_bound(queries, self._rows)[:, None]
+        classes, scores = classes[:, :k], scores[:, :k]
+        close = np.flatnonzero(~(apart | (classes < 0)).all(axis=1))
+        for block in blocks(len(close), max(1, BLOCK_SCORES // max(len(self._rows), queries.shape[1]))):
+            rows = close[block]
+            classes[rows], scores[rows] = rank_classes(exact_scores(queries[rows], self._rows), self._owner, k)
+        return classes, scores
 
     def recall_against_flat(self, queries: Float32, k: int = 1) -> float:
         """Share of the flat index's first k classes that this index finds among its own."""
         if self.kind == "flat":
             return 1.0
-        flat = PromptIndex(self._plain, self._owner, self.n_classes, text_bias=self._bias, threads=self.threads)
+        texts, bias = (self._rows[:, :-1], self._rows[:, -1]) if self._biased else (self._rows, None)
+        flat = PromptIndex(texts, self._owner, self.n_classes, text_bias=bias, threads=self.threads)
         mine, best = self.top_classes(queries, k)[0], flat.top_classes(queries, k)[0]
-        return float(np.mean([np.isin(b, m).mean() for b, m in zip(best, mine, strict=True)]))
-
-    @property
-    def _plain(self) -> Float32:
-        return self._rows[:, :-1] if self._biased else self._rows
-
-    @property
-    def _bias(self) -> Float32 | None:
-        return self._rows[:, -1] if self._biased else None
+        return float((best[:, :, None] == mine[:, None, :]).any(axis=2).mean())
 
 
 def _first_of_each(owner: Int64, scores: Float32, k: int) -> tuple[Int64, Float32]:
-    """Of sorted candidates keep the first of each class, the first k of these; -1 where there are fewer."""
-    n, width = owner.shape
-    if width == 1 or k == 1:
-        return owner[:, :k], scores[:, :k]
+    """Of candidates by descending score keep the first of each class, and k of these; -1 where there are fewer."""
     by_class = np.argsort(owner, axis=1, kind="stable")
     grouped = np.take_along_axis(owner, by_class, 1)
-    repeated = np.zeros_like(owner, dtype=bool)
-    again = np.concatenate([np.zeros((n, 1), dtype=bool), grouped[:, 1:] == grouped[:, :-1]], axis=1)
-    np.put_along_axis(repeated, by_class, again, 1)
-    repeated |= owner < 0
-    kept = np.argsort(repeated, axis=1, kind="stable")[:, :k]
-    classes, best = np.take_along_axis(owner, kept, 1), np.take_along_axis(scores, kept, 1)
-    gone = np.take_along_axis(repeated, kept, 1)
-    classes[gone], best[gone] = -1, -np.inf
-    if classes.shape[1] < k:
-        fill = ((0, 0), (0, k - classes.shape[1]))
-        classes, best = np.pad(classes, fill, constant_values=-1), np.pad(best, fill, constant_values=-np.inf)
-    return classes, best
+    again = np.zeros_like(owner, dtype=bool)
+    again[:, 1:] = grouped[:, 1:] == grouped[:, :-1]
+    dropped = np.empty_like(again)
+    np.put_along_axis(dropped, by_class, again, 1)
+    dropped |= owner < 0
+    kept = np.argsort(dropped, axis=1, kind="stable")[:, :k]
+    gone = np.take_along_axis(dropped, kept, 1)
+    classes = np.where(gone, -1, np.take_along_axis(owner, kept, 1))
+    best = np.where(gone, np.float32(-np.inf), np.take_along_axis(scores, kept, 1))
+    fill = ((0, 0), (0, max(0, k - classes.shape[1])))
+    return np.pad(classes, fill, constant_values=-1), np.pad(best, fill, constant_values=-np.inf)
+
+
+def rank_classes(scores: Float32 | Float64, owner: Int64, k: int) -> tuple[Int64, Float32]:
+    """Rank classes by their best text from all scores ``(n, M)``; equal scores go to the lower class.
+
+    Returns
+    -------
+    tuple
+        Classes ``(n, k)`` and their scores; -1 where fewer than k classes own a text.
+    """
+    order = np.argsort(owner, kind="stable")
+    classes, starts = np.unique(owner[order], return_index=True)
+    best = np.maximum.reduceat(scores[:, order], starts, axis=1)
+    first = np.argsort(-best, axis=1, kind="stable")[:, :k]
+    fill = ((0, 0), (0, max(0, k - first.shape[1])))
+    values = np.take_along_axis(best, first, 1).astype(np.float32)
+    return np.pad(classes[first], fill, constant_values=-1), np.pad(values, fill, constant_values=-np.inf)
 
 
 def top_classes_by_scores(score_blocks: Iterable[Float32], owner: Int64, n_classes: int, k: int) -> Int64:
     """Rank classes from blocks of scores ``(n, M)``: for aligners that have no vector form."""
-    found = []
-    for scores in score_blocks:
-        best = np.full((len(scores), n_classes), -np.inf, dtype=np.float32)
-        for row, own in enumerate(owner):
-            np.maximum(best[:, own], scores[:, row], out=best[:, own])
-        found.append(np.argsort(-best, axis=1, kind="stable")[:, :k])
-    return np.concatenate(found)
+    return np.concatenate([rank_classes(scores, owner, min(k, n_classes))[0] for scores in score_blocks])
+
+
+class _Owned:
+    """For each query the gallery rows that belong to it, in one array."""
+
+    def __init__(self, own: Sequence[Int64]) -> None:
+        self._counts = np.array([len(rows) for rows in own], dtype=np.int64)
+        self._starts = np.concatenate([[0], np.cumsum(self._counts)])
+        self._items = np.concatenate([np.zeros(0, np.int64), *own]).astype(np.int64)
+
+    def of(self, block: slice) -> tuple[Int64, Int64]:
+        """Pairs of a query, counted from the block's start, and a row that it owns."""
+        query = np.repeat(np.arange(block.stop - block.start), self._counts[block])
+        return query, self._items[self._starts[block.start] : self._starts[block.stop]]
+
+
+def _best_own(query: Int64, item: Int64, scores: Float32 | Float64) -> tuple[Int64, Int64, Any]:
+    """Give each query that owns something its best own row (highest score, then lowest row) and that row's score."""
+    order = np.lexsort((item, -scores, query))
+    first = order[np.flatnonzero(np.diff(query[order], prepend=-1))]
+    return query[first], item[first], scores[first]
 
 
 def own_ranks(queries: Float32, gallery: Float32, own: Sequence[Int64]) -> Int64:
@@ -231,22 +268,46 @@ def own_ranks(queries: Float32, gallery: Float32, own: Sequence[Int64]) -> Int64
     """
     if gallery.shape[1] == queries.shape[1] + 1:
         queries = np.column_stack([queries, np.ones(len(queries), dtype=np.float32)])
-    ranks = np.full(len(queries), len(gallery), dtype=np.int64)
-    counts = np.array([len(rows) for rows in own], dtype=np.int64)
-    flat = np.concatenate([np.asarray(rows, dtype=np.int64) for rows in own]) if counts.sum() else np.zeros(0, np.int64)
-    starts = np.concatenate([[0], np.cumsum(counts)])
-    columns = np.arange(len(gallery))
+    ranks, owned = np.full(len(queries), len(gallery), dtype=np.int64), _Owned(own)
+    bound = rounding_bound(queries, gallery)
     for block in blocks(len(queries), max(1, BLOCK_SCORES // len(gallery))):
-        scores = queries[block] @ gallery.T
-        # Entry by entry: (query in block, own gallery row); best own item = highest score, then lowest row.
-        query = np.repeat(np.arange(block.stop - block.start), counts[block])
-        item = flat[starts[block.start] : starts[block.stop]]
-        if not len(item):
-            continue
-        order = np.lexsort((item, -scores[query, item], query))
-        first = order[np.concatenate([[True], np.diff(query[order]) > 0])]
-        mine, best = query[first], item[first]
-        level = scores[mine, best][:, None]
-        before = (scores[mine] > level) | ((scores[mine] == level) & (columns < best[:, None]))
-        ranks[block.start + mine] = before.sum(axis=1)
+        part = queries[block]
+        query, item = owned.of(block)
+        mine, best, level = _best_own(query, item, exact_pair_scores(part[query], gallery[item]))
+        if len(mine):
+            ranks[block.start + mine] = _count_before(part[mine], gallery, best, level, bound[block][mine])
     return ranks
+
+
+def _count_before(queries: Float32, gallery: Float32, best: Int64, level: Float64, bound: Float64) -> Int64:
+    """Count gallery rows that come before row ``best``, whose exact score is ``level``."""
+    scores = queries @ gallery.T
+    # Outside [low, high] float32 is sure of the order; inside, exact scores decide.
+    low = np.nextafter((level - bound).astype(np.float32), np.float32(-np.inf))[:, None]
+    high = np.nextafter((level + bound).astype(np.float32), np.float32(np.inf))[:, None]
+    above = scores > high
+    close = (scores >= low) & ~above
+    if np.count_nonzero(close) > MANY * len(queries):
+        return _before(exact_scores(queries, gallery), best, level)
+    query, item = np.nonzero(close)
+    exact = exact_pair_scores(queries[query], gallery[item])
+    before = (exact > level[query]) | ((exact == level[query]) & (item < best[query]))
+    return np.count_nonzero(above, axis=1) + np.bincount(query[before], minlength=len(queries))
+
+
+def _before(scores: Float32 | Float64, best: Int64, level: Any) -> Int64:
+    same = (scores == level[:, None]) & (np.arange(scores.shape[1]) < best[:, None])
+    return np.count_nonzero((scores > level[:, None]) | same, axis=1).astype(np.int64)
+
+
+def own_ranks_by_scores(score_blocks: Iterable[Float32], own: Sequence[Int64]) -> Int64:
+    """Rank the best own item of each query from blocks of scores ``(n, m)``, under the rules of `own_ranks`."""
+    owned, found, start = _Owned(own), [], 0
+    for scores in score_blocks:
+        query, item = owned.of(slice(start, start + len(scores)))
+        mine, best, level = _best_own(query, item, scores[query, item])
+        ranks = np.full(len(scores), scores.shape[1], dtype=np.int64)
+        ranks[mine] = _before(scores[mine], best, level)
+        found.append(ranks)
+        start += len(scores)
+    return np.concatenate(found)

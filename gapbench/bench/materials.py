@@ -7,7 +7,6 @@ encode, then reads neither pictures nor weights, and does not import torch.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +50,12 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     def caption_owner(self) -> list[int]:
         """For each caption the row of its image."""
         return [row for row, own in enumerate(self.captions or ()) for _ in own]
+
+
+def optional(component: Any, method: str, default: Any) -> Any:
+    """Call a method that a component may leave out."""
+    found = getattr(component, method, None)
+    return default if found is None else found()
 
 
 def manifest_of(split: Split, name: str) -> Manifest:
@@ -105,6 +110,7 @@ class Materials:
         self.encode_seconds: dict[tuple[str, str], float] = {}
         self._built: dict[tuple[str, str], Any] = {}
         self._manifests: dict[tuple[str, str], Manifest] = {}
+        self._fingerprints: dict[str, str] = {}
 
     def _build(self, selected: Selected) -> Any:
         key = (selected.component.kind, selected.name)
@@ -127,7 +133,7 @@ class Materials:
     def identity(self, selected: Selected) -> dict[str, Any]:
         """Everything that changes an encoder's embeddings; remembered while its files are unchanged."""
         encoder = self.encoder(selected)
-        files, name = encoder.files(), f"{_origin(selected)}|{selected.name}|{self.context.dtype}"
+        files, name = optional(encoder, "files", ()), f"{_origin(selected)}|{selected.name}|{self.context.dtype}"
         known = self.store.recall("encoder", name, files) if files else None
         if known is None:
             known = dict(encoder.identity())
@@ -137,14 +143,16 @@ class Materials:
 
     def encoder_fingerprint(self, selected: Selected) -> str:
         """Identify an encoder by its content."""
-        return _encoder_fingerprint(self, selected)
+        if selected.name not in self._fingerprints:
+            self._fingerprints[selected.name] = fingerprint(self.identity(selected))
+        return self._fingerprints[selected.name]
 
     def manifest(self, selected: Selected, split: str, *, read: bool = True) -> Manifest | None:
         """Describe a split; None where it is not remembered and ``read`` is false."""
         key = (selected.name, split)
         if key not in self._manifests:
             dataset = self.dataset(selected)
-            files, name = dataset.files(), f"{_origin(selected)}|{selected.name}|{split}"
+            files, name = optional(dataset, "files", ()), f"{_origin(selected)}|{selected.name}|{split}"
             known = self.store.recall("dataset", name, files)
             if known is not None:
                 self._manifests[key] = msgspec.convert(known, Manifest, strict=False)
@@ -251,7 +259,3 @@ def _origin(selected: Selected) -> str:
     origin = selected.component.origin
     return f"{origin.distribution} {origin.version}"
 
-
-@lru_cache(maxsize=64)
-def _encoder_fingerprint(materials: Materials, selected: Selected) -> str:
-    return fingerprint(materials.identity(selected))

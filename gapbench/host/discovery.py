@@ -114,13 +114,13 @@ class _Host:
         for plugin in self._plugins:
             for component in plugin.components:
                 owners.setdefault((component.kind, component.spec.name), []).append(plugin)
-        clashing: dict[Plugin, tuple[Kind, str, list[Plugin]]] = {}
+        clashing: dict[Origin, tuple[Plugin, Kind, str, list[Plugin]]] = {}
         for (kind, name), plugins in owners.items():
             if len(plugins) > 1:
                 for plugin in plugins:
                     if plugin.origin != BUILTIN:
-                        clashing.setdefault(plugin, (kind, name, plugins))
-        for plugin, (kind, name, plugins) in clashing.items():
+                        clashing.setdefault(plugin.origin, (plugin, kind, name, plugins))
+        for plugin, kind, name, plugins in clashing.values():
             others = " and ".join(str(other.origin) for other in plugins if other is not plugin)
             self._plugins.remove(plugin)
             self._fail(

@@ -11,6 +11,8 @@ from __future__ import annotations
 import argparse
 import json
 import math
+from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -22,12 +24,13 @@ from gapbench.builtin.datasets.digits import CLASSES, SIDE, contrasting, enlarge
 from gapbench.embeddings.fingerprint import hash_file
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
 HOME = Path(__file__).parent / "mini_clip"
-WEIGHTS = "open_clip_model.safetensors"
+CONFIG, WEIGHTS, RECORD = "open_clip_config.json", "open_clip_model.safetensors", "training.json"
+STEPS, BATCH, RATE, WARMUP, DECAY = 5000, 128, 2e-3, 200, 0.1
 
 COLORED = (
     "a {color} {digit} on a {ground} ground",
@@ -84,15 +87,37 @@ class Batches:
         return pixels / 127.5 - 1, self._tokenizer(captions)
 
 
-def train(steps: int, *, seed: int, batch: int = 128, rate: float = 2e-3, threads: int = 1) -> torch.nn.Module:
-    """Train from scratch; the same arguments give the same weights on the same machine and library versions."""
+def model_config() -> dict[str, Any]:
+    """Read the architecture, as open_clip writes it."""
+    config: dict[str, Any] = json.loads((HOME / CONFIG).read_text(encoding="utf-8"))["model_cfg"]
+    return config
+
+
+@contextmanager
+def repeatable(seed: int, threads: int) -> Iterator[None]:
+    """Fix torch's seed, threads and algorithms, and put everything back afterwards."""
+    before, exact = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(mode=True)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+            torch.use_deterministic_algorithms(mode=exact)
+
+
+def train(steps: int, *, seed: int, batch: int = BATCH) -> torch.nn.Module:
+    """Train from scratch, on the CPU.
+
+    Within `repeatable` the same arguments give the same weights, bit by bit, on the same kind of processor with the same
+    library versions.
+    """
     import open_clip
     from rich.progress import track
 
-    torch.set_num_threads(threads)
-    torch.manual_seed(seed)
-    torch.use_deterministic_algorithms(mode=True)
-    config = json.loads((HOME / "open_clip_config.json").read_text())["model_cfg"]
+    config = model_config()
     model = open_clip.CLIP(**config)
     tokenizer = open_clip.SimpleTokenizer(context_length=config["text_cfg"]["context_length"])
     batches = Batches(seed, tokenizer)
@@ -104,14 +129,14 @@ def train(steps: int, *, seed: int, batch: int = 128, rate: float = 2e-3, thread
     loss_of = open_clip.ClipLoss()
     decayed = [p for p in model.parameters() if p.ndim > 1 and p is not model.token_embedding.weight]
     others = [p for p in model.parameters() if p.ndim <= 1 or p is model.token_embedding.weight]
-    groups = [{"params": decayed, "weight_decay": 0.1}, {"params": others, "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98))
+    groups = [{"params": decayed, "weight_decay": DECAY}, {"params": others, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=RATE, betas=(0.9, 0.98))
     model.train()
     for step in track(range(steps), description="training mini-clip"):
         share = step / steps
-        factor = min(1.0, (step + 1) / 200) * 0.5 * (1 + math.cos(math.pi * share))
+        factor = min(1.0, (step + 1) / WARMUP) * 0.5 * (1 + math.cos(math.pi * share))
         for group in optimizer.param_groups:
-            group["lr"] = rate * factor
+            group["lr"] = RATE * factor
         pictures, tokens = batches.draw(batch)
         images, texts, scale = model(pictures, tokens)
         loss = loss_of(images, texts, scale)
@@ -122,7 +147,7 @@ def train(steps: int, *, seed: int, batch: int = 128, rate: float = 2e-3, thread
         with torch.no_grad():
             model.logit_scale.clamp_(0, math.log(100))
         if step % 250 == 0:
-            print(f"step {step}: loss {loss.item():.3f}, scale {scale.item():.1f}", flush=True)  # noqa: T201
+            print(f"step {step}: loss {loss.item():.3f}, scale {scale.item():.1f}", flush=True)  # noqa: T201 - the command's log
     model.eval()
     return model
 
@@ -133,8 +158,7 @@ def figures(model: torch.nn.Module) -> dict[str, float]:
 
     from gapbench.builtin.datasets.digits import ColorDigits, Digits
 
-    config = json.loads((HOME / "open_clip_config.json").read_text())["model_cfg"]
-    tokenizer = open_clip.SimpleTokenizer(context_length=config["text_cfg"]["context_length"])
+    tokenizer = open_clip.SimpleTokenizer(context_length=model_config()["text_cfg"]["context_length"])
 
     def unit(rows: torch.Tensor) -> torch.Tensor:
         return torch.nn.functional.normalize(rows, dim=-1)
@@ -162,43 +186,49 @@ def figures(model: torch.nn.Module) -> dict[str, float]:
 
 
 def save(model: torch.nn.Module, out: Path, record: dict[str, Any]) -> None:
-    """Write float16 weights, the model's configuration and ``training.json``."""
+    """Write float16 weights, the model's configuration and the record of the training with the weights' hash."""
     from safetensors.torch import save_file
 
     out.mkdir(parents=True, exist_ok=True)
     state = {name: value.half().contiguous() for name, value in model.state_dict().items()}
     save_file(state, out / WEIGHTS)
+    (out / WEIGHTS).chmod(0o644)  # safetensors leaves it readable by its owner only
     if out.resolve() != HOME.resolve():
-        (out / "open_clip_config.json").write_text((HOME / "open_clip_config.json").read_text())
+        (out / CONFIG).write_text((HOME / CONFIG).read_text(encoding="utf-8"), encoding="utf-8")
     record = {**record, "sha256": hash_file(out / WEIGHTS), "bytes": (out / WEIGHTS).stat().st_size}
-    (out / "training.json").write_text(json.dumps(record, indent=2) + "\n")
+    (out / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train, measure, save."""
     parser = argparse.ArgumentParser(description="Train mini-clip, the dual encoder that ships with gapbench.")
     parser.add_argument("--out", type=Path, required=True, help="folder for weights, configuration and training.json")
-    parser.add_argument("--steps", type=int, default=5000)
+    parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1, help="another number of threads may round differently")
     options = parser.parse_args(arguments)
     start = perf_counter()
-    model = train(options.steps, seed=options.seed, threads=options.threads)
-    seconds = perf_counter() - start
-    model = model.half().float()  # measure what is shipped
+    with repeatable(options.seed, options.threads):
+        model = train(options.steps, seed=options.seed)
+        seconds = perf_counter() - start
+        model = model.half().float()  # measure what is shipped
+        found = figures(model)
     record = {
+        "command": f"python -m gapbench.builtin.encoders.train_mini_clip --out DIR --steps {options.steps} "
+        f"--seed {options.seed} --threads {options.threads}",
         "steps": options.steps,
-        "batch": 128,
+        "batch": BATCH,
         "seed": options.seed,
         "threads": options.threads,
-        "optimizer": "AdamW, 2e-3 cosine after 200 steps of warm-up, weight decay 0.1, gradient norm at most 1",
+        "optimizer": f"AdamW, {RATE} cosine after {WARMUP} steps of warm-up, weight decay {DECAY}, gradient norm at most 1",
         "image": {"side": SIDE},
-        "torch": torch.__version__.partition("+")[0],
+        "model_cfg": model_config(),
+        "versions": {name: version(name) for name in ("torch", "open_clip_torch", "numpy", "pillow", "scikit-learn")},
         "minutes": round(seconds / 60, 1),
-        "figures": figures(model),
+        "figures": found,
     }
     save(model, options.out, record)
-    print(json.dumps(record["figures"], indent=2))  # noqa: T201
+    print(json.dumps(found, indent=2))  # noqa: T201 - the command's answer
 
 
 if __name__ == "__main__":

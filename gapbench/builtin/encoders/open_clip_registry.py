@@ -1,0 +1,105 @@
+"""open_clip's own tables of models and weights, read without importing torch.
+
+A plan must say what an encoder is and what it lacks within a fraction of a second, but ``import open_clip`` brings torch
+with it. Model configurations are JSON files in its package; the table of weights is one module that needs torch only
+through safetensors, which it can do without.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+import types
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from gapbench.errors import PluginError, UsageError
+from gapbench.host.registry import did_you_mean
+
+#: Names of weight files in a folder or a hub repository, the first that exists is taken (as open_clip does).
+WEIGHT_FILES = ("open_clip_model.safetensors", "model.safetensors", "open_clip_pytorch_model.bin", "pytorch_model.bin")
+
+#: Bytes of the files that people ask for most, so that a missing one can be announced with its size.
+SIZES = {
+    "timm/vit_base_patch32_clip_224.openai": 605_000_000,
+    "timm/vit_base_patch16_clip_224.openai": 599_000_000,
+    "timm/vit_large_patch14_clip_224.openai": 1_710_000_000,
+}
+
+
+def package() -> Path:
+    """Give open_clip's folder."""
+    spec = find_spec("open_clip")
+    if spec is None or not spec.submodule_search_locations:
+        raise PluginError("The package 'open_clip_torch' is not installed. Run: pip install open_clip_torch")
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+@cache
+def pretrained_table() -> Any:
+    """Give open_clip's module ``pretrained``, imported under another name beside the real package."""
+    shadow = "_gapbench_open_clip"
+    if "open_clip.pretrained" in sys.modules:
+        return sys.modules["open_clip.pretrained"]
+    parent = types.ModuleType(shadow)
+    parent.__path__ = [str(package())]
+    hidden = "safetensors.torch"
+    before = sys.modules.get(hidden)
+    sys.modules[shadow] = parent
+    sys.modules[hidden] = None  # type: ignore[assignment]  # makes the import fail, which the module is prepared for
+    try:
+        return importlib.import_module(f"{shadow}.pretrained")
+    finally:
+        if before is None:
+            del sys.modules[hidden]
+        else:
+            sys.modules[hidden] = before
+
+
+def model_config(model: str) -> dict[str, Any]:
+    """Give a model's configuration.
+
+    Raises
+    ------
+    UsageError
+        There is no such model; says which one may be meant.
+    """
+    folder = package() / "model_configs"
+    path = folder / f"{model}.json"
+    if not path.is_file():
+        names = sorted(file.stem for file in folder.glob("*.json"))
+        raise UsageError(f"open_clip has no model {model!r}.{did_you_mean(model, names)}")
+    config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return config
+
+
+def tag_config(model: str, tag: str) -> dict[str, Any] | None:
+    """Give what is known of a tag of weights; None where the model has no such tag."""
+    config = pretrained_table().get_pretrained_cfg(model, tag)
+    return dict(config) if config else None
+
+
+def tags(model: str) -> list[str]:
+    """Give all tags of a model."""
+    return list(pretrained_table().list_pretrained_tags_by_model(model))
+
+
+def openai_hash(model: str) -> str:
+    """Give the SHA-256 of OpenAI's own file for a model; it stands in its address."""
+    config = tag_config(model.removesuffix("-quickgelu"), "openai") or {}
+    parts = str(config.get("url", "")).split("/")
+    return parts[-2] if len(parts) > 1 else ""
+
+
+def cached_file(repository: str, names: tuple[str, ...]) -> Path | None:
+    """Find a file of a hub repository on this machine, without any network."""
+    from huggingface_hub import try_to_load_from_cache
+
+    for name in names:
+        found = try_to_load_from_cache(repository, name)
+        if isinstance(found, str):
+            return Path(found)
+    return None
