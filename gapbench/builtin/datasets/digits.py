@@ -2,19 +2,20 @@
 
 The 1,797 glyphs of 8 x 8 pixels are scikit-learn's copy of the test part of *Optical Recognition of Handwritten Digits*
 (Alpaydin and Kaynak, UCI, 1998, CC BY 4.0). `color-digits` draws the same glyphs in a colour on a ground of another
-colour, with two captions a picture, so that retrieval has something to tell apart. Both have one fixed split, stratified
-by class: 1,297 items to fit on and 500 to score.
+colour, with two captions a picture, so that retrieval has something to tell apart. Both have one fixed split,
+stratified by class: 1,297 items to fit on and 500 to score.
 """
 
 from __future__ import annotations
 
 import hashlib
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gapbench.components import Split
+from gapbench.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -54,18 +55,33 @@ def glyphs() -> tuple[NDArray[np.float32], Int64]:
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
-    return (bunch.images / 16).astype(np.float32), bunch.target.astype(np.int64)
+    return _frozen((bunch.images / 16).astype(np.float32)), _frozen(bunch.target.astype(np.int64))
+
+
+def _frozen(array: NDArray[Any]) -> NDArray[Any]:
+    """Guard what is cached against its users."""
+    array.flags.writeable = False
+    return array
 
 
 @cache
 def split_rows(name: str) -> Int64:
-    """Rows of ``train`` or ``test``: within each class the same share, by a fixed shuffle."""
+    """Rows of ``train`` or ``test``: within each class the same share, by a fixed shuffle.
+
+    Raises
+    ------
+    UsageError
+        There is no such split.
+    """
+    if name not in {"train", "test"}:
+        raise UsageError(f"The digits have no split {name!r}; they have train and test.")
     labels = glyphs()[1]
     order = np.random.default_rng(1998).permutation(len(labels))
     by_class = order[np.argsort(labels[order], kind="stable")]
     # Every k-th item of the list sorted by class: stratified to within one item.
     test = by_class[np.floor(np.linspace(0, len(labels), TEST_ITEMS, endpoint=False)).astype(np.int64)]
-    return np.sort(test) if name == "test" else np.setdiff1d(np.arange(len(labels)), test)
+    rows = np.sort(test) if name == "test" else np.setdiff1d(np.arange(len(labels)), test)
+    return _frozen(rows)
 
 
 def enlarge(ink: NDArray[np.float32], *, dx: int = 0, dy: int = 0) -> NDArray[np.float32]:
@@ -136,7 +152,7 @@ class Digits:
 
     def split(self, name: str) -> Split:
         """Read ``train`` or ``test``."""
-        return _split(name, lambda row, ink: (paint(ink, "white", "black"), None))
+        return _split(name, lambda _row, ink: (paint(ink, "white", "black"), None))
 
 
 class ColorDigits(Digits):

@@ -1,9 +1,10 @@
 """Train `mini-clip`, the small dual encoder that ships with gapbench.
 
-``python -m gapbench.builtin.encoders.train_mini_clip --out DIR`` makes the shipped weights again. Contrastive learning as
-in CLIP (Radford et al., 2021, arXiv 2103.00020): open_clip's model, initialisation and loss, learnable temperature, no term
-that touches the modality gap. It sees the train split only: the glyphs in white on black and in random colours, moved by up
-to four pixels, with captions that name the digit and, in half of the coloured ones, the colours.
+``python -m gapbench.builtin.encoders.train_mini_clip --out DIR`` makes the shipped weights again. Contrastive learning
+as in CLIP (Radford et al., 2021, arXiv 2103.00020): open_clip's model, initialisation and loss, learnable temperature,
+no term that touches the modality gap. It sees the train split only: the glyphs in white on black and in random colours,
+moved by up to four pixels. Half of the captions name digit and colours, the others the digit alone, many of them in the
+templates that OpenAI wrote for ImageNet.
 """
 
 from __future__ import annotations
@@ -108,11 +109,11 @@ def repeatable(seed: int, threads: int) -> Iterator[None]:
             torch.use_deterministic_algorithms(mode=exact)
 
 
-def train(steps: int, *, seed: int, batch: int = BATCH) -> torch.nn.Module:
+def train(steps: int, *, seed: int, batch: int = BATCH) -> Any:
     """Train from scratch, on the CPU.
 
-    Within `repeatable` the same arguments give the same weights, bit by bit, on the same kind of processor with the same
-    library versions.
+    Within `repeatable` the same arguments give the same weights, bit by bit, on the same kind of processor with the
+    same library versions.
     """
     import open_clip
     from rich.progress import track
@@ -152,7 +153,7 @@ def train(steps: int, *, seed: int, batch: int = BATCH) -> torch.nn.Module:
     return model
 
 
-def figures(model: torch.nn.Module) -> dict[str, float]:
+def figures(model: Any) -> dict[str, float]:
     """Zero-shot accuracy and centroid distance on the test splits."""
     import open_clip
 
@@ -220,7 +221,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "batch": BATCH,
         "seed": options.seed,
         "threads": options.threads,
-        "optimizer": f"AdamW, {RATE} cosine after {WARMUP} steps of warm-up, weight decay {DECAY}, gradient norm at most 1",
+        "optimizer": f"AdamW, {RATE} cosine after {WARMUP} steps of warm-up, weight decay {DECAY}, gradient norm <= 1",
         "image": {"side": SIDE},
         "model_cfg": model_config(),
         "versions": {name: version(name) for name in ("torch", "open_clip_torch", "numpy", "pillow", "scikit-learn")},
