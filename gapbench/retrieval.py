@@ -1,4 +1,4 @@
-"""The FAISS nearest-prompt retriever, and exact ranks for retrieval.
+"""The FAISS nearest-prompt retriever.
 
 Scores are inner products of what the aligner returned. Fast float32 products round differently with the shape of a
 batch, so they decide only where their rounding cannot matter; whatever lies closer is scored again by `exact_scores`,
@@ -17,18 +17,14 @@ import numpy as np
 from gapbench.components import Pooling
 from gapbench.embeddings.arrays import blocks, unit_rows
 from gapbench.embeddings.moments import add_grouped
-from gapbench.exact import exact_pair_scores, exact_scores, rounding_bound
+from gapbench.exact import BLOCK_SCORES, exact_scores, own_ranks, own_ranks_by_scores, rounding_bound
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from gapbench.components import Float32, Float64, Int64
 
-#: Scores that are held at once.
-BLOCK_SCORES = 4_000_000
-
-#: Mean number of close calls a query above which a whole block is scored again at once.
-MANY = 256
+__all__ = ["PromptIndex", "own_ranks", "own_ranks_by_scores", "pool", "rank_classes", "top_classes_by_scores"]
 
 
 def pool(rows: Float32, owner: Int64, pooling: Pooling, n_classes: int) -> tuple[Float32, Int64]:
@@ -223,91 +219,3 @@ def rank_classes(scores: Float32 | Float64, owner: Int64, k: int) -> tuple[Int64
 def top_classes_by_scores(score_blocks: Iterable[Float32], owner: Int64, n_classes: int, k: int) -> Int64:
     """Rank classes from blocks of scores ``(n, M)``: for aligners that have no vector form."""
     return np.concatenate([rank_classes(scores, owner, min(k, n_classes))[0] for scores in score_blocks])
-
-
-class _Owned:
-    """For each query the gallery rows that belong to it, in one array."""
-
-    def __init__(self, own: Sequence[Int64]) -> None:
-        self._counts = np.array([len(rows) for rows in own], dtype=np.int64)
-        self._starts = np.concatenate([[0], np.cumsum(self._counts)])
-        self._items = np.concatenate([np.zeros(0, np.int64), *own]).astype(np.int64)
-
-    def of(self, block: slice) -> tuple[Int64, Int64]:
-        """Pairs of a query, counted from the block's start, and a row that it owns."""
-        query = np.repeat(np.arange(block.stop - block.start), self._counts[block])
-        return query, self._items[self._starts[block.start] : self._starts[block.stop]]
-
-
-def _best_own(query: Int64, item: Int64, scores: Float32 | Float64) -> tuple[Int64, Int64, Any]:
-    """Give each query that owns something its best own row (highest score, then lowest row) and that row's score."""
-    order = np.lexsort((item, -scores, query))
-    first = order[np.flatnonzero(np.diff(query[order], prepend=-1))]
-    return query[first], item[first], scores[first]
-
-
-def own_ranks(queries: Float32, gallery: Float32, own: Sequence[Int64]) -> Int64:
-    """Rank the best own item of each query among the whole gallery, exactly, in blocks.
-
-    Parameters
-    ----------
-    queries, gallery
-        ``(n, e)`` and ``(m, e)`` rows. Where the gallery has one dimension more, that is a bias: queries have 1 there.
-    own
-        For each query the gallery rows that belong to it.
-
-    Returns
-    -------
-    numpy.ndarray
-        ``(n,)`` number of gallery items before the best own one: those with a higher score, and those with an equal
-        score and a lower row. A query that owns nothing gets m.
-
-    Notes
-    -----
-    Time O(n m e), memory one block of scores.
-    """
-    if gallery.shape[1] == queries.shape[1] + 1:
-        queries = np.column_stack([queries, np.ones(len(queries), dtype=np.float32)])
-    ranks, owned = np.full(len(queries), len(gallery), dtype=np.int64), _Owned(own)
-    bound = rounding_bound(queries, gallery)
-    for block in blocks(len(queries), max(1, BLOCK_SCORES // len(gallery))):
-        part = queries[block]
-        query, item = owned.of(block)
-        mine, best, level = _best_own(query, item, exact_pair_scores(part[query], gallery[item]))
-        if len(mine):
-            ranks[block.start + mine] = _count_before(part[mine], gallery, best, level, bound[block][mine])
-    return ranks
-
-
-def _count_before(queries: Float32, gallery: Float32, best: Int64, level: Float64, bound: Float64) -> Int64:
-    """Count gallery rows that come before row ``best``, whose exact score is ``level``."""
-    scores = queries @ gallery.T
-    # Outside [low, high] float32 is sure of the order; inside, exact scores decide.
-    low = np.nextafter((level - bound).astype(np.float32), np.float32(-np.inf))[:, None]
-    high = np.nextafter((level + bound).astype(np.float32), np.float32(np.inf))[:, None]
-    above = scores > high
-    close = (scores >= low) & ~above
-    if np.count_nonzero(close) > MANY * len(queries):
-        return _before(exact_scores(queries, gallery), best, level)
-    query, item = np.nonzero(close)
-    exact = exact_pair_scores(queries[query], gallery[item])
-    before = (exact > level[query]) | ((exact == level[query]) & (item < best[query]))
-    return np.count_nonzero(above, axis=1) + np.bincount(query[before], minlength=len(queries))
-
-
-def _before(scores: Float32 | Float64, best: Int64, level: Any) -> Int64:
-    same = (scores == level[:, None]) & (np.arange(scores.shape[1]) < best[:, None])
-    return np.count_nonzero((scores > level[:, None]) | same, axis=1).astype(np.int64)
-
-
-def own_ranks_by_scores(score_blocks: Iterable[Float32], own: Sequence[Int64]) -> Int64:
-    """Rank the best own item of each query from blocks of scores ``(n, m)``, under the rules of `own_ranks`."""
-    owned, found, start = _Owned(own), [], 0
-    for scores in score_blocks:
-        query, item = owned.of(slice(start, start + len(scores)))
-        mine, best, level = _best_own(query, item, scores[query, item])
-        ranks = np.full(len(scores), scores.shape[1], dtype=np.int64)
-        ranks[mine] = _before(scores[mine], best, level)
-        found.append(ranks)
-        start += len(scores)
-    return np.concatenate(found)

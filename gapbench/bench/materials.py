@@ -112,7 +112,8 @@ class Materials:
         self._manifests: dict[tuple[str, str], Manifest] = {}
         self._fingerprints: dict[str, str] = {}
 
-    def _build(self, selected: Selected) -> Any:
+    def built(self, selected: Selected) -> Any:
+        """Build a dataset or an encoder (once)."""
         key = (selected.component.kind, selected.name)
         if key not in self._built:
             self._built[key] = build(selected, self.context)
@@ -120,15 +121,15 @@ class Materials:
 
     def encoder(self, selected: Selected) -> Encoder:
         """Build an encoder (once)."""
-        return self._build(selected)  # type: ignore[no-any-return]
+        return self.built(selected)  # type: ignore[no-any-return]
 
     def dataset(self, selected: Selected) -> Dataset:
         """Build a dataset (once)."""
-        return self._build(selected)  # type: ignore[no-any-return]
+        return self.built(selected)  # type: ignore[no-any-return]
 
     def precomputed(self, selected: Selected) -> PrecomputedDataset:
         """Build a dataset of embeddings (once)."""
-        return self._build(selected)  # type: ignore[no-any-return]
+        return self.built(selected)  # type: ignore[no-any-return]
 
     def identity(self, selected: Selected) -> dict[str, Any]:
         """Everything that changes an encoder's embeddings; remembered while its files are unchanged."""

@@ -1,0 +1,265 @@
+"""The plan: which cells run, which are left out and why, and what has to be encoded first.
+
+Planning matches what aligners and metrics need with what datasets offer, looks for files on this machine, and consults
+the store. It reads no pictures, loads no weights and imports no torch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from gapbench.bench.materials import CAPTIONS, GIVEN, PRECOMPUTED, optional, prompt_set
+from gapbench.bench.protocol import Protocol, depends_on_seed
+from gapbench.components import AlignerSpec, DatasetSpec, MetricSpec, Need, Offer
+from gapbench.errors import GapbenchError
+from gapbench.host.registry import Kind, Registry
+from gapbench.host.selection import Selected, select
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from gapbench.bench.materials import Materials
+    from gapbench.bench.study import Study
+    from gapbench.components import Missing
+
+TRANSDUCTIVE = frozenset({Need.TEST_IMAGES, Need.TEST_TEXTS})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """One encoder (None: the embeddings are given) on one dataset."""
+
+    encoder: Selected | None
+    dataset: Selected
+    offers: frozenset[Offer]
+    splits: dict[str, int | None]
+
+    @property
+    def encoder_name(self) -> str:
+        """Name of the encoder in records."""
+        return PRECOMPUTED if self.encoder is None else self.encoder.name
+
+    @property
+    def has_train(self) -> bool:
+        """Whether there is a split of its own to fit on."""
+        return "train" in self.splits
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """The unit of work, caching and record. ``prompts`` None: the texts are captions or given."""
+
+    source: Source
+    prompts: Selected | None
+    prompts_name: str
+    aligner: Selected
+    protocol: Protocol
+    seed: int
+
+    @property
+    def captioned(self) -> bool:
+        """Whether the scored texts are captions."""
+        return self.prompts_name == CAPTIONS
+
+    def __str__(self) -> str:
+        """Name the cell for people."""
+        parts = (self.source.encoder_name, self.source.dataset.name, self.prompts_name, self.aligner.label)
+        return " / ".join(parts) + (f" / seed {self.seed}" if self.seed else "")
+
+
+@dataclass(frozen=True)
+class Skip:
+    """Something that does not run: what, why, and how many bytes would have to be fetched."""
+
+    what: str
+    reason: str
+    size: int | None = None
+
+
+@dataclass(frozen=True)
+class EncodeJob:
+    """What one encoder has to encode of one dataset's split; numbers that are not known yet are None."""
+
+    encoder: str
+    dataset: str
+    split: str
+    images: int | None
+    stored: bool
+
+
+@dataclass(kw_only=True)
+class Plan:
+    """What will happen."""
+
+    cells: list[Cell] = field(default_factory=list)
+    metrics: list[Selected] = field(default_factory=list)
+    skips: list[Skip] = field(default_factory=list)
+    jobs: list[EncodeJob] = field(default_factory=list)
+    texts: int = 0
+    index: str = "flat"
+
+    @property
+    def sources(self) -> list[Source]:
+        """Encoders and datasets in the order of their first cell."""
+        return list({id(cell.source): cell.source for cell in self.cells}.values())
+
+
+def make_plan(study: Study, registry: Registry, materials: Materials) -> Plan:
+    """Plan a study.
+
+    Raises
+    ------
+    UsageError, BrokenPluginError
+        A selection that cannot be resolved.
+    """
+    metrics = select(registry, Kind.METRIC, study.metrics)
+    plan = Plan(metrics=metrics, index=study.index)
+    aligners = select(registry, Kind.ALIGNER, study.aligners)
+    prompts = select(registry, Kind.PROMPTS, study.prompts)
+    protocol = Protocol(name=study.protocol, fit_size=study.fit_items)
+    for source in _sources(study, registry, materials, plan):
+        for name, strategy in _texts(study, source, prompts, plan):
+            fitting = [aligner for aligner in aligners if _fits(aligner, source, protocol, name, plan)]
+            n_fit = source.splits.get("test" if protocol.fits_on_test else "train")
+            seeded = depends_on_seed(protocol, n_fit, has_train=source.has_train)
+            stochastic = any(isinstance(a.component.spec, AlignerSpec) and a.component.spec.stochastic for a in fitting)
+            seeds = study.seeds if seeded or stochastic else study.seeds[:1]
+            plan.cells += [
+                Cell(
+                    source=source, prompts=strategy, prompts_name=name, aligner=aligner, protocol=protocol, seed=seed
+                )
+                for seed in seeds
+                for aligner in fitting
+            ]
+    return plan
+
+
+def _sources(study: Study, registry: Registry, materials: Materials, plan: Plan) -> Iterable[Source]:
+    """Pair datasets with encoders, those that are on this machine."""
+    datasets = select(registry, Kind.DATASET, study.datasets)
+    given = [dataset for dataset in datasets if _spec(dataset).precomputed]
+    drawn = [dataset for dataset in datasets if not _spec(dataset).precomputed]
+    for dataset in given:
+        try:
+            file = materials.precomputed(dataset)
+            file.missing()
+            yield Source(encoder=None, dataset=dataset, offers=file.offers(), splits=dict(file.splits()))
+        except GapbenchError as error:
+            plan.skips.append(Skip(f"dataset {dataset.name}", str(error)))
+    if given and not drawn and study.encoders:
+        for encoder in study.encoders:
+            if encoder != PRECOMPUTED:
+                plan.skips.append(Skip(f"encoder {encoder}", "embedding files bring the embeddings of their own encoder"))
+    if not drawn:
+        return
+    encoders = [e for e in select(registry, Kind.ENCODER, study.encoders) if _available(e, materials, plan)]
+    for dataset in drawn:
+        if not _available(dataset, materials, plan):
+            continue
+        try:
+            built = materials.dataset(dataset)
+            splits = optional(built, "splits", dict(_spec(dataset).splits))
+        except GapbenchError as error:
+            plan.skips.append(Skip(f"dataset {dataset.name}", str(error)))
+            continue
+        for encoder in encoders:
+            yield Source(encoder=encoder, dataset=dataset, offers=_spec(dataset).offers, splits=dict(splits))
+
+
+def _spec(dataset: Selected) -> DatasetSpec:
+    spec = dataset.component.spec
+    assert isinstance(spec, DatasetSpec)
+    return spec
+
+
+def _available(selected: Selected, materials: Materials, plan: Plan) -> bool:
+    """Whether a dataset or an encoder is on this machine; fetched where that is allowed."""
+    what = f"{selected.component.kind} {selected.name}"
+    try:
+        built = materials.built(selected)
+        missing: Missing | None = optional(built, "missing", None)
+        if missing is None:
+            return True
+        if materials.context.download and not materials.context.offline:
+            built.download()
+            return True
+        plan.skips.append(Skip(what, f"{missing.what} is not on this machine: {missing.how}", missing.size))
+    except GapbenchError as error:
+        plan.skips.append(Skip(what, str(error)))
+    return False
+
+
+def _texts(study: Study, source: Source, prompts: Sequence[Selected], plan: Plan) -> Iterable[tuple[str, Selected | None]]:
+    """Give the text sets of a source: prompts of its classes, its captions, or what the file gives."""
+    captioned = Offer.CAPTIONS in source.offers
+    if source.encoder is None:
+        if study.prompts and not captioned and GIVEN not in study.prompts:
+            plan.skips.append(Skip(f"prompts on {source.dataset.name}", "the file gives its own class texts"))
+        yield (CAPTIONS if captioned else GIVEN), None
+        return
+    for strategy in prompts:
+        if strategy.name == CAPTIONS and captioned:
+            yield CAPTIONS, None
+        elif strategy.name != CAPTIONS and Offer.LABELS in source.offers:
+            yield strategy.name, strategy
+        elif study.prompts and len(study.datasets) == 1:  # asked for in so many words
+            lacks = "captions" if strategy.name == CAPTIONS else "classes to write prompts for"
+            plan.skips.append(Skip(f"prompts {strategy.name} on {source.dataset.name}", f"the dataset has no {lacks}"))
+
+
+def _fits(aligner: Selected, source: Source, protocol: Protocol, prompts: str, plan: Plan) -> bool:
+    """Whether an aligner's needs are met; says why not."""
+    spec = aligner.component.spec
+    assert isinstance(spec, AlignerSpec)
+    reason = ""
+    if Need.LABELS in spec.needs and Offer.LABELS not in source.offers:
+        reason = "it needs class labels, which the dataset does not have"
+    elif Need.LABELS in spec.needs and prompts == CAPTIONS:
+        reason = "it needs class texts, but captions are scored"
+    elif spec.needs & TRANSDUCTIVE and protocol.name != "transductive":
+        reason = "it reads unlabelled test items: run it with --protocol transductive"
+    elif protocol.name == "transductive" and not spec.needs & TRANSDUCTIVE and spec.name != "identity":
+        reason = "it reads no test items, so it belongs to --protocol held-out"
+    if reason:
+        skip = Skip(f"aligner {aligner.label} on {source.dataset.name}", reason)
+        if skip not in plan.skips:
+            plan.skips.append(skip)
+    return not reason
+
+
+def wanted_metrics(metrics: Sequence[Selected], source: Source, *, captioned: bool) -> list[Selected]:
+    """Give the metrics that have a meaning for a cell."""
+    has = {Need.PAIRS, Need.CAPTIONS if captioned else Need.LABELS}
+    if not captioned and Offer.LABELS not in source.offers:
+        has = set()
+    return [m for m in metrics if isinstance(m.component.spec, MetricSpec) and m.component.spec.needs <= has]
+
+
+def count_work(plan: Plan, materials: Materials) -> None:
+    """Fill in what would have to be encoded, as far as the store remembers it; each thing once."""
+    strings: dict[str, set[str]] = {}
+    for source in plan.sources:
+        if source.encoder is None:
+            continue
+        cells = [cell for cell in plan.cells if cell.source is source]
+        for split in needed_splits(source, cells[0].protocol):
+            manifest = materials.manifest(source.dataset, split, read=False)
+            stored = False
+            if manifest is not None:
+                stored = materials.store.has_images(materials.image_key(source.encoder, source.dataset, split))
+                known = strings.setdefault(source.encoder.name, set())
+                known.update(manifest.caption_strings)
+                for strategy in {c.prompts_name: c.prompts for c in cells if c.prompts is not None}.values():
+                    known.update(prompt_set(strategy, manifest.classes).prompts)
+            images = source.splits.get(split) if manifest is None else manifest.n
+            plan.jobs.append(EncodeJob(source.encoder.name, source.dataset.name, split, images, stored))
+    by_name = {source.encoder.name: source.encoder for source in plan.sources if source.encoder is not None}
+    for name, texts in strings.items():
+        fingerprint = materials.encoder_fingerprint(by_name[name])
+        plan.texts += len(materials.store.missing_texts(fingerprint, sorted(texts)))
+
+
+def needed_splits(source: Source, protocol: Protocol) -> list[str]:
+    """Give the splits that a protocol reads."""
+    return ["test", "train"] if source.has_train and not protocol.fits_on_test else ["test"]

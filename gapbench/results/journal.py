@@ -1,0 +1,82 @@
+"""The records file: one JSON object a line, appended and flushed cell by cell."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import msgspec
+
+from gapbench.errors import DataError
+from gapbench.results.record import SCHEMA_VERSION, Record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+_encoder = msgspec.json.Encoder(order="deterministic")
+_decoder = msgspec.json.Decoder(Record)
+
+
+class _Version(msgspec.Struct):
+    schema_version: int
+
+
+def append(path: Path, record: Record) -> None:
+    """Add a record and see it on disk; a crash leaves at most a torn last line."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab+") as file:
+        if file.tell() > 0:
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":  # a torn line: begin a new one, so that only the torn record is lost
+                file.write(b"\n")
+        file.write(_encoder.encode(record) + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read(path: Path) -> list[Record]:
+    """Read all records; of several with one cell id the last counts.
+
+    Torn lines, which a crash in the middle of writing leaves, are passed over where they cannot be JSON at all.
+
+    Raises
+    ------
+    DataError
+        A line that is JSON but no record, or a record of a newer schema; names file and line.
+    """
+    if not path.is_file():
+        return []
+    records: dict[str, Record] = {}
+    for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            version = msgspec.json.decode(line, type=_Version).schema_version
+        except msgspec.ValidationError as error:
+            raise DataError(f"{path}, line {number}, is no record: {error}.") from error
+        except msgspec.DecodeError:
+            continue
+        if version > SCHEMA_VERSION:
+            raise DataError(
+                f"{path}, line {number}, has schema version {version}; this gapbench reads up to {SCHEMA_VERSION}. Upgrade it."
+            )
+        try:
+            record = _decoder.decode(line)
+        except msgspec.ValidationError as error:
+            raise DataError(f"{path}, line {number}, is no record: {error}.") from error
+        records.pop(record.cell_id, None)
+        records[record.cell_id] = record
+    return list(records.values())
+
+
+def rewrite(path: Path, records: Iterable[Record]) -> None:
+    """Replace the whole file at once."""
+    temporary = path.with_name(f"{path.name}.{uuid4().hex}.tmp")
+    with temporary.open("wb") as file:
+        for record in records:
+            file.write(_encoder.encode(record) + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)

@@ -1,0 +1,93 @@
+"""Per-item outcomes: what makes a number checkable and a difference testable.
+
+One compact ``.npz`` a cell: 0/1 outcomes are packed into bits, others are float32 (float64 for the jackknife), predicted
+classes take the smallest integer that holds them.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gapbench.components import Measurement
+from gapbench.embeddings.fingerprint import hash_file
+from gapbench.embeddings.npz import open_npz
+from gapbench.errors import DataError
+from gapbench.results.record import Outcomes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from gapbench.components import Int64
+
+FOLDER = "outcomes"
+_BITS, _VALUES, _JACKKNIFE, _PREDICTED = "bits", "values", "jackknife", "predicted"
+
+
+def save(folder: Path, cell_id: str, measurements: Mapping[str, Measurement], predicted: Int64 | None) -> Outcomes:
+    """Write the outcomes of a cell below ``folder`` (where the records file is) and say where they are."""
+    arrays: dict[str, np.ndarray] = {}
+    for name, measurement in measurements.items():
+        outcomes = measurement.outcomes
+        if outcomes is not None and outcomes.dtype == np.bool_:
+            arrays[f"{_BITS}/{name}"] = np.packbits(outcomes)
+        elif outcomes is not None:
+            arrays[f"{_VALUES}/{name}"] = outcomes.astype(np.float32)
+        elif measurement.jackknife is not None:
+            arrays[f"{_JACKKNIFE}/{name}"] = np.asarray(measurement.jackknife, dtype=np.float64)
+    if predicted is not None:
+        arrays[_PREDICTED] = predicted.astype(np.min_scalar_type(max(1, int(predicted.max()))))
+    file = f"{FOLDER}/{cell_id[:32]}.npz"
+    path = folder / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+    temporary = path.with_suffix(".tmp")
+    with temporary.open("wb") as out:
+        out.write(buffer.getvalue())
+        out.flush()
+        os.fsync(out.fileno())
+    temporary.replace(path)
+    return Outcomes(file=file, sha256=hash_file(path))
+
+
+def load(folder: Path, where: Outcomes, values: Mapping[str, tuple[float, int]]) -> dict[str, Measurement]:
+    """Read the outcomes of a cell back as measurements.
+
+    Parameters
+    ----------
+    folder
+        Where the records file is.
+    where
+        From the record.
+    values
+        For each metric the value and the number of items, from the record.
+
+    Raises
+    ------
+    DataError
+        The file is missing or does not match its hash.
+    """
+    path = folder / where.file
+    if not path.is_file():
+        raise DataError(f"The outcomes file {path} is missing.")
+    if hash_file(path) != where.sha256:
+        raise DataError(f"The outcomes file {path} is not the one that was recorded (its SHA-256 differs).")
+    found: dict[str, Measurement] = {}
+    for key, array in open_npz(path).items():
+        kind, _, name = key.partition("/")
+        if name not in values:
+            continue
+        value, n = values[name]
+        if kind == _BITS:
+            outcomes = np.unpackbits(np.asarray(array), count=n).astype(np.bool_)
+            found[name] = Measurement(value=value, n=n, outcomes=outcomes)
+        elif kind == _VALUES:
+            found[name] = Measurement(value=value, n=n, outcomes=np.asarray(array, dtype=np.float64))
+        elif kind == _JACKKNIFE:
+            found[name] = Measurement(value=value, n=n, jackknife=np.asarray(array))
+    return found
