@@ -33,3 +33,7 @@ class MissingAssetError(GapbenchError):
 
 class UndeclaredData(PluginError):  # noqa: N818 - the contract's own word
     """An aligner or a metric asked for data that its spec does not declare in ``needs``."""
+
+
+class NotMeasurable(GapbenchError):  # noqa: N818 - a statement about the data, not a failure
+    """A metric has no meaning for this cell (too few rows, say): it is left out, with the reason."""

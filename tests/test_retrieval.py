@@ -78,7 +78,9 @@ def test_real_valued_ties_do_not_depend_on_the_batch(seed, cut, pooling):
     parts = np.concatenate([index.top_classes(queries[:cut], 5)[0], index.top_classes(queries[cut:], 5)[0]])
     np.testing.assert_array_equal(whole, parts)
     first = {tuple(text): owner[np.flatnonzero((texts == text).all(axis=1))].min() for text in texts}
-    nearest = [tuple(kinds_row) for kinds_row in texts[np.argmax(queries.astype(float) @ texts.T.astype(float), axis=1)]]
+    nearest = [
+        tuple(kinds_row) for kinds_row in texts[np.argmax(queries.astype(float) @ texts.T.astype(float), axis=1)]
+    ]
     np.testing.assert_array_equal(whole[:, 0], [first[text] for text in nearest])
 
 
@@ -190,7 +192,9 @@ def test_own_ranks_of_duplicated_real_rows_do_not_depend_on_the_block(monkeypatc
 
 def test_a_query_that_owns_nothing_comes_last():
     rows = np.eye(3, dtype=np.float32)
-    np.testing.assert_array_equal(own_ranks(rows, rows, [np.array([0]), np.array([], dtype=np.int64), np.array([2])]), [0, 3, 0])
+    np.testing.assert_array_equal(
+        own_ranks(rows, rows, [np.array([0]), np.array([], dtype=np.int64), np.array([2])]), [0, 3, 0]
+    )
 
 
 @given(problem=problems())
@@ -199,7 +203,9 @@ def test_classes_from_scores_equal_classes_from_the_index(problem):
     queries, texts, owner, n_classes, k, _ = problem
     scores = queries @ texts.T
     expected = PromptIndex(texts, owner, n_classes).top_classes(queries, k)[0]
-    np.testing.assert_array_equal(top_classes_by_scores([scores[:3], scores[3:]][: 1 + (len(scores) > 3)], owner, n_classes, k), expected)
+    np.testing.assert_array_equal(
+        top_classes_by_scores([scores[:3], scores[3:]][: 1 + (len(scores) > 3)], owner, n_classes, k), expected
+    )
 
 
 def test_mean_pooling_averages_and_normalises_each_class():

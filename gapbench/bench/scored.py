@@ -14,6 +14,7 @@ import numpy as np
 
 from gapbench.components import ActsOn, GapSums, Pooling
 from gapbench.embeddings.arrays import blocks, unit_rows
+from gapbench.embeddings.moments import add_grouped
 from gapbench.errors import PluginError, UndeclaredData
 from gapbench.retrieval import PromptIndex, own_ranks, pool, top_classes_by_scores
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from gapbench.bench.fitdata import FitRows
-    from gapbench.components import AlignerSpec, Float32, Float64, Int64
+    from gapbench.components import AlignerSpec, Float32, Int64
 
 #: Aligned rows of at most this many bytes are kept in memory during a cell.
 CACHE_BYTES = 64 * 2**20
@@ -106,6 +107,11 @@ class AlignedSplit:
             raise UndeclaredData("This cell has no labels; a metric that reads them must declare Need.LABELS.")
         return labels
 
+    @property
+    def no_labels(self) -> bool:
+        """Whether there are no classes to predict."""
+        return self._test.split.labels is None
+
     def _aligned_texts(self) -> tuple[Float32, Int64]:
         """Texts as the retriever indexes them: pooled before alignment where the strategy says ``mean``."""
         split = self._test.split
@@ -188,7 +194,7 @@ class AlignedSplit:
         groups, n_groups = self._groups, min(GROUPS, self.n_images)
         image_sum = np.zeros((n_groups, self.texts.shape[1]))
         for block, rows in self.image_blocks():
-            _add_grouped(image_sum, groups[block], unit_rows(rows))
+            add_grouped(image_sum, groups[block], unit_rows(rows))
         pair_dot, pair_count = np.zeros(n_groups), np.zeros(n_groups)
         start = 0
         for x, y in self.pair_rows() if self.captioned or self._test.split.labels is not None else ():
@@ -199,7 +205,7 @@ class AlignedSplit:
             start += len(x)
         if self.captioned:
             text_sum = np.zeros_like(image_sum)
-            _add_grouped(text_sum, groups[self.owner], self._unit_texts)
+            add_grouped(text_sum, groups[self.owner], self._unit_texts)
             text_count = np.bincount(groups[self.owner], minlength=n_groups).astype(np.float64)
         else:
             text_sum = self._unit_texts.sum(axis=0, dtype=np.float64, keepdims=True)
@@ -289,11 +295,3 @@ class AlignedSplit:
         bias = self._bias(method, rows)
         return rows if bias is None else np.column_stack([rows, bias]).astype(np.float32)
 
-
-def _add_grouped(sums: Float64, groups: Int64, rows: Float32) -> None:
-    """Add each row to the sum of its group (in place), as one sparse product."""
-    from scipy.sparse import csr_array
-
-    ones = np.ones(len(groups))
-    member = csr_array((ones, (groups, np.arange(len(groups)))), shape=(len(sums), len(groups)))
-    sums += member @ rows.astype(np.float64)

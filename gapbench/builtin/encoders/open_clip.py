@@ -3,7 +3,9 @@
 ``MODEL/TAG``
     Weights that open_clip knows by name, such as ``ViT-B-32-quickgelu/openai``.
 ``MODEL/PATH``
-    A local checkpoint of that model.
+    A local checkpoint of that model, ``.safetensors`` or a torch file without code.
+``MODEL/hf-hub:ORG/REPO``
+    Weights of that model from a hub repository.
 ``hf-hub:ORG/REPO``, ``local-dir:PATH``
     A repository or a folder with its own ``open_clip_config.json``.
 """
@@ -11,17 +13,22 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Lock
 from typing import TYPE_CHECKING, Any
+from zipfile import ZipFile, is_zipfile
 
 import numpy as np
 
-from gapbench.builtin.encoders import open_clip_registry as registry
+from gapbench.builtin.encoders.open_clip_registry import SIZES, package
+from gapbench.builtin.encoders.open_clip_source import TEXT_FILES, parse
 from gapbench.components import Encoder, Missing
-from gapbench.embeddings.fingerprint import hash_file
-from gapbench.errors import DataError, MissingAssetError, UsageError
+from gapbench.embeddings.fingerprint import fingerprint, hash_file
+from gapbench.errors import DataError, GapbenchError, MissingAssetError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,16 +37,7 @@ if TYPE_CHECKING:
 
     from gapbench.components import Context, Float32
 
-CONFIG = "open_clip_config.json"
 PRECISIONS = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
-
-#: open_clip's defaults where neither tag nor folder says anything.
-TRANSFORM = {
-    "mean": [0.48145466, 0.4578275, 0.40821073],
-    "std": [0.26862954, 0.26130258, 0.27577711],
-    "interpolation": "bicubic",
-    "resize_mode": "shortest",
-}
 
 
 class OpenClip(Encoder):
@@ -51,6 +49,8 @@ class OpenClip(Encoder):
         Device, compute dtype, and whether anything may be fetched.
     argument
         What follows ``open_clip:``.
+    quick_gelu, image_size
+        Overrides of the architecture, as open_clip's ``force_quick_gelu`` and ``force_image_size``.
 
     Raises
     ------
@@ -58,140 +58,94 @@ class OpenClip(Encoder):
         An unknown model or tag, or weights trained with another activation than the model's (QuickGELU).
     """
 
-    def __init__(self, context: Context, argument: str) -> None:
-        self.context = context
-        self.argument = argument
-        self._folder: Path | None = None
-        self._repository = ""
-        self._tag: dict[str, Any] | None = None
-        self._path: Path | None = None
-        self._model_name = ""
-        self._lock = Lock()
-        if argument.startswith("local-dir:"):
-            self._folder = Path(argument.removeprefix("local-dir:")).expanduser()
-        elif argument.startswith("hf-hub:"):
-            self._repository = argument.removeprefix("hf-hub:")
-        else:
-            self._named(argument)
+    def __init__(
+        self, context: Context, argument: str, *, quick_gelu: bool | None = None, image_size: int | None = None
+    ) -> None:
         if context.dtype not in PRECISIONS:
             raise UsageError(f"--dtype {context.dtype!r} is not known; choose {', '.join(PRECISIONS)}.")
-
-    def _named(self, argument: str) -> None:
-        model, slash, pretrained = argument.partition("/")
-        if not slash or not pretrained:
-            raise UsageError(f"open_clip:{argument} lacks its weights; write open_clip:{argument.strip('/')}/TAG_OR_FILE.")
-        config = registry.model_config(model)
-        self._model_name = model
-        path = Path(pretrained).expanduser()
-        self._tag = registry.tag_config(model, pretrained)
-        if self._tag is None:
-            if not path.is_file():
-                known = registry.tags(model)
-                raise UsageError(
-                    f"{pretrained!r} is neither a file nor a tag of {model}. Tags: {', '.join(known) or 'none'}."
-                )
-            self._path = path
-        elif bool(self._tag.get("quick_gelu")) != bool(config.get("quick_gelu")):
-            raise UsageError(_mismatch(model, pretrained, quick=bool(self._tag.get("quick_gelu"))))
-        else:
-            self._repository = str(self._tag.get("hf_hub", "")).rstrip("/")
+        given = {"quick_gelu": quick_gelu, "image_size": image_size}
+        self.context = context
+        self.argument = argument
+        self.source = parse(argument, {key: value for key, value in given.items() if value is not None})
+        self._lock = Lock()
 
     # -- what it is ---------------------------------------------------------------------------------------------
 
-    @property
-    def _home(self) -> Path | None:
-        """Folder with configuration and weights, for models that bring their own."""
-        if self._folder is None and not self._model_name:
-            config = registry.cached_file(self._repository, (CONFIG,))
-            return None if config is None else config.parent
-        return self._folder
-
-    def _weights(self) -> Path | None:
-        """Find the weight file on this machine."""
-        if self._path is not None:
-            return self._path
-        if self._model_name:
-            if self._repository:
-                return registry.cached_file(self._repository, registry.WEIGHT_FILES)
-            name = str((self._tag or {}).get("url", "")).rpartition("/")[2]
-            path = Path("~/.cache/clip").expanduser() / name  # where open_clip keeps what it fetches by address
-            return path if name and path.is_file() else None
-        home = self._home
-        found = [] if home is None else [home / name for name in registry.WEIGHT_FILES if (home / name).is_file()]
-        return found[0] if found else None
-
     def missing(self) -> Missing | None:
-        """Say which weights are not here."""
-        if self._folder is not None and not (self._folder / CONFIG).is_file():
-            raise DataError(f"{self._folder} has no {CONFIG}; it is no folder of an open_clip model.")
-        if self._weights() is not None:
+        """Say which files are not here, how large the weights are, and how to supply them."""
+        away = [asset for asset in self.source.assets() if asset.locate() is None]
+        if not away:
             return None
-        how = "run again with --download"
-        if self._model_name:
-            how += f", or give a local checkpoint: -e open_clip:{self._model_name}/PATH"
-        source = self._repository or str((self._tag or {}).get("url", self.argument))
-        return Missing(what=f"weights of {self.argument} ({source})", size=registry.SIZES.get(self._repository), how=how)
+        model = self.source.model
+        other = f"open_clip:{model}/PATH" if model else "open_clip:local-dir:PATH"
+        how = f"run again with --download, or give files that you have: -e {other}"
+        if self.source.weights.folder is not None:
+            how = f"put {self.source.weights.names[0]} there"
+        if self.source.weights in away:
+            size = SIZES.get(self.source.weights.repository)
+            return Missing(what=f"weights of open_clip:{self.argument} ({self.source.weights})", size=size, how=how)
+        return Missing(what=f"text files of open_clip:{self.argument} ({away[0]})", size=None, how=how)
 
     def download(self) -> None:
-        """Fetch the weights through open_clip."""
+        """Fetch what is missing, safetensors rather than pickles where the repository has both."""
+        if self.context.offline or not self.context.download:
+            raise MissingAssetError(f"open_clip:{self.argument} may be fetched only with --download, not offline.")
         try:
-            if self._model_name:
-                registry.pretrained_table().download_pretrained(self._tag)
-            else:
-                from huggingface_hub import snapshot_download
-
-                snapshot_download(self._repository, allow_patterns=["*.json", "*.txt", *registry.WEIGHT_FILES])
+            self.source.fetch()
         except Exception as error:
             raise MissingAssetError(
-                f"Weights of {self.argument} could not be fetched ({type(error).__name__}: {error}). "
-                "Check the network, or give a local checkpoint: -e open_clip:MODEL/PATH"
+                f"Weights of open_clip:{self.argument} could not be fetched ({type(error).__name__}: {error}). "
+                f"Check the network, or give a local checkpoint: -e open_clip:{self.source.model or 'MODEL'}/PATH"
             ) from error
 
     def files(self) -> Sequence[Path]:
-        """Give the weight file, and the configuration that comes with it."""
-        weights, home = self._weights(), None if self._model_name else self._home
-        found = [] if weights is None else [weights]
-        return (*found, home / CONFIG) if home is not None else tuple(found)
+        """Give the files that the identity rests on; none while some are missing."""
+        found = [asset.locate() for asset in self.source.assets()]
+        if None in found:
+            return ()
+        own = self.source.config.locate() if self.source.config is not None else None
+        model = package() / "model_configs" / f"{self.source.model}.json"
+        return tuple(dict.fromkeys(path for path in (*found, own, model if self.source.model else None) if path))
 
     @cached_property
-    def _config(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Give the model's configuration and its image transform."""
-        if self._model_name:
-            given = {key: self._tag[key] for key in TRANSFORM if key in self._tag} if self._tag else {}
-            return registry.model_config(self._model_name), {**TRANSFORM, **given}
-        home = self._home
-        assert home is not None
-        config = json.loads((home / CONFIG).read_text(encoding="utf-8"))
-        return config["model_cfg"], {**TRANSFORM, **config.get("preprocess_cfg", {})}
-
-    def identity(self) -> dict[str, Any]:
-        """Architecture with its activation, weights by content, transform, tokenizer, dtype."""
-        weights = self._need_weights()
-        model, transform = self._config
-        digest = hash_file(weights)
-        if self._path is not None and digest == registry.openai_hash(self._model_name) and not model.get("quick_gelu"):
-            raise UsageError(_mismatch(self._model_name, str(self._path), quick=True))
-        text = model.get("text_cfg", {})
+    def _identity(self) -> dict[str, Any]:
+        self._need(self.source.weights.locate())
+        self.source.check_activation(content=True)
+        architecture = self.source.architecture
+        text, folders = architecture["text_cfg"], self._text_folders
+        files = {path.name: hash_file(path) for folder in folders for path in _text_files(folder)}
+        if not text.get("hf_tokenizer_name"):
+            vocabulary = package() / "bpe_simple_vocab_16e6.txt.gz"
+            files[vocabulary.name] = hash_file(vocabulary)
         return {
             "library": "open_clip",
-            "architecture": {**model, "quick_gelu": bool(model.get("quick_gelu"))},
-            "weights": digest,
-            "transform": json.loads(json.dumps({**transform, "size": model["vision_cfg"].get("image_size")})),
+            "architecture": architecture,
+            "weights": self.source.digest,
+            "transform": {**self.source.transform, "size": architecture["vision_cfg"].get("image_size")},
             "tokenizer": {
-                "name": text.get("hf_tokenizer_name") or ("siglip" if "siglip" in self._model_name.lower() else "clip-bpe"),
+                "name": text.get("hf_tokenizer_name") or "clip-bpe",
                 "context_length": text.get("context_length", 77),
                 "options": text.get("tokenizer_kwargs", {}),
+                "files": files,
             },
             "dtype": self.context.dtype,
         }
 
-    def _need_weights(self) -> Path:
-        weights = self._weights()
-        if weights is None:
-            missing = self.missing()
-            assert missing is not None
-            raise MissingAssetError(f"Missing: {missing.what}. To supply it: {missing.how}.")
-        return weights
+    def identity(self) -> dict[str, Any]:
+        """Architecture with its activation, weights by content, transform, tokenizer, dtype."""
+        found: dict[str, Any] = json.loads(json.dumps(self._identity))  # a copy, of JSON types only
+        return found
+
+    @property
+    def _text_folders(self) -> list[Path]:
+        return [self._need(asset.locate()).parent for asset in self.source.text_assets]
+
+    def _need(self, path: Path | None) -> Path:
+        if path is not None:
+            return path
+        missing = self.missing()
+        assert missing is not None
+        raise MissingAssetError(f"Missing: {missing.what}. To supply it: {missing.how}.")
 
     # -- what it does -------------------------------------------------------------------------------------------
 
@@ -207,24 +161,84 @@ class OpenClip(Encoder):
         import open_clip
         from open_clip.transform import PreprocessCfg, image_transform_v2
 
-        weights = self._need_weights()
-        device = _device(self.context.device)
-        name = self._model_name or f"local-dir:{self._home}"
+        self.identity()  # says what is missing or does not fit, before anything heavy
+        weights, precision = self._need(self.source.weights.locate()), PRECISIONS[self.context.dtype]
+        device, tokenizer = _device(self.context.device), self._tokenizer()
         try:
-            model = open_clip.create_model(
-                name,
-                pretrained=str(weights) if self._model_name else None,
-                precision=PRECISIONS[self.context.dtype],
-                device=device,
-                force_preprocess_cfg=self._config[1],
-                require_pretrained=True,
-            )
+            with TemporaryDirectory(prefix="gapbench-") as scratch:
+                # Neither tags nor repositories are named to open_clip, only files: it then has nothing to fetch. Its
+                # own default refuses pickles with code in them.
+                model = open_clip.create_model(
+                    self._registered(Path(scratch)),
+                    pretrained=str(self._readable(weights, Path(scratch))),
+                    precision=precision,
+                    device=device,
+                    force_preprocess_cfg=self.source.transform,
+                    require_pretrained=True,
+                )
+        except GapbenchError:
+            raise
         except Exception as error:
-            raise DataError(f"{weights} cannot be loaded into {name}: {type(error).__name__}: {error}") from error
+            cause = " ".join(str(error).split())[:300]
+            name = self.source.model or self.argument
+            raise DataError(f"{weights} cannot be loaded into {name}: {type(error).__name__}: {cause}") from error
         model.eval()
         transform = image_transform_v2(PreprocessCfg(**model.visual.preprocess_cfg), is_train=False)
-        dtype = open_clip.get_input_dtype(PRECISIONS[self.context.dtype]) or next(model.parameters()).dtype
-        return model, transform, open_clip.get_tokenizer(name), (device, dtype)
+        dtype = open_clip.get_input_dtype(precision) or next(model.parameters()).dtype
+        return model, transform, tokenizer, (device, dtype)
+
+    def _registered(self, scratch: Path) -> str:
+        """Make open_clip know exactly the architecture that the identity describes; gives its name."""
+        import open_clip
+
+        config = deepcopy(self.source.architecture)
+        if config["text_cfg"].get("hf_model_name"):  # from the folder found above, not by name from the hub
+            config["text_cfg"]["hf_model_name"] = str(self._text_folders[-1])
+        path = scratch / f"gapbench-{fingerprint(config)[:16]}.json"
+        path.write_text(json.dumps(config), encoding="utf-8")
+        open_clip.add_model_config(path)
+        return path.stem
+
+    def _readable(self, weights: Path, scratch: Path) -> Path:
+        """Give a file that open_clip can read: OpenAI's own are TorchScript archives and are rewritten.
+
+        Such an archive holds a program, so that only those known by their hash are opened.
+        """
+        if not is_zipfile(weights):
+            return weights
+        with ZipFile(weights) as archive:
+            if not any("/code/" in name for name in archive.namelist()):
+                return weights
+        if not self.source.recognised and not self.source.tag:
+            raise DataError(
+                f"{weights} is a TorchScript archive that is not in open_clip's table. "
+                "Save its state dict as .safetensors and give that."
+            )
+        import torch
+        from safetensors.torch import save_file
+
+        state = torch.jit.load(str(weights), map_location="cpu").state_dict()
+        for name in ("input_resolution", "context_length", "vocab_size"):
+            state.pop(name, None)
+        path = scratch / "weights.safetensors"
+        save_file({name: value.contiguous() for name, value in state.items()}, path)
+        return path
+
+    def _tokenizer(self) -> Any:
+        """Make the tokenizer, from files on this machine."""
+        from open_clip.tokenizer import HFTokenizer, SimpleTokenizer
+
+        text = self.source.architecture["text_cfg"]
+        length, options = text.get("context_length", 77), dict(text.get("tokenizer_kwargs", {}))
+        if not text.get("hf_tokenizer_name"):
+            return SimpleTokenizer(context_length=length, **options)
+        if find_spec("transformers") is None:
+            raise GapbenchError(
+                f"open_clip:{self.argument} needs the package 'transformers' for its tokenizer. "
+                "Run: pip install transformers"
+            )
+        mode, folder = text.get("tokenizer_mode"), str(self._text_folders[0])
+        return HFTokenizer(folder, context_length=length, tokenizer_mode=mode, **options)
 
     def prepare(self, image: Image) -> Any:
         """Resize, crop and normalise one picture, as the model was trained."""
@@ -247,6 +261,10 @@ class OpenClip(Encoder):
             return _rows(model.encode_text(tokenizer(list(texts)).to(device)))
 
 
+def _text_files(folder: Path) -> list[Path]:
+    return [folder / name for name in TEXT_FILES if (folder / name).is_file()]
+
+
 def _rows(tensor: Any) -> Float32:
     return np.asarray(tensor.float().cpu().numpy())
 
@@ -266,11 +284,3 @@ def _device(name: str) -> Any:
             f"--device {name!r} cannot be used here ({' '.join(str(error).split())[:120]}). Leave it out, or use --device cpu."
         ) from error
     return device
-
-
-def _mismatch(model: str, pretrained: str, *, quick: bool) -> str:
-    """Explain a QuickGELU mismatch: it changes the embeddings without any sign of it."""
-    plain = model.removesuffix("-quickgelu")
-    right, trained = (f"{plain}-quickgelu", "QuickGELU") if quick else (plain, "GELU")
-    return f"QuickGELU mismatch: {pretrained!r} was trained with {trained}, {model} uses the other. Use {right}/{pretrained}."
-

@@ -9,18 +9,23 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import sys
 import types
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gapbench.errors import PluginError, UsageError
 from gapbench.host.registry import did_you_mean
 
-#: Names of weight files in a folder or a hub repository, the first that exists is taken (as open_clip does).
-WEIGHT_FILES = ("open_clip_model.safetensors", "model.safetensors", "open_clip_pytorch_model.bin", "pytorch_model.bin")
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+#: Names of weight files in a folder or a hub repository: the first that exists is taken, as open_clip does. Not
+#: ``model.safetensors``, which in many of these repositories holds the image tower alone.
+WEIGHT_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 
 #: Bytes of the files that people ask for most, so that a missing one can be announced with its size.
 SIZES = {
@@ -87,11 +92,62 @@ def tags(model: str) -> list[str]:
     return list(pretrained_table().list_pretrained_tags_by_model(model))
 
 
-def openai_hash(model: str) -> str:
-    """Give the SHA-256 of OpenAI's own file for a model; it stands in its address."""
-    config = tag_config(model.removesuffix("-quickgelu"), "openai") or {}
-    parts = str(config.get("url", "")).split("/")
-    return parts[-2] if len(parts) > 1 else ""
+def did_you_mean_tag(model: str, tag: str) -> str:
+    """Give a hint that ends a message about an unknown tag."""
+    return did_you_mean(tag, tags(model))
+
+
+def counterpart(model: str, *, quick: bool) -> str | None:
+    """Give the name of the same architecture with the other activation; None where open_clip has none."""
+    name = f"{model.removesuffix('-quickgelu')}-quickgelu" if quick else model.removesuffix("-quickgelu")
+    return name if name != model and (package() / "model_configs" / f"{name}.json").is_file() else None
+
+
+@cache
+def _published() -> list[tuple[str, dict[str, Any]]]:
+    """Hashes, whole or their beginning, that stand in the addresses of weight files."""
+    found = []
+    table = pretrained_table()
+    for model, tag in table.list_pretrained():
+        config = table.get_pretrained_cfg(model, tag)
+        folder, _, name = str(config.get("url", "")).rpartition("/")
+        for part in (folder.rpartition("/")[2], Path(name).stem.rpartition("-")[2]):
+            if re.fullmatch(r"[0-9a-f]{8}|[0-9a-f]{64}", part):
+                found.append((part, dict(config)))
+    return found
+
+
+def recognise(digest: str) -> dict[str, Any]:
+    """Give what is known of the weight file with this SHA-256; empty where it is not in open_clip's table."""
+    return next((config for beginning, config in _published() if digest.startswith(beginning)), {})
+
+
+def shared_transform(model: str, keys: Iterable[str]) -> dict[str, Any]:
+    """Give the image transform that all weights of a model share; empty where they differ, or there are none."""
+    wanted = list(keys)
+    known = [{key: tag_config(model, tag).get(key) for key in wanted} for tag in tags(model)]  # type: ignore[union-attr]
+    return known[0] if known and all(other == known[0] for other in known) else {}
+
+
+def fetch_first(repository: str, names: tuple[str, ...]) -> None:
+    """Download the first of these files that a hub repository has."""
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError
+
+    for name in names[:-1]:
+        try:
+            hf_hub_download(repository, name)
+        except EntryNotFoundError:
+            continue
+        return
+    hf_hub_download(repository, names[-1])
+
+
+def fetch_all(repository: str, names: tuple[str, ...]) -> None:
+    """Download those of these files that a hub repository has."""
+    from huggingface_hub import snapshot_download
+
+    snapshot_download(repository, allow_patterns=list(names))
 
 
 def cached_file(repository: str, names: tuple[str, ...]) -> Path | None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from gapbench.components import Measurement
 from gapbench.embeddings.arrays import unit_rows
+from gapbench.errors import NotMeasurable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,7 +97,7 @@ class LinearSeparability:
         """Measure."""
         n = min(data.n_images, len(data.texts), SEPARABILITY_ROWS)
         if n < 4:  # noqa: PLR2004 - two rows a side to fit on, two to score
-            raise ValueError(f"linear-separability needs four rows of each modality; there are {n}")
+            raise NotMeasurable(f"it needs four rows of each modality; there are {n}")
         images = unit_rows(data.image_rows(np.sort(data.rng.permutation(data.n_images)[:n])))
         texts = unit_rows(data.texts[np.sort(data.rng.permutation(len(data.texts))[:n])])
         order = data.rng.permutation(n)

@@ -1,0 +1,308 @@
+"""Execution: encode what is missing, run the cells that have no record yet, keep each as it ends, compare at the end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from gapbench.bench.cell import CellTask, run_cell
+from gapbench.bench.materials import CAPTIONS, GIVEN, prompt_set
+from gapbench.bench.plan import Cell, Plan, Source, needed_splits, wanted_metrics
+from gapbench.embeddings.fingerprint import fingerprint
+from gapbench.errors import GapbenchError
+from gapbench.results import journal
+from gapbench.results.finalise import finalise
+from gapbench.results.provenance import environment
+from gapbench.results.record import (
+    SCHEMA_VERSION,
+    AlignerRef,
+    DatasetRef,
+    EncoderRef,
+    PluginRef,
+    PromptsRef,
+    ProtocolRef,
+    Record,
+    Timing,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from rich.progress import Progress
+
+    from gapbench.bench.materials import Materials
+    from gapbench.components import EmbeddedSplit, PromptSet
+    from gapbench.host.registry import Registry
+
+RECORDS = "records.jsonl"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How to run: what changes no number.
+
+    ``plugin_files`` and ``blocked`` let a worker process find the same components.
+    """
+
+    folder: Path
+    jobs: int = 1
+    engine: str = "loky"
+    timeout: float | None = None
+    strict: bool = False
+    plugin_files: tuple[Path, ...] = ()
+    blocked: tuple[str, ...] = ()
+
+
+@dataclass(kw_only=True)
+class Outcome:
+    """What came of a run: the records of its cells, how many were there already, and what failed before its cells."""
+
+    records: list[Record] = field(default_factory=list)
+    reused: int = 0
+    failures: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def failed(self) -> list[Record]:
+        """Cells that ended badly."""
+        return [record for record in self.records if record.status in ("error", "timeout")]
+
+
+class Runner:
+    """Runs a plan.
+
+    Parameters
+    ----------
+    plan, study
+        What to run, and under which study's name.
+    materials, registry
+        Where embeddings and components come from.
+    options
+        Where results go, and how many processes run.
+    """
+
+    def __init__(self, plan: Plan, study: str, materials: Materials, registry: Registry, options: Options) -> None:
+        self.plan = plan
+        self.study = study
+        self.materials = materials
+        self.registry = registry
+        self.options = options
+        self.path = options.folder / RECORDS
+
+    def run(
+        self, *, encoding: Progress | None = None, on_cell: Callable[[Record], None] = lambda record: None
+    ) -> Outcome:
+        """Encode, run, compare; on Ctrl-C what is finished is compared and kept, and the interrupt goes on."""
+        outcome = Outcome()
+        tasks: list[CellTask] = []
+        known = {record.cell_id: record for record in journal.read(self.path)}
+        wanted: list[str] = []
+        for source in self.plan.sources:
+            cells = [cell for cell in self.plan.cells if cell.source is source]
+            try:
+                self._encode(source, cells, encoding)
+                made = list(self._tasks(source, cells))
+            except GapbenchError as error:
+                if self.options.strict:
+                    raise
+                outcome.failures.append((f"{source.encoder_name} on {source.dataset.name}", str(error)))
+                continue
+            for task in made:
+                wanted.append(task.header.cell_id)
+                if self._is_done(known.get(task.header.cell_id), task):
+                    outcome.reused += 1
+                    on_cell(known[task.header.cell_id])
+                else:
+                    tasks.append(task)
+        try:
+            for record in self._execute(tasks):
+                journal.append(self.path, record)
+                on_cell(record)
+        finally:
+            if tasks:
+                self._compare()
+        mine = {record.cell_id: record for record in journal.read(self.path)}
+        outcome.records = [mine[cell_id] for cell_id in wanted]
+        return outcome
+
+    def _compare(self) -> None:
+        """Fill in what needs all cells of a table; a record of an older gapbench or of other data is left as it is."""
+        journal.rewrite(self.path, finalise(journal.read(self.path), self.options.folder))
+
+    def _is_done(self, record: Record | None, task: CellTask) -> bool:
+        if record is None or record.status != "ok" or record.outcomes is None:
+            return False
+        have = {*record.metrics, *record.notes.get("left_out", {})}
+        return set(task.metrics) <= have and (self.options.folder / record.outcomes.file).is_file()
+
+    # -- encoding -----------------------------------------------------------------------------------------------
+
+    def _encode(self, source: Source, cells: Sequence[Cell], progress: Progress | None) -> None:
+        """Encode what the store does not have: each picture and each string once."""
+        if source.encoder is None:
+            return
+        strings: list[str] = []
+        for split in needed_splits(source, cells[0].protocol):
+            self.materials.encode(source.encoder, source.dataset, split, progress)
+            strings += self.materials.known_manifest(source.dataset, split).caption_strings
+        for prompts in self._prompt_sets(source, cells).values():
+            strings += prompts.prompts
+        self.materials.encode_strings(source.encoder, source.dataset, strings, progress)
+
+    def _prompt_sets(self, source: Source, cells: Sequence[Cell]) -> dict[str, PromptSet]:
+        strategies = {cell.prompts_name: cell.prompts for cell in cells if cell.prompts is not None}
+        if not strategies:
+            return {}
+        classes = self.materials.known_manifest(source.dataset, "test").classes
+        return {name: prompt_set(strategy, classes) for name, strategy in strategies.items()}
+
+    # -- tasks --------------------------------------------------------------------------------------------------
+
+    def _tasks(self, source: Source, cells: Sequence[Cell]) -> Iterator[CellTask]:
+        prompt_sets = self._prompt_sets(source, cells)
+        splits: dict[str, tuple[EmbeddedSplit, EmbeddedSplit | None]] = {}
+        for cell in cells:
+            if cell.prompts_name not in splits:
+                both = [
+                    self._embedded(source, prompt_sets.get(cell.prompts_name), split)
+                    for split in needed_splits(source, cell.protocol)
+                ]
+                splits[cell.prompts_name] = (both[0], both[1] if len(both) > 1 else None)
+            test, train = splits[cell.prompts_name]
+            metrics = wanted_metrics(self.plan.metrics, source, captioned=cell.captioned)
+            yield CellTask(
+                header=self._header(cell, test, train, prompt_sets.get(cell.prompts_name)),
+                test=test,
+                train=train,
+                aligner=cell.aligner.label,
+                metrics=tuple(metric.name for metric in metrics),
+                protocol=cell.protocol,
+                seed=cell.seed,
+                captioned=cell.captioned,
+                index=self.plan.index,
+                folder=self.options.folder,
+                timeout=self.options.timeout,
+                strict=self.options.strict,
+            )
+
+    def _embedded(self, source: Source, prompts: PromptSet | None, split: str) -> EmbeddedSplit:
+        if source.encoder is None:
+            return self.materials.precomputed(source.dataset).embedded(split)
+        return self.materials.embedded(source.encoder, source.dataset, prompts, split)
+
+    def _header(
+        self, cell: Cell, test: EmbeddedSplit, train: EmbeddedSplit | None, prompts: PromptSet | None
+    ) -> Record:
+        """Write the record without its results; its id covers everything that the results depend on."""
+        source, origin = cell.source, cell.aligner.component.origin
+        encoder = test.fingerprint if source.encoder is None else self.materials.encoder_fingerprint(source.encoder)
+        aligner = AlignerRef(
+            name=cell.aligner.name,
+            params=dict(cell.aligner.params),
+            plugin=PluginRef(distribution=origin.distribution, version=origin.version),
+        )
+        texts = {CAPTIONS: "captions", GIVEN: "given"}.get(cell.prompts_name) or fingerprint(
+            None if prompts is None else [list(prompts.prompts), list(prompts.owner), prompts.pooling]
+        )
+        scored = test.captions if cell.captioned else test.prompts
+        fit_split = "test" if cell.protocol.fits_on_test else "train" if train is not None else "half of test"
+        identity = [
+            SCHEMA_VERSION,
+            encoder,
+            test.fingerprint,
+            None if train is None else train.fingerprint,
+            texts,
+            msgspec.to_builtins(aligner),
+            [cell.protocol.name, cell.protocol.fit_size, fit_split, cell.seed, self.plan.index],
+        ]
+        return Record(
+            schema_version=SCHEMA_VERSION,
+            cell_id=fingerprint(identity),
+            study=self.study,
+            encoder=EncoderRef(name=source.encoder_name, fingerprint=encoder),
+            dataset=DatasetRef(
+                name=source.dataset.name, fingerprint=test.fingerprint, split="test", n=len(test.images)
+            ),
+            prompts=PromptsRef(name=cell.prompts_name, n_texts=0 if scored is None else len(scored.rows)),
+            aligner=aligner,
+            protocol=ProtocolRef(name=cell.protocol.name, fit_size=cell.protocol.fit_size, fit_split=fit_split),
+            seed=cell.seed,
+            status="ok",
+            timing=Timing(
+                encode_s=round(self.materials.encode_seconds.get((source.encoder_name, source.dataset.name), 0.0), 3),
+                fit_s=0.0,
+                score_s=0.0,
+            ),
+            environment=environment(),
+            created_utc=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            notes={"texts": texts, "index": self.plan.index},
+        )
+
+    # -- running ------------------------------------------------------------------------------------------------
+
+    def _execute(self, tasks: Sequence[CellTask]) -> Iterable[Record]:
+        if self.options.jobs == 1 or len(tasks) <= 1:
+            return map(partial(run_cell, registry=self.registry), tasks)
+        return self._parallel(tasks)
+
+    def _parallel(self, tasks: Sequence[CellTask]) -> Iterator[Record]:
+        """Run cells in worker processes, one thread each; a worker that dies costs its cells, not the run."""
+        from joblib import Parallel, delayed, parallel_config
+
+        _prepare_engine(self.options.engine)
+        files, blocked = self.options.plugin_files, self.options.blocked
+        pending = {task.header.cell_id: task for task in tasks}
+        threads = {"inner_max_num_threads": 1} if self.options.engine == "loky" else {}
+        with parallel_config(backend=self.options.engine, n_jobs=self.options.jobs, **threads):
+            pool = Parallel(return_as="generator_unordered")
+            try:
+                for record in pool(delayed(run_in_worker)(task, files, blocked) for task in tasks):
+                    pending.pop(record.cell_id)
+                    yield record
+            except (KeyboardInterrupt, GapbenchError):
+                raise
+            except Exception as error:
+                if self.options.strict:
+                    raise
+                # The pool broke (a segmentation fault, no memory left): say so for every cell that has no record.
+                for task in pending.values():
+                    reason = f"a worker process died while the cell was waiting or running: {error}"
+                    yield msgspec.structs.replace(task.header, status="error", reason=" ".join(reason.split()))
+
+
+def run_in_worker(task: CellTask, plugin_files: tuple[Path, ...], blocked: tuple[str, ...]) -> Record:
+    """Find the components again in a worker process, once, and run a cell."""
+    from gapbench.host.discovery import discover
+
+    key = (plugin_files, blocked)
+    if key not in _REGISTRIES:
+        _REGISTRIES[key] = discover(plugin_files=plugin_files, blocked=blocked)
+    return run_cell(task, _REGISTRIES[key])
+
+
+_REGISTRIES: dict[tuple[tuple[Path, ...], tuple[str, ...]], Registry] = {}
+
+
+def _prepare_engine(engine: str) -> None:
+    """Register what joblib does not know by itself.
+
+    Raises
+    ------
+    GapbenchError
+        The engine's package is not installed.
+    """
+    try:
+        if engine == "ray":
+            from ray.util.joblib import register_ray
+
+            register_ray()
+        elif engine == "dask":
+            from distributed import Client
+
+            Client(processes=True)  # joblib's backend finds the newest client
+    except ImportError as error:
+        raise GapbenchError(f"--engine {engine} needs a package: pip install 'gapbench[{engine}]' ({error}).") from error
