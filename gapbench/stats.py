@@ -1,7 +1,7 @@
 """Intervals and paired tests: how much of a difference is more than noise.
 
 Every value has a 95 % interval; every difference to ``identity`` a paired test on the same items, corrected after Holm
-over the aligners of a table.
+over the aligners of a table. All of it is cheap: resamples are drawn once for each number of items and shared.
 """
 
 from __future__ import annotations
@@ -17,16 +17,20 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from gapbench.components import Float32, Float64, Measurement
+    from gapbench.components import Better, Float32, Float64, Int64, Measurement
 
+#: Lower and upper end.
 Interval = tuple[float, float]
 
+#: Bootstrap resamples behind every interval and test of a mean.
 RESAMPLES = 10_000
 
-#: Above this many items the bootstrap draws blocks of shuffled items instead of single ones.
-MOST_UNITS = 2_000
+#: Above this many items the bootstrap draws equal blocks of shuffled items instead of single ones. Shared resamples
+#: then take at most 40 MB for each kept number of items.
+MOST_UNITS = 1_000
 
-LEVEL = 0.05
+#: Differences of this size are rounding.
+SAME = 1e-12
 
 
 def _z(level: float) -> float:
@@ -36,7 +40,9 @@ def _z(level: float) -> float:
 
 
 def wilson(successes: int, n: int, level: float = 0.95) -> Interval:
-    """Wilson's score interval of a proportion (Wilson 1927, JASA 22, 209)."""
+    """Wilson's score interval of a proportion (Wilson 1927, JASA 22, 209); of no items at all, 0..1."""
+    if n == 0:
+        return 0.0, 1.0
     z = _z(level)
     share, scale = successes / n, 1 + z * z / n
     middle = (share + z * z / (2 * n)) / scale
@@ -46,76 +52,88 @@ def wilson(successes: int, n: int, level: float = 0.95) -> Interval:
 
 def mcnemar_exact(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
     """Exact two-sided McNemar test of paired 0/1 outcomes (McNemar 1947): binomial on the discordant pairs."""
-    only_a, only_b = int(np.sum(a & ~b)), int(np.sum(~a & b))
-    return _binomial_half(min(only_a, only_b), only_a + only_b)
+    only_a, only_b = int(np.count_nonzero(a & ~b)), int(np.count_nonzero(b & ~a))
+    return _fair_coin(min(only_a, only_b), only_a + only_b)
 
 
-def _binomial_half(fewer: int, n: int) -> float:
-    """Two-sided p value of ``fewer`` of n tosses of a fair coin."""
-    if n == 0:
+@lru_cache(maxsize=4096)
+def _fair_coin(fewer: int, n: int) -> float:
+    """Two-sided p value of ``fewer`` heads in n tosses of a fair coin."""
+    if 2 * fewer >= n:
         return 1.0
-    if n > 1000:  # the exact sum by its integral form: log-factorials overflow nothing, but loops get long
+    if n > 1000:  # noqa: PLR2004 - whole numbers of more than a thousand digits in base 2 get slow
         from scipy.special import bdtr
 
         return min(1.0, 2 * float(bdtr(fewer, n, 0.5)))
-    tail = sum(math.comb(n, k) for k in range(fewer + 1))
-    return min(1.0, 2 * tail / 2**n)
+    ways = tail = 1
+    for k in range(fewer):
+        ways = ways * (n - k) // (k + 1)
+        tail += ways
+    return min(1.0, float(tail / 2 ** (n - 1)))
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=3)
 def _resamples(units: int, seed: int) -> Float32:
     """``(RESAMPLES, units)`` how often each unit is drawn; shared by every statistic on so many units."""
     rng = np.random.default_rng(seed)
-    out = np.empty((RESAMPLES, units), dtype=np.float32)
-    for start in range(0, RESAMPLES, 500):
-        draws = rng.integers(units, size=(500, units)) + units * np.arange(500)[:, None]
-        out[start : start + 500] = np.bincount(draws.ravel(), minlength=500 * units).reshape(500, units)
-    return out
+    drawn = np.empty((RESAMPLES, units), dtype=np.float32)
+    part = RESAMPLES // 20
+    for start in range(0, RESAMPLES, part):
+        draws = (
+            rng.integers(units, size=(part, units), dtype=np.int32) + units * np.arange(part, dtype=np.int32)[:, None]
+        )
+        drawn[start : start + part] = np.bincount(draws.ravel(), minlength=part * units).reshape(part, units)
+    return drawn
 
 
-def _units(values: Float64) -> tuple[Float64, Float64]:
-    """Sums and counts of the units that are resampled: items, or equal blocks of shuffled items where there are many."""
-    n = len(values)
-    if n <= MOST_UNITS:
-        return values, np.ones(n)
-    unit = np.random.default_rng(0).permutation(n) % MOST_UNITS
-    return np.bincount(unit, values), np.bincount(unit).astype(np.float64)
+@lru_cache(maxsize=3)
+def _blocks(n: int, seed: int) -> tuple[Int64, Float32]:
+    """Give each of n items its block, and the number of items in each resample."""
+    block = np.random.default_rng(seed).permutation(n) % MOST_UNITS
+    return block, _resamples(MOST_UNITS, seed) @ np.bincount(block).astype(np.float32)
 
 
 def bootstrap_means(values: Float64, seed: int = 0) -> Float64:
     """``(RESAMPLES,)`` means of resampled items (Efron 1979).
 
-    With more than `MOST_UNITS` items, equal blocks of shuffled items are drawn instead of items: the spread of the mean is
-    the same up to a relative error of about 1 / sqrt(2 * MOST_UNITS).
+    Of more than `MOST_UNITS` items, equal blocks of shuffled items are drawn instead of items: the spread of the mean
+    is the same but for a relative error of about 1 / sqrt(2 * `MOST_UNITS`), 2 %. The same seed and number of items
+    give the same resamples.
     """
-    sums, counts = _units(np.asarray(values, dtype=np.float64))
-    drawn = _resamples(len(sums), seed)
-    centre = float(np.sum(sums) / np.sum(counts))  # subtracted first: float32 weights then lose nothing that matters
-    moved = drawn @ (sums - centre * counts).astype(np.float32)
-    return centre + moved.astype(np.float64) / (drawn @ counts.astype(np.float32))
+    values = np.asarray(values, dtype=np.float64)
+    centre = float(values.mean())  # taken out first, so that float32 has only the spread to carry
+    moved = values - centre
+    if len(values) <= MOST_UNITS:
+        sums = _resamples(len(values), seed) @ moved.astype(np.float32)
+        return centre + sums.astype(np.float64) / len(values)
+    block, counts = _blocks(len(values), seed)
+    sums = _resamples(MOST_UNITS, seed) @ np.bincount(block, moved).astype(np.float32)
+    return centre + sums.astype(np.float64) / counts
 
 
-def mean_interval(values: Float64) -> Interval:
+def mean_interval(values: Float64, seed: int = 0) -> Interval:
     """95 % percentile bootstrap interval of a mean."""
-    low, high = np.quantile(bootstrap_means(values), [0.025, 0.975])
+    low, high = np.quantile(bootstrap_means(values, seed), [0.025, 0.975])
     return float(low), float(high)
 
 
-def paired_bootstrap(a: Float64, b: Float64) -> float:
-    """Two-sided p value of a difference of means of paired outcomes, by bootstrap of the differences centred on zero.
+def paired_bootstrap(a: Float64, b: Float64, seed: int = 0) -> float:
+    """Two-sided p value of a difference of means of paired outcomes.
 
-    (Davison and Hinkley 1997, section 4.4, with their correction: at least 1 / (RESAMPLES + 1)).
+    The differences are resampled and centred on zero; the p value is the share of resamples at least as extreme as
+    what was observed, never below 1 / (`RESAMPLES` + 1) (Davison and Hinkley 1997, sections 4.2 and 4.4).
     """
     difference = np.asarray(a, dtype=np.float64) - np.asarray(b, dtype=np.float64)
-    if not difference.any():
+    observed = float(difference.mean())
+    if abs(observed) <= SAME:
         return 1.0
-    observed = abs(float(difference.mean()))
-    extreme = np.abs(bootstrap_means(difference) - difference.mean()) >= observed * (1 - 1e-9)
-    return float((1 + extreme.sum()) / (1 + RESAMPLES))
+    # The tolerance counts resamples that equal the observed difference but for rounding.
+    extreme = np.abs(bootstrap_means(difference, seed) - observed) >= abs(observed) * (1 - 1e-6)
+    return float((1 + np.count_nonzero(extreme)) / (1 + RESAMPLES))
 
 
 def jackknife_error(jackknife: Float64) -> float:
-    """Standard error from leave-one-group-out values (Quenouille 1956; Tukey 1958)."""
+    """Give the standard error from leave-one-group-out values (Quenouille 1956; Tukey 1958)."""
     g = len(jackknife)
     return math.sqrt((g - 1) / g * float(np.sum((jackknife - jackknife.mean()) ** 2)))
 
@@ -127,11 +145,11 @@ def jackknife_interval(value: float, jackknife: Float64) -> Interval:
 
 
 def jackknife_difference(a: float, jack_a: Float64, b: float, jack_b: Float64) -> float:
-    """Two-sided normal p value of a difference, from paired leave-one-group-out values."""
-    error = jackknife_error(jack_a - jack_b)
+    """Two-sided normal p value of a difference, from leave-one-group-out values of the same groups."""
     difference = abs(a - b)
-    if difference <= 1e-12:  # noqa: PLR2004 - the same number but for rounding
+    if difference <= SAME:
         return 1.0
+    error = jackknife_error(jack_a - jack_b)
     return math.erfc(difference / error / math.sqrt(2)) if error > 0 else 0.0
 
 
@@ -142,18 +160,18 @@ def interval(measurement: Measurement) -> Interval | None:
         if outcomes.dtype == np.bool_:
             return wilson(int(outcomes.sum()), len(outcomes))
         return mean_interval(np.asarray(outcomes, dtype=np.float64))
-    if measurement.jackknife is not None:
+    if measurement.jackknife is not None and len(measurement.jackknife) > 1:
         return jackknife_interval(measurement.value, measurement.jackknife)
     return None
 
 
 def paired_p(a: Measurement, b: Measurement) -> float | None:
-    """P value of the difference of two measurements of one metric on the same items; None where they cannot be paired."""
+    """Give the p value of a difference of two measurements on the same items; None where they cannot be paired."""
     if a.outcomes is not None and b.outcomes is not None and len(a.outcomes) == len(b.outcomes):
         if a.outcomes.dtype == np.bool_ and b.outcomes.dtype == np.bool_:
-            return mcnemar_exact(a.outcomes, b.outcomes)
+            return mcnemar_exact(a.outcomes.astype(np.bool_), b.outcomes.astype(np.bool_))
         return paired_bootstrap(a.outcomes.astype(np.float64), b.outcomes.astype(np.float64))
-    if a.jackknife is not None and b.jackknife is not None and len(a.jackknife) == len(b.jackknife):
+    if a.jackknife is not None and b.jackknife is not None and len(a.jackknife) == len(b.jackknife) > 1:
         return jackknife_difference(a.value, a.jackknife, b.value, b.jackknife)
     return None
 
@@ -168,17 +186,20 @@ def holm(p: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def shared_ranks(values: Sequence[float], different: Sequence[Sequence[bool]]) -> list[int]:
-    """Rank rows, best value 1, so that rows which cannot be told apart share a rank.
+def shared_ranks(values: Sequence[float], better: Better, different: Sequence[Sequence[bool]]) -> list[int]:
+    """Rank rows, the best one 1, so that rows which cannot be told apart share a rank.
 
-    A row's rank is one more than the number of rows that are better and significantly different from it.
+    A row's rank is one more than the number of rows that are better than it by more than noise.
 
     Parameters
     ----------
     values
-        Higher is better.
+        One a row.
+    better
+        Which way they are read.
     different
         ``different[i][j]`` says whether rows i and j differ by more than noise.
     """
+    sign = 1 if better == "higher" else -1
     rows = range(len(values))
-    return [1 + sum(values[j] > values[i] and different[i][j] for j in rows) for i in rows]
+    return [1 + sum(sign * (values[j] - values[i]) > 0 and different[i][j] for j in rows) for i in rows]
