@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from gapbench.bench.materials import CAPTIONS, GIVEN, prompt_set
 from gapbench.bench.plan import Cell, Plan, Source, needed_splits, wanted_metrics
 from gapbench.embeddings.fingerprint import fingerprint
 from gapbench.errors import GapbenchError
+from gapbench.host.registry import Kind
 from gapbench.results import journal
 from gapbench.results.finalise import finalise
 from gapbench.results.provenance import environment
@@ -117,7 +118,7 @@ class Runner:
                     outcome.reused += 1
                     on_cell(known[task.header.cell_id])
                 else:
-                    tasks.append(task)
+                    tasks.append(self._with_known_metrics(known.get(task.header.cell_id), task))
         try:
             for record in self._execute(tasks):
                 journal.append(self.path, record)
@@ -128,6 +129,12 @@ class Runner:
         mine = {record.cell_id: record for record in journal.read(self.path)}
         outcome.records = [mine[cell_id] for cell_id in wanted]
         return outcome
+
+    def _with_known_metrics(self, record: Record | None, task: CellTask) -> CellTask:
+        """Measure again what an earlier record has: asking for one metric more must not lose the others."""
+        registered = self.registry.components(Kind.METRIC)
+        earlier = [name for name in (record.metrics if record else ()) if name in registered and name not in task.metrics]
+        return replace(task, metrics=(*task.metrics, *earlier))
 
     def _compare(self) -> None:
         """Fill in what needs all cells of a table; a record of an older gapbench or of other data is left as it is."""
@@ -239,7 +246,7 @@ class Runner:
             ),
             environment=environment(),
             created_utc=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            notes={"texts": texts, "index": self.plan.index},
+            notes={"label": cell.aligner.label, "texts": texts, "index": self.plan.index},
         )
 
     # -- running ------------------------------------------------------------------------------------------------

@@ -1,1 +1,1 @@
-"""."""
+"""The command line: one small module a command, imported only when the command is called."""

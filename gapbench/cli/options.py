@@ -1,0 +1,138 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from gapbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from gapbench.bench.study import Study
+    from gapbench.components import Context
+    from gapbench.host.registry import Registry
+
+    Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def plugin_options(command: Command) -> Command:
+    """Add --plugin, --no-plugin and --strict."""
+    for option in (
+        click.option("--strict", is_flag=True, help="Raise at the first error, with its traceback."),
+        click.option("--no-plugin", "blocked", multiple=True, metavar="NAME", help="Leave out a plugin."),
+        click.option(
+            "--plugin",
+            "plugin_files",
+            multiple=True,
+            type=click.Path(path_type=Path),
+            metavar="PATH.py",
+            help="Add a plugin that is one file.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def selection_options(command: Command) -> Command:
+    """Add what chooses the cells; the same for `run` and `plan`."""
+    for option in reversed(
+        (
+            click.option("--study", metavar="NAME|FILE.toml", help="Run a named study (without: all that is available)."),
+            click.option("-e", "--encoder", "encoders", multiple=True, metavar="ENCODER", help="Repeatable; globs."),
+            click.option("-d", "--dataset", "datasets", multiple=True, metavar="DATASET", help="Repeatable; globs."),
+            click.option("-p", "--prompts", multiple=True, metavar="PROMPTS", help="Repeatable; globs."),
+            click.option(
+                "-a", "--aligner", "aligners", multiple=True, metavar="ALIGNER", help="E.g. 'gap-shift[delta=0.2,0.4]'."
+            ),
+            click.option("-m", "--metric", "metrics", multiple=True, metavar="METRIC", help="Repeatable; globs."),
+            click.option("--protocol", type=click.Choice(["held-out", "in-sample", "transductive"])),
+            click.option("--fit-size", metavar="N|all", help="Images to fit on (in-sample: 100, otherwise all)."),
+            click.option("--seeds", metavar="0:5", help="Seeds, a range or a list."),
+            click.option("--index", type=click.Choice(["flat", "hnsw", "ivf"]), help="Index over the prompts."),
+            click.option("--device", default="auto", show_default=True, help="cuda, mps, cpu or auto."),
+            click.option("--dtype", default="float32", show_default=True, help="float32, bfloat16 or float16."),
+            click.option("--download", is_flag=True, help="Fetch weights and data that are missing."),
+            click.option("--offline", is_flag=True, help="Never use the network."),
+            click.option(
+                "--data-root",
+                type=click.Path(path_type=Path),
+                envvar="GAPBENCH_DATA",
+                metavar="DIR",
+                help="Where datasets lie, or are put.",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def registry_from(plugin_files: Sequence[Path], blocked: Sequence[str], *, strict: bool) -> Registry:
+    """Find the plugins; a broken one gets a line on stderr."""
+    from gapbench.host.discovery import discover
+
+    registry = discover(plugin_files=plugin_files, blocked=blocked, strict=strict)
+    for broken in registry.broken:
+        click.echo(f"warning: plugin {broken.origin} is broken: {broken.cause} {broken.fix}", err=True)
+    return registry
+
+
+def context_from(options: dict[str, Any]) -> Context:
+    """Make the context of encoders and datasets, and see to it that nothing is fetched behind its back."""
+    import os
+
+    from gapbench.components import Context
+
+    if options["download"] and options["offline"]:
+        raise UsageError("--download and --offline contradict each other; leave one out.")
+    if not options["download"]:  # the hub's own library would look for newer files by itself
+        os.environ["HF_HUB_OFFLINE"] = "1"
+    root = options["data_root"]
+    if root is None:
+        import platformdirs
+
+        root = Path(platformdirs.user_data_dir("gapbench", appauthor=False))
+    return Context(
+        data_root=root,
+        device=options["device"],
+        dtype=options["dtype"],
+        offline=options["offline"],
+        download=options["download"],
+    )
+
+
+def study_from(options: dict[str, Any]) -> tuple[Study, bool]:
+    """Read the study and apply the flags; also says whether it is the study as it stands in its file."""
+    import msgspec
+
+    from gapbench.bench.study import LOCAL, Study, load_study, parse_seeds
+
+    study = load_study(options["study"]) if options["study"] else Study(name=LOCAL, title="Local run")
+    changes: dict[str, Any] = {
+        name: tuple(options[name])
+        for name in ("encoders", "datasets", "prompts", "aligners", "metrics")
+        if options[name]
+    }
+    changes |= {name: options[name] for name in ("protocol", "index") if options[name]}
+    if options["seeds"]:
+        changes["seeds"] = parse_seeds(options["seeds"])
+    if options["fit_size"]:
+        changes["fit_size"] = _fit_size(options["fit_size"])
+    changed = {name: value for name, value in changes.items() if getattr(study, name) != value}
+    if not options["study"] or not changed:
+        return msgspec.structs.replace(study, **changes), bool(options["study"])
+    click.echo(
+        f"note: this changes the study {study.name!r} ({', '.join(sorted(changed))}), so its results are local.", err=True
+    )
+    return msgspec.structs.replace(study, name=LOCAL, **changes), False
+
+
+def _fit_size(text: str) -> int | str:
+    if text == "all":
+        return "all"
+    if not text.isdigit() or int(text) < 1:
+        raise UsageError(f"--fit-size {text!r} is not understood; write a number of images, at least 1, or 'all'.")
+    return int(text)

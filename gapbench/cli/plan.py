@@ -1,0 +1,76 @@
+"""``gapbench plan``: what a run would do, without doing it and without torch."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gapbench.cli.options import context_from, plugin_options, registry_from, selection_options, study_from
+
+if TYPE_CHECKING:
+    from gapbench.bench.plan import Plan
+
+
+@click.command("plan")
+@selection_options
+@click.option("--json", "as_json", is_flag=True, help="Write JSON.")
+@plugin_options
+def command(**options: Any) -> int:
+    """Show cells, skips with their reasons, and what is to be encoded."""
+    study, _ = study_from(options)
+    context = context_from({**options, "download": False, "offline": options["offline"]})
+    registry = registry_from(options["plugin_files"], options["blocked"], strict=options["strict"])
+
+    from gapbench.bench.materials import Materials
+    from gapbench.bench.plan import count_work, make_plan
+    from gapbench.embeddings.store import Store, default_root
+
+    materials = Materials(Store(default_root()), context)
+    plan = make_plan(study, registry, materials)
+    count_work(plan, materials)
+    if options["as_json"]:
+        click.echo(json.dumps(_as_json(plan), indent=1))
+    else:
+        _show(plan)
+    return 0
+
+
+def _as_json(plan: Plan) -> dict[str, Any]:
+    return {
+        "cells": [str(cell) for cell in plan.cells],
+        "metrics": [metric.name for metric in plan.metrics],
+        "encode": [asdict(job) for job in plan.jobs],
+        "texts_to_encode": plan.texts,
+        "skips": [{"what": skip.what, "reason": skip.reason, "bytes": skip.size} for skip in plan.skips],
+    }
+
+
+def _show(plan: Plan) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from gapbench.cli.report import PLAIN_BOX, skips_table
+
+    console = Console(file=sys.stdout, highlight=False)
+    cells = Table("encoder", "dataset", "prompts", "cells", title=f"{len(plan.cells)} cells", box=PLAIN_BOX)
+    counts = Counter((c.source.encoder_name, c.source.dataset.name, c.prompts_name) for c in plan.cells)
+    for (encoder, dataset, prompts), n in counts.items():
+        cells.add_row(encoder, dataset, prompts, str(n))
+    console.print(cells)
+    aligners = list(dict.fromkeys(cell.aligner.label for cell in plan.cells))
+    console.print(f"aligners: {', '.join(aligners) or 'none'}")
+    if plan.jobs:
+        jobs = Table("encoder", "dataset", "split", "images", "store", title="images", box=PLAIN_BOX)
+        for job in plan.jobs:
+            images = "?" if job.images is None else f"{job.images:,}"
+            jobs.add_row(job.encoder, job.dataset, job.split, images, "stored" if job.stored else "to encode")
+        console.print(jobs)
+        todo = sum(job.images or 0 for job in plan.jobs if not job.stored)
+        console.print(f"to encode: {todo:,} images, {plan.texts:,} texts (texts of unread datasets not counted)")
+    if plan.skips:
+        console.print(skips_table(plan.skips))

@@ -1,0 +1,120 @@
+"""What a run shows: tables and leaderboard first, figures after them."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.markup import escape
+from rich.table import Table as RichTable
+
+from gapbench.components import MetricSpec
+from gapbench.host.registry import Kind
+from gapbench.leaderboard.markdown import write_markdown
+from gapbench.leaderboard.table import build_tables
+from gapbench.leaderboard.terminal import print_table
+from gapbench.leaderboard.text import LEGEND
+from gapbench.results import journal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from gapbench.bench.execute import Outcome, Runner
+    from gapbench.bench.plan import Plan, Skip
+    from gapbench.bench.study import Study
+    from gapbench.host.registry import Registry
+
+PLAIN_BOX = box.SIMPLE_HEAD
+
+_GIGA, _MEGA = 1_000_000_000, 1_000_000
+
+
+def size(count: int | None) -> str:
+    """Write a number of bytes."""
+    if count is None:
+        return ""
+    return f"{count / _GIGA:.1f} GB" if count >= _GIGA else f"{count / _MEGA:.0f} MB"
+
+
+def skips_table(skips: Sequence[Skip]) -> RichTable:
+    """List what did not run and why; what is only missing here takes few words."""
+    grid = RichTable("not run", "why", "size", title=None, box=PLAIN_BOX, pad_edge=False, show_edge=False)
+    for skip in skips:
+        grid.add_row(escape(skip.what), escape(skip.reason), size(skip.size))
+    return grid
+
+
+def metric_specs(registry: Registry) -> dict[str, MetricSpec]:
+    """Give what is known of the registered metrics, by name."""
+    found = ((name, component.spec) for name, component in registry.components(Kind.METRIC).items())
+    return {name: spec for name, spec in found if isinstance(spec, MetricSpec)}
+
+
+def report(
+    study: Study,
+    frozen: bool,
+    plan: Plan,
+    outcome: Outcome,
+    runner: Runner,
+    out: Console,
+    err: Console,
+    *,
+    draw: bool,
+) -> None:
+    """Show the tables, write the leaderboard, then draw."""
+    folder = runner.options.folder
+    specs = metric_specs(runner.registry)
+    reference = study.reference
+    for table in build_tables(outcome.records, folder, specs, reference):
+        print_table(out, table, specs)
+    out.print()
+    for line in LEGEND:
+        out.print(escape(line), style="dim")
+    _say_what_happened(plan, outcome, runner, out, named=bool(study.datasets))
+    everything = build_tables(journal.read(runner.path), folder, specs, reference)
+    skips = [(skip.what, skip.reason) for skip in plan.skips] if frozen else []
+    command = f"gapbench run --study {study.name}" if frozen else shlex.join(["gapbench", *sys.argv[1:]])
+    path = write_markdown(everything, folder, study, specs, command=command, skips=skips)
+    out.print(f"leaderboard: {path}")
+    if draw:
+        from gapbench.figures.draw import draw_all
+
+        with err.status("drawing figures (the first time takes longer)"):
+            drawn = draw_all(runner, study, outcome)
+        write_markdown(everything, folder, study, specs, command=command, skips=skips)
+        out.print(f"figures: {_common(drawn)}" if drawn else "figures: none (nothing to draw)")
+
+
+def _common(paths: Sequence[Path]) -> str:
+    return f"{len(paths)} files in {paths[0].parent}"
+
+
+def _say_what_happened(plan: Plan, outcome: Outcome, runner: Runner, out: Console, *, named: bool) -> None:
+    """Tell cells, failures and skips."""
+    failed = outcome.failed
+    done = len(outcome.records) - len(failed)
+    encode = sum(runner.materials.encode_seconds.values())
+    fit = sum(record.timing.fit_s for record in outcome.records)
+    score = sum(record.timing.score_s for record in outcome.records)
+    out.print()
+    out.print(f"{done} cells ok ({outcome.reused} from an earlier run), {len(failed)} failed, {len(plan.skips)} things not run")
+    out.print(f"encoding {encode:.1f} s, fitting {fit:.1f} s, scoring {score:.1f} s")
+    for what, cause in outcome.failures:
+        out.print(f"[red]failed[/] {escape(what)}: {escape(cause)}")
+    reasons: dict[tuple[str, str, str], int] = {}
+    for record in failed:
+        key = (record.status, str(record.notes.get("label")), record.reason)
+        reasons[key] = reasons.get(key, 0) + 1
+    for (status, label, reason), count in reasons.items():
+        out.print(f"[red]{status}[/] {escape(label)} ({count} cells): {escape(reason)}")
+    if plan.skips and (named or len(plan.skips) <= 3):  # noqa: PLR2004 - a short list is told in full
+        out.print(skips_table(plan.skips))
+    elif plan.skips:
+        names = ", ".join(skip.what.removeprefix("dataset ") for skip in plan.skips)
+        total = size(sum(skip.size or 0 for skip in plan.skips))
+        out.print(f"not on this machine ({total}; --download fetches it, `gapbench plan` tells more): {escape(names)}")

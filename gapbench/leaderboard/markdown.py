@@ -1,0 +1,169 @@
+"""The leaderboard as Markdown: the same records give the same bytes."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from gapbench.leaderboard.text import LEGEND, difference, heading, interval, is_share, number, reported_line
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from gapbench.bench.study import Study
+    from gapbench.components import MetricSpec
+    from gapbench.leaderboard.table import Row, Table
+
+FILE = "README.md"
+
+
+def escape(text: str) -> str:
+    """Write text from plugins so that it stays text: no table cells, no markup, no HTML."""
+    line = " ".join(text.split())
+    line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\|`*_\[\]#~!])", r"\\\1", line)
+
+
+def code(text: str) -> str:
+    """Write text as code in a table cell."""
+    line = " ".join(text.split()).replace("|", "\\|")
+    fence = "``" if "`" in line else "`"
+    return f"{fence}{line}{fence}"
+
+
+def write_markdown(
+    tables: Sequence[Table],
+    folder: Path,
+    study: Study,
+    specs: Mapping[str, MetricSpec],
+    *,
+    command: str,
+    skips: Sequence[tuple[str, str]] = (),
+) -> Path:
+    """Write ``README.md`` below ``folder``; figures that lie there are linked."""
+    lines = [f"# {escape(study.title or study.name)}", ""]
+    if study.about:
+        lines += [study.about.strip(), ""]
+    lines += ["Made by", "", "```", command, "```", "", *_summary(tables), "", "How to read it:", ""]
+    lines += [f"- {line}" for line in LEGEND]
+    lines.append("")
+    figures = sorted((folder / "figures").glob("*.png"))
+    lines += [line for figure in figures if figure.stem.startswith("gap-") for line in _figure(figure)]
+    used: set[Path] = set()
+    for table in tables:
+        lines += _table(table, specs)
+        for figure in figures:
+            if figure.stem.endswith(slug(table.title)) and figure not in used:
+                used.add(figure)
+                lines += _figure(figure)
+    if skips:
+        lines += ["## Not run", "", *(f"- {escape(what)}: {escape(reason)}" for what, reason in skips), ""]
+    lines += _environment(tables)
+    path = folder / FILE
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
+    temporary.replace(path)
+    return path
+
+
+def slug(text: str) -> str:
+    """Make a stable file name of a title."""
+    return re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-").lower()
+
+
+def _figure(path: Path) -> list[str]:
+    name = path.stem.replace("-", " ")
+    return [f"![{escape(name)}](figures/{path.name})", ""]
+
+
+def _summary(tables: Sequence[Table]) -> list[str]:
+    """Say in one line a table who is best and whether closing the gap helped."""
+    lines = []
+    for table in tables:
+        base = table.row("identity")
+        first = [row for row in table.rows if row.rank == 1]
+        if base is None or not first:
+            continue
+        names = ", ".join(code(row.label) for row in first)
+        better = [
+            row
+            for row in table.rows
+            if table.primary in row.values
+            and row.values[table.primary].significant
+            and (row.values[table.primary].delta or 0) > 0
+        ]
+        verdict = (
+            "better than identity: " + ", ".join(code(row.label) for row in better)
+            if better
+            else "nothing is better than `identity` by more than noise"
+        )
+        lines.append(f"- {escape(table.title)}, by {table.primary}: rank 1 {names}; {verdict}.")
+    return lines
+
+
+def _table(table: Table, specs: Mapping[str, MetricSpec]) -> list[str]:
+    head = ["#", "aligner", *(heading(name, specs.get(name)) for name in table.metrics)]
+    head.insert(3, "Δ")
+    primary_first = [table.primary, *(name for name in table.metrics if name != table.primary)]
+    head = ["#", "aligner", heading(table.primary, specs.get(table.primary)), "Δ"]
+    head += [heading(name, specs.get(name)) for name in primary_first[1:]]
+    lines = [f"## {escape(table.title)}", "", f"{table.how[:1].upper()}{table.how[1:]}.", ""]
+    lines += ["| " + " | ".join(head) + " |", "|" + "|".join(["--:", ":--", *["--:"] * (len(head) - 2)]) + "|"]
+    good = [row for row in table.rows if table.primary in row.values]
+    best = {name: _best(good, name, specs) for name in table.metrics}
+    lines += [_row(row, primary_first, best, specs, len(head)) for row in good]
+    lines.append("")
+    lines += [f"- {code(row.label)}: {row.records[0].status}: {escape(row.reason)}" for row in table.rows if not row.ok]
+    lines += [f"- {escape(reported_line(table, reference))}" for reference in table.reported]
+    if notes := _pairs(good):
+        lines.append(notes)
+    return [*lines, ""]
+
+
+def _pairs(rows: Sequence[Row]) -> str:
+    """Say what pairs were made of, and what aligners noted."""
+    parts = []
+    for row in rows:
+        noted = row.notes.get("aligner")
+        if isinstance(noted, dict):
+            details = ", ".join(f"{key} {value}" for key, value in sorted(noted.items()))
+            parts.append(f"{code(row.label)} was fitted on pairs of images and {row.notes.get('pairs')} ({escape(details)})")
+    return "; ".join(parts) + "." if parts else ""
+
+
+def _best(rows: Sequence[Row], metric: str, specs: Mapping[str, MetricSpec]) -> float | None:
+    values = [row.values[metric].value for row in rows if metric in row.values and not row.control]
+    spec = specs.get(metric)
+    return None if not values else min(values) if spec is not None and spec.better == "lower" else max(values)
+
+
+def _row(
+    row: Row, metrics: Sequence[str], best: Mapping[str, float | None], specs: Mapping[str, MetricSpec], width: int
+) -> str:
+    cells = ["" if row.rank is None else str(row.rank), code(row.label) + (" (control)" if row.control else "")]
+    for position, name in enumerate(metrics):
+        value = row.values.get(name)
+        share = is_share(name, specs.get(name))
+        if value is None:
+            cells += ["–"] + ([""] if position == 0 else [])
+            continue
+        shown = number(value.value, share=share)
+        if value.value == best[name] and not row.control:
+            shown = f"**{shown}**"
+        cells.append(f"{shown} {interval(value, share=share)}".strip())
+        if position == 0:
+            cells.append(difference(value, share=share).replace("*", "\\*"))
+    assert len(cells) == width
+    return "| " + " | ".join(cells) + " |"
+
+
+def _environment(tables: Sequence[Table]) -> list[str]:
+    found: dict[str, None] = {}
+    for table in tables:
+        for row in table.rows:
+            for record in row.records:
+                made = record.environment
+                libraries = ", ".join(f"{name} {number}" for name, number in sorted(made.get("libraries", {}).items()))
+                found[f"gapbench {made.get('gapbench')}, Python {made.get('python')}, {made.get('platform')}; {libraries}"] = None
+    return ["## Made with", "", *(f"- {escape(line)}" for line in found)]

@@ -1,0 +1,225 @@
+"""The one table model that terminal, Markdown and figures are made from.
+
+A table holds the aligners of one encoder, dataset, prompt strategy and protocol. It is ranked by the study's primary
+metric, a task metric, never by the gap; rows that cannot be told apart share a rank.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+from gapbench.components import Better
+from gapbench.errors import DataError
+from gapbench.results.finalise import BASELINE, load_outcomes, table_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from gapbench.bench.study import Reference
+    from gapbench.components import Measurement, MetricSpec
+    from gapbench.results.record import MetricValue, Record
+
+#: Ranked by the first of these that a table has.
+PRIMARY = ("top1", "i2t-recall@1")
+
+SIGNIFICANT = 0.05
+
+CONTROLS = ("random-rotation",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Value:
+    """One number of a row, the mean over its seeds."""
+
+    value: float
+    ci95: tuple[float, float] | None
+    delta: float | None
+    p_holm: float | None
+
+    @property
+    def significant(self) -> bool:
+        """Whether it differs from ``identity`` by more than noise."""
+        return self.p_holm is not None and self.p_holm < SIGNIFICANT
+
+
+@dataclass(kw_only=True)
+class Row:
+    """One aligner with its parameters."""
+
+    label: str
+    records: list[Record]
+    values: dict[str, Value] = field(default_factory=dict)
+    rank: int | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether every seed has its result."""
+        return all(record.status == "ok" for record in self.records)
+
+    @property
+    def reason(self) -> str:
+        """Why there is none."""
+        return next((record.reason for record in self.records if record.reason), "")
+
+    @property
+    def control(self) -> bool:
+        """Whether the row is a control: shown, not ranked."""
+        return self.records[0].aligner.name in CONTROLS
+
+    @property
+    def notes(self) -> dict[str, object]:
+        """Notes of the first record."""
+        return self.records[0].notes
+
+
+@dataclass(kw_only=True)
+class Table:
+    """The rows of one encoder, dataset, prompt strategy and protocol, best first."""
+
+    encoder: str
+    dataset: str
+    prompts: str
+    protocol: str
+    fit_size: int | None
+    fit_split: str
+    n: int
+    n_texts: int
+    primary: str
+    metrics: list[str]
+    rows: list[Row]
+    reported: list[Reference] = field(default_factory=list)
+
+    @property
+    def title(self) -> str:
+        """Name the table."""
+        return f"{self.encoder} / {self.dataset} / {self.prompts}"
+
+    @property
+    def how(self) -> str:
+        """Say what was fitted and scored."""
+        size = "all items" if self.fit_size is None else f"{self.fit_size} items"
+        words = "images and their captions" if self.prompts == "captions" else f"images, {self.n_texts} texts"
+        return f"{self.protocol}: fitted on {size} of {self.fit_split}, scored on {self.n:,} {words}"
+
+    def row(self, aligner: str) -> Row | None:
+        """Give the row of an aligner without parameters."""
+        return next((row for row in self.rows if row.label == aligner), None)
+
+
+def build_tables(
+    records: Iterable[Record], folder: Path, metrics: Mapping[str, MetricSpec], reference: Sequence[Reference] = ()
+) -> list[Table]:
+    """Make the tables of a records file.
+
+    Parameters
+    ----------
+    records
+        Finalised records.
+    folder
+        Where the records file is, for the outcomes that pairwise tests need.
+    metrics
+        Known metrics, in the order of their columns; others follow.
+    reference
+        Published numbers.
+    """
+    groups: dict[tuple[object, ...], list[Record]] = {}
+    for record in newest(records):
+        groups.setdefault(table_key(record), []).append(record)
+    return [_table(group, folder, metrics, reference) for group in groups.values()]
+
+
+def newest(records: Iterable[Record]) -> list[Record]:
+    """Drop records that were made of older data, weights or code under the same names."""
+    latest: dict[tuple[object, ...], Record] = {}
+    for record in records:
+        key = (
+            record.encoder.name,
+            record.dataset.name,
+            record.prompts.name,
+            record.notes.get("label"),
+            record.aligner.plugin.distribution,
+            record.protocol,
+            record.seed,
+            record.notes.get("index"),
+        )
+        if key not in latest or latest[key].created_utc <= record.created_utc:
+            latest[key] = record
+    kept = {record.cell_id for record in latest.values()}
+    return [record for record in latest.values() if record.cell_id in kept]
+
+
+def _table(
+    group: Sequence[Record], folder: Path, specs: Mapping[str, MetricSpec], reference: Sequence[Reference]
+) -> Table:
+    rows: dict[str, Row] = {}
+    for record in group:
+        label = str(record.notes.get("label", record.aligner.name))
+        rows.setdefault(label, Row(label=label, records=[])).records.append(record)
+    for row in rows.values():
+        names = dict.fromkeys(name for record in row.records for name in record.metrics)
+        row.values = {name: _mean([r.metrics[name] for r in row.records if name in r.metrics]) for name in names}
+    have = dict.fromkeys(name for row in rows.values() for name in row.values)
+    metrics = [name for name in specs if name in have] + [name for name in have if name not in specs]
+    primary = next((name for name in PRIMARY if name in have), metrics[0] if metrics else "")
+    first = group[0]
+    ranked = sorted(rows.values(), key=lambda row: (not row.ok, -_value(row, primary), row.label != BASELINE, row.label))
+    _rank(ranked, primary, folder)
+    return Table(
+        encoder=first.encoder.name,
+        dataset=first.dataset.name,
+        prompts=first.prompts.name,
+        protocol=first.protocol.name,
+        fit_size=first.protocol.fit_size,
+        fit_split=first.protocol.fit_split,
+        n=first.dataset.n if first.protocol.fit_split != "half of test" else first.dataset.n - first.dataset.n // 2,
+        n_texts=first.prompts.n_texts,
+        primary=primary,
+        metrics=metrics,
+        rows=ranked,
+        reported=[item for item in reference if item.prompts == first.prompts.name],
+    )
+
+
+def _value(row: Row, metric: str) -> float:
+    return row.values[metric].value if metric in row.values else float("-inf")
+
+
+def _mean(values: Sequence[MetricValue]) -> Value:
+    """Average over seeds; of the p values the largest counts, so that no lucky seed makes a difference."""
+    ends = [value.ci95 for value in values if value.ci95 is not None]
+    deltas = [value.delta for value in values if value.delta is not None]
+    p = [value.p_holm for value in values if value.p_holm is not None]
+    return Value(
+        value=fmean(value.value for value in values),
+        ci95=(fmean(low for low, _ in ends), fmean(high for _, high in ends)) if ends else None,
+        delta=fmean(deltas) if deltas else None,
+        p_holm=max(p) if p else None,
+    )
+
+
+def _rank(rows: Sequence[Row], primary: str, folder: Path) -> None:
+    """Rank the rows that have a result and are no controls, by pairwise tests with Holm's correction."""
+    from gapbench.stats import holm, paired_p, shared_ranks
+
+    ranked = [row for row in rows if row.ok and not row.control and primary in row.values]
+    measured: list[Measurement | None] = []
+    for row in ranked:
+        try:
+            measured.append(load_outcomes(row.records[0], folder).get(primary))
+        except DataError:
+            measured.append(None)
+    pairs = [(i, j) for i in range(len(ranked)) for j in range(i)]
+    raw = []
+    for i, j in pairs:
+        a, b = measured[i], measured[j]
+        p = paired_p(a, b) if a is not None and b is not None else None
+        raw.append(1.0 if p is None else p)
+    different = [[False] * len(ranked) for _ in ranked]
+    for (i, j), p in zip(pairs, holm(raw), strict=True):
+        different[i][j] = different[j][i] = p < SIGNIFICANT
+    ranks = shared_ranks([_value(row, primary) for row in ranked], Better.HIGHER, different)
+    for row, rank in zip(ranked, ranks, strict=True):
+        row.rank = rank

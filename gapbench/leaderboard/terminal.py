@@ -1,0 +1,94 @@
+"""Tables for the terminal: readable at 80 columns and when piped; more columns where there is room."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from gapbench.components import MetricFamily
+from gapbench.leaderboard.text import difference, heading, interval, is_share, number, reported_line
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rich.console import Console
+
+    from gapbench.components import MetricSpec
+    from gapbench.leaderboard.table import Row, Table
+
+#: Gap metrics in the order in which they are shown.
+GAPS = ("centroid-l2", "rmg", "paired-cos", "linear-separability")
+
+#: Columns of a metric that is shown beside the primary one.
+EXTRA_WIDTH = 16
+
+
+def print_table(console: Console, table: Table, specs: Mapping[str, MetricSpec]) -> None:
+    """Print one table with its title and what it rests on."""
+    console.print()
+    console.print(Text(table.title, style="bold"))
+    console.print(Text(table.how, style="dim"))
+    console.print(_grid(console, table, specs))
+    for reference in table.reported:
+        console.print(Text(f"  {reported_line(table, reference)}", style="dim"))
+
+
+def _grid(console: Console, table: Table, specs: Mapping[str, MetricSpec]) -> RichTable:
+    gaps = [name for name in GAPS if name in table.metrics][:2]
+    room = max(0, (console.width - 84) // EXTRA_WIDTH)
+    others = [name for name in table.metrics if name not in (table.primary, *gaps)]
+    tasks = [n for n in others if n in specs and specs[n].family is MetricFamily.TASK]
+    columns = [*gaps, *tasks[:room]]
+    grid = RichTable(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+    grid.add_column("#", justify="right", no_wrap=True)
+    grid.add_column("aligner", overflow="fold", min_width=14)
+    grid.add_column(heading(table.primary, specs.get(table.primary)), justify="right", no_wrap=True)
+    grid.add_column("95 %", justify="right", no_wrap=True)
+    grid.add_column("Δ", justify="right", no_wrap=True)
+    for name in columns:
+        grid.add_column(heading(name, specs.get(name)), justify="right")
+    best = {name: _best(table, name, specs) for name in (table.primary, *columns)}
+    for row in table.rows:
+        grid.add_row(*_cells(row, table.primary, columns, best, specs))
+    return grid
+
+
+def _best(table: Table, metric: str, specs: Mapping[str, MetricSpec]) -> float | None:
+    values = [row.values[metric].value for row in table.rows if row.ok and not row.control and metric in row.values]
+    spec = specs.get(metric)
+    if not values:
+        return None
+    return min(values) if spec is not None and spec.better == "lower" else max(values)
+
+
+def _cells(
+    row: Row, primary: str, columns: list[str], best: dict[str, float | None], specs: Mapping[str, MetricSpec]
+) -> list[Text]:
+    if not row.ok and primary not in row.values:
+        reason = Text(f"{row.records[0].status}: {row.reason}", style="red", overflow="fold")
+        return [Text("–"), Text(f"{row.label}\n", style="red").append_text(reason)]
+    share = is_share(primary, specs.get(primary))
+    value = row.values.get(primary)
+    rank = "·" if row.rank is None else str(row.rank)
+    cells = [Text(rank, style="dim"), Text(row.label)]
+    if value is None:
+        cells += [Text("–"), Text(""), Text("")]
+    else:
+        bold = "bold" if value.value == best[primary] and not row.control else ""
+        cells += [
+            Text(number(value.value, share=share), style=bold),
+            Text(interval(value, share=share).strip("[]").replace(", ", "–"), style="dim"),
+            Text(difference(value, share=share), style="yellow" if value.significant else ""),
+        ]
+    for name in columns:
+        other = row.values.get(name)
+        part = is_share(name, specs.get(name))
+        if other is None:
+            cells.append(Text("–", style="dim"))
+        else:
+            bold = "bold" if other.value == best[name] and not row.control else ""
+            cells.append(Text(number(other.value, share=part), style=bold))
+    return cells
