@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
+from threadpoolctl import threadpool_limits
 
 from gapbench.bench.cell import CellTask, run_cell
 from gapbench.bench.materials import CAPTIONS, GIVEN, prompt_set
@@ -120,9 +121,12 @@ class Runner:
                 else:
                     tasks.append(self._with_known_metrics(known.get(task.header.cell_id), task))
         try:
-            for record in self._execute(tasks):
-                journal.append(self.path, record)
-                on_cell(record)
+            # Two OpenMP runtimes and a BLAS would each take all cores for matrices of a few rows: one thread is faster,
+            # and sums then round the same way on every machine. More cores are used by --jobs.
+            with threadpool_limits(limits=1):
+                for record in self._execute(tasks):
+                    journal.append(self.path, record)
+                    on_cell(record)
         finally:
             if tasks:
                 self._compare()

@@ -44,12 +44,12 @@ def _grid(console: Console, table: Table, specs: Mapping[str, MetricSpec]) -> Ri
     columns = [*gaps, *tasks[:room]]
     grid = RichTable(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
     grid.add_column("#", justify="right", no_wrap=True)
-    grid.add_column("aligner", overflow="fold", min_width=14)
-    grid.add_column(heading(table.primary, specs.get(table.primary)), justify="right", no_wrap=True)
+    grid.add_column("aligner", overflow="fold", min_width=15)
+    grid.add_column(heading(table.primary, specs.get(table.primary)), justify="right", max_width=12)
     grid.add_column("95 %", justify="right", no_wrap=True)
     grid.add_column("Δ", justify="right", no_wrap=True)
     for name in columns:
-        grid.add_column(heading(name, specs.get(name)), justify="right")
+        grid.add_column(heading(name, specs.get(name)), justify="right", min_width=6)
     best = {name: _best(table, name, specs) for name in (table.primary, *columns)}
     for row in table.rows:
         grid.add_row(*_cells(row, table.primary, columns, best, specs))
