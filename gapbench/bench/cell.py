@@ -93,7 +93,7 @@ def _measured(task: CellTask, registry: Registry) -> Record:
     with no_threads_left(f"Aligner {spec.name!r}"):
         aligner = _fitted(task, selected, fit, test)
         fitted = perf_counter()
-        scored = aligned(task, aligner, spec, test)
+        scored = AlignedSplit(test, aligner, spec, np.random.default_rng(0), index=task.index)
         measurements, left_out, failures = _measure_all(task, registry, scored)
     predicted = None if task.captioned or scored.no_labels else scored.top_classes(1)[:, 0]
     notes = dict(task.header.notes)
@@ -163,9 +163,14 @@ def _set_apart(fit: FitRows, seed: int) -> tuple[FitRows, FitRows]:
     return kept, apart
 
 
-def aligned(task: CellTask, aligner: Any, spec: AlignerSpec, test: FitRows) -> AlignedSplit:
-    """Give the test split after alignment."""
-    return AlignedSplit(test, aligner, spec, np.random.default_rng(0), index=task.index)
+def aligned_cell(task: CellTask, registry: Registry, aligner: str) -> tuple[Any, AlignedSplit]:
+    """Fit an aligner on a cell's rows and give it with the test split after alignment."""
+    selected = select(registry, Kind.ALIGNER, [aligner])[0]
+    spec = selected.component.spec
+    assert isinstance(spec, AlignerSpec)
+    fit, test = _rows(task, raw=spec.raw)
+    fitted = _fitted(task, selected, fit, test)
+    return fitted, AlignedSplit(test, fitted, spec, np.random.default_rng(0), index=task.index)
 
 
 def _measure_all(

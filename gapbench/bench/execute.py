@@ -94,6 +94,7 @@ class Runner:
         self.registry = registry
         self.options = options
         self.path = options.folder / RECORDS
+        self.tasks: dict[str, CellTask] = {}
 
     def run(
         self, *, encoding: Progress | None = None, on_cell: Callable[[Record], None] = lambda record: None
@@ -114,6 +115,7 @@ class Runner:
                 outcome.failures.append((f"{source.encoder_name} on {source.dataset.name}", str(error)))
                 continue
             for task in made:
+                self.tasks[task.header.cell_id] = task
                 wanted.append(task.header.cell_id)
                 if self._is_done(known.get(task.header.cell_id), task):
                     outcome.reused += 1

@@ -85,7 +85,7 @@ def report(
         from gapbench.figures.draw import draw_all
 
         with err.status("drawing figures (the first time takes longer)"):
-            drawn = draw_all(runner, study, outcome)
+            drawn = draw_all(runner, study, outcome, specs)
         write_markdown(everything, folder, study, specs, command=command, skips=skips)
         out.print(f"figures: {_common(drawn)}" if drawn else "figures: none (nothing to draw)")
 

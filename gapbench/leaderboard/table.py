@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from gapbench.components import Better
 from gapbench.errors import DataError
 from gapbench.results.finalise import BASELINE, load_outcomes, table_key
 
@@ -220,6 +219,6 @@ def _rank(rows: Sequence[Row], primary: str, folder: Path) -> None:
     different = [[False] * len(ranked) for _ in ranked]
     for (i, j), p in zip(pairs, holm(raw), strict=True):
         different[i][j] = different[j][i] = p < SIGNIFICANT
-    ranks = shared_ranks([_value(row, primary) for row in ranked], Better.HIGHER, different)
+    ranks = shared_ranks([_value(row, primary) for row in ranked], different=different)
     for row, rank in zip(ranked, ranks, strict=True):
         row.rank = rank

@@ -1,0 +1,109 @@
+"""``gapbench list``: what is registered, without importing any of it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gapbench.cli.options import plugin_options, registry_from
+from gapbench.components import AlignerSpec, DatasetSpec, MetricSpec
+from gapbench.errors import UsageError
+from gapbench.host.registry import Kind, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gapbench.host.registry import Component
+
+
+@click.command("list")
+@click.argument("kind", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Write JSON.")
+@plugin_options
+def command(kind: str | None, as_json: bool, **options: Any) -> int:
+    """List components of a KIND (encoder, dataset, prompts, aligner, metric), or of all."""
+    kinds = [_kind(kind)] if kind else list(Kind)
+    registry = registry_from(options["plugin_files"], options["blocked"], strict=options["strict"])
+    found = {kind: list(registry.components(kind).values()) for kind in kinds}
+    if as_json:
+        click.echo(json.dumps({kind: [_described(c) for c in components] for kind, components in found.items()}, indent=1))
+        return 0
+    for of_kind, components in found.items():
+        _show(of_kind, components)
+    return 0
+
+
+def _kind(name: str) -> Kind:
+    plain = name.lower().rstrip("s")
+    for kind in Kind:
+        if plain == kind.rstrip("s"):
+            return kind
+    raise UsageError(f"There is no kind {name!r}.{did_you_mean(name, [str(kind) for kind in Kind])}")
+
+
+def _described(component: Component) -> dict[str, Any]:
+    spec = component.spec
+    found: dict[str, Any] = {
+        "name": spec.name,
+        "argument": spec.argument,
+        "summary": spec.summary,
+        "plugin": {"distribution": component.origin.distribution, "version": component.origin.version},
+    }
+    if isinstance(spec, AlignerSpec):
+        found["family"] = spec.family
+        found["acts_on"] = spec.acts_on
+        found["needs"] = sorted(spec.needs)
+        found["params"] = {
+            name: {"default": p.default, "doc": p.doc, "low": p.low, "high": p.high, "choices": list(p.choices)}
+            for name, p in spec.params.items()
+        }
+        found["reference"] = spec.reference
+    elif isinstance(spec, MetricSpec):
+        found |= {"family": spec.family, "unit": spec.unit, "better": spec.better, "needs": sorted(spec.needs)}
+    elif isinstance(spec, DatasetSpec):
+        found |= {"offers": sorted(spec.offers), "splits": dict(spec.splits), "licence": spec.licence}
+    return found
+
+
+def _show(kind: Kind, components: Sequence[Component]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(file=sys.stdout, highlight=False)
+    grid = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    grid.add_column(str(kind), overflow="fold", max_width=28)
+    grid.add_column("summary", overflow="fold")
+    for component in components:
+        spec = component.spec
+        name = f"{spec.name}:{spec.argument}" if spec.argument else spec.name
+        text = Text(spec.summary)
+        for line in _details(component):
+            text.append(f"\n{line}", style="dim")
+        grid.add_row(Text(name, style="bold"), text)
+    console.print(grid)
+    console.print()
+
+
+def _details(component: Component) -> list[str]:
+    spec = component.spec
+    lines = []
+    if isinstance(spec, AlignerSpec):
+        lines.append(f"{spec.family}; needs {', '.join(sorted(spec.needs)) or 'nothing'}; acts on {spec.acts_on}")
+        if spec.params:
+            lines.append(", ".join(f"{name}={_written(p.default)}" for name, p in spec.params.items()))
+    elif isinstance(spec, MetricSpec):
+        lines.append(f"{spec.family}, {spec.unit}, {spec.better} is better")
+    elif isinstance(spec, DatasetSpec):
+        lines.append(f"offers {', '.join(sorted(spec.offers))}; licence: {spec.licence}")
+    if component.origin.distribution != "gapbench":
+        lines.append(f"from {component.origin}")
+    return lines
+
+
+def _written(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,80 @@
+"""``gapbench plugins``: every plugin, working or broken; it works whatever is broken."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gapbench.cli.options import plugin_options
+
+if TYPE_CHECKING:
+    from gapbench.host.registry import Broken, Plugin, Registry
+
+
+@click.command("plugins")
+@click.option("--json", "as_json", is_flag=True, help="Write JSON.")
+@plugin_options
+def command(as_json: bool, **options: Any) -> int:
+    """List plugins with version, origin, hooks and components; broken ones with cause and remedy."""
+    from gapbench.host.discovery import discover
+
+    registry = discover(
+        plugin_files=options["plugin_files"], blocked=options["blocked"], strict=options["strict"]
+    )
+    if as_json:
+        found = [_described(plugin) for plugin in registry.plugins] + [_mourned(broken) for broken in registry.broken]
+        click.echo(json.dumps(found, indent=1))
+    else:
+        _show(registry)
+    return 0
+
+
+def _described(plugin: Plugin) -> dict[str, Any]:
+    return {
+        "distribution": plugin.origin.distribution,
+        "version": plugin.origin.version,
+        "entry_point": plugin.origin.entry_point,
+        "module": plugin.origin.module,
+        "state": "ok",
+        "hooks": list(plugin.hooks),
+        "components": [{"kind": c.kind, "name": c.spec.name} for c in plugin.components],
+    }
+
+
+def _mourned(broken: Broken) -> dict[str, Any]:
+    return {
+        "distribution": broken.origin.distribution,
+        "version": broken.origin.version,
+        "entry_point": broken.origin.entry_point,
+        "module": broken.origin.module,
+        "state": "broken",
+        "stage": broken.stage,
+        "cause": broken.cause,
+        "fix": broken.fix,
+    }
+
+
+def _show(registry: Registry) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(file=sys.stdout, highlight=False)
+    grid = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    grid.add_column("plugin", overflow="fold", max_width=30)
+    grid.add_column("brings", overflow="fold")
+    for plugin in registry.plugins:
+        counts = Counter(component.kind for component in plugin.components)
+        names = ", ".join(component.spec.name for component in plugin.components)
+        summary = ", ".join(f"{count} {kind}{'' if count == 1 or kind.endswith('s') else 's'}" for kind, count in counts.items())
+        grid.add_row(Text(str(plugin.origin), style="bold"), Text(summary).append(f"\n{names}", style="dim"))
+    for broken in registry.broken:
+        grid.add_row(
+            Text(f"{broken.origin}\nbroken", style="bold red"), Text(broken.cause).append(f"\n{broken.fix}", style="dim")
+        )
+    console.print(grid)

@@ -1,0 +1,131 @@
+"""Which figures a run draws; the data of each is kept beside it, so that it can be drawn again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gapbench.bench.cell import aligned_cell
+from gapbench.embeddings.npz import open_npz
+from gapbench.errors import DataError, UsageError
+from gapbench.figures.gap_accuracy import draw_gap_accuracy
+from gapbench.figures.pair import PairData, draw_pair
+from gapbench.leaderboard.markdown import slug
+from gapbench.leaderboard.table import build_tables
+from gapbench.results import journal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from gapbench.bench.execute import Outcome, Runner
+    from gapbench.bench.study import Study
+    from gapbench.components import MetricSpec
+    from gapbench.results.record import Record
+
+FOLDER = "figures"
+
+#: Images in a picture, as in the seed study.
+SAMPLE = 100
+
+
+def draw_all(runner: Runner, study: Study, outcome: Outcome, specs: Mapping[str, MetricSpec]) -> list[Path]:
+    """Draw gap against accuracy, and one pair of pictures for each encoder and dataset of this run."""
+    folder = runner.options.folder / FOLDER
+    drawn = draw_gap_accuracy(
+        build_tables(journal.read(runner.path), runner.options.folder, specs), specs, folder / "gap-accuracy"
+    )
+    for record in _pictured(study, outcome.records):
+        data = _pair_data(runner, record)
+        if data is not None:
+            stem = slug(f"{record.encoder.name} {record.dataset.name} {record.prompts.name}")
+            _keep(data, folder / f"pair-{stem}.npz")
+            drawn += _both(data, folder, stem)
+    return drawn
+
+
+def draw_again(folder: Path, specs: Mapping[str, MetricSpec]) -> list[Path]:
+    """Draw the figures of a finished run again from its records and the kept data.
+
+    Raises
+    ------
+    UsageError
+        There is no run in that folder.
+    """
+    records = journal.read(folder / "records.jsonl")
+    if not records:
+        raise UsageError(f"{folder} has no records.jsonl with results; run `gapbench run --out {folder}` first.")
+    tables = build_tables(records, folder, specs)
+    drawn = draw_gap_accuracy(tables, specs, folder / FOLDER / "gap-accuracy")
+    for path in sorted((folder / FOLDER).glob("pair-*.npz")):
+        drawn += _both(_kept(path), folder / FOLDER, path.stem.removeprefix("pair-"))
+    return drawn
+
+
+def _both(data: PairData, folder: Path, stem: str) -> list[Path]:
+    return [path for method in ("umap", "pca") for path in draw_pair(data, folder / f"{method}-{stem}", method=method)]
+
+
+def _pictured(study: Study, records: Sequence[Record]) -> list[Record]:
+    """Choose one record for each encoder and dataset: the study's aligner on the first of its prompts that ran."""
+    chosen: dict[tuple[str, str], Record] = {}
+    for prompts in study.figure_prompts:
+        for record in records:
+            key = (record.encoder.name, record.dataset.name)
+            wanted = study.figure_aligner in (record.aligner.name, record.notes.get("label"))
+            if wanted and record.status == "ok" and record.prompts.name == prompts:
+                chosen.setdefault(key, record)
+    return list(chosen.values())
+
+
+def _pair_data(runner: Runner, record: Record) -> PairData | None:
+    """Align a sample of the cell again; the plan still knows its task."""
+    task = runner.tasks.get(record.cell_id)
+    if task is None:
+        return None
+    _, before = aligned_cell(task, runner.registry, "identity")
+    _, after = aligned_cell(task, runner.registry, task.aligner)
+    rows = np.sort(np.random.default_rng(0).permutation(before.n_images)[:SAMPLE])
+    owner = before.owner
+    texts = np.arange(len(owner))
+    if before.captioned:
+        position = np.full(before.n_images, -1)
+        position[rows] = np.arange(len(rows))
+        texts = np.flatnonzero(position[owner] >= 0)
+        owner = position[owner[texts]]
+    return PairData(
+        images_before=before.image_rows(rows),
+        texts_before=before.texts[texts],
+        images_after=after.image_rows(rows),
+        texts_after=after.texts[texts],
+        owner=owner,
+        labels=np.zeros(0, dtype=np.int64) if before.captioned else before.labels[rows],
+        classes=() if before.captioned else tuple(before.classes),
+        title=f"{record.encoder.name}, {record.dataset.name}, {record.prompts.name}",
+        after=str(record.notes.get("label", record.aligner.name)),
+    )
+
+
+def _keep(data: PairData, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(
+        path,
+        images_before=data.images_before,
+        texts_before=data.texts_before,
+        images_after=data.images_after,
+        texts_after=data.texts_after,
+        owner=data.owner,
+        labels=data.labels,
+        words=np.array([data.title, data.after, *data.classes]),
+    )
+
+
+def _kept(path: Path) -> PairData:
+    arrays = open_npz(path)
+    try:
+        title, after, *classes = (str(word) for word in arrays.pop("words"))
+        return PairData(**arrays, title=title, after=after, classes=tuple(classes))
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{path} is not the data of a figure ({error}); remove it and run again.") from error
+

@@ -1,0 +1,76 @@
+"""Gap against accuracy: if gap size ranked methods, the points would lie on a falling line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gapbench.figures.style import RC, color, new_figure, save
+from gapbench.leaderboard.text import is_share
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from gapbench.components import MetricSpec
+    from gapbench.leaderboard.table import Table
+
+GAP = "centroid-l2"
+
+
+def draw_gap_accuracy(tables: Sequence[Table], specs: Mapping[str, MetricSpec], path: Path) -> list[Path]:
+    """Draw one panel a table: the primary metric over the centroid distance, with 95 % intervals; controls left out."""
+    import matplotlib as mpl
+
+    shown = [table for table in tables if GAP in table.metrics and any(row.rank is not None for row in table.rows)]
+    if not shown:
+        return []
+    columns = min(3, len(shown))
+    lines = -(-len(shown) // columns)
+    with mpl.rc_context(RC):
+        figure = new_figure(4.2 * columns, 3.4 * lines)
+        grid = figure.subplots(lines, columns, squeeze=False)
+        for axes, table in zip(grid.flat, shown, strict=False):
+            _panel(axes, table, specs)
+        for axes in list(grid.flat)[len(shown) :]:
+            axes.set_visible(False)
+        names = list(dict.fromkeys(row.label for table in shown for row in table.rows if row.rank is not None))
+        handles = [mpl.lines.Line2D([], [], color=color(_number(names, n)), marker="o", linestyle="", label=n) for n in names]
+        figure.legend(handles=handles, loc="outside lower center", ncols=min(6, len(names)), frameon=False)
+        return save(figure, path)
+
+
+def _number(names: Sequence[str], name: str) -> int:
+    """Spread a few names over the colours, so that neighbours differ much."""
+    return (names.index(name) * 3) % 10
+
+
+def _panel(axes: Any, table: Table, specs: Mapping[str, MetricSpec]) -> None:
+    share = 100 if is_share(table.primary, specs.get(table.primary)) else 1
+    rows = sorted((row for row in table.rows if row.rank is not None), key=lambda row: row.label)
+    names = sorted(row.label for row in rows)
+    names.sort(key=lambda name: name != "identity")
+    for row in rows:
+        gap, task = row.values.get(GAP), row.values.get(table.primary)
+        if gap is None or task is None:
+            continue
+        axes.errorbar(
+            gap.value,
+            share * task.value,
+            xerr=_arms(gap.value, gap.ci95, 1),
+            yerr=_arms(task.value, task.ci95, share),
+            fmt="o",
+            color=color(_number(names, row.label)),
+            capsize=2,
+            linewidth=1.2,
+        )
+    axes.set_title(f"{table.dataset}, {table.prompts}", fontsize=10)
+    axes.set_xlabel("centroid distance (unit rows)")
+    axes.set_ylabel(f"{table.primary}{' %' if share == 100 else ''}")  # noqa: PLR2004
+    axes.grid(visible=True, color="0.92")
+    axes.set_axisbelow(True)
+
+
+def _arms(value: float, ci95: tuple[float, float] | None, scale: int) -> list[list[float]] | None:
+    if ci95 is None:
+        return None
+    return [[max(0.0, scale * (value - ci95[0]))], [max(0.0, scale * (ci95[1] - value))]]

@@ -1,0 +1,125 @@
+"""The seed study's picture: images and texts of one space, before and after alignment, on the same axes."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gapbench.embeddings.arrays import unit_rows
+from gapbench.figures.style import RC, color, marker, new_figure, save
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from gapbench.components import Float32, Float64, Int64
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairData:
+    """What the picture shows: rows before and after alignment, and whose they are.
+
+    ``owner`` is for each text its class, or its image where there are no classes; ``labels`` is the class of each image, or
+    empty.
+    """
+
+    images_before: Float32
+    texts_before: Float32
+    images_after: Float32
+    texts_after: Float32
+    owner: Int64
+    labels: Int64
+    classes: Sequence[str]
+    title: str
+    after: str
+
+
+def project(rows: Float32, method: str, seed: int = 0) -> Float64:
+    """Give rows ``(N, d)`` a place in the plane ``(N, 2)``.
+
+    ``umap``: McInnes et al. 2018, arXiv 1802.03426, cosine distance, one thread for the sake of the seed. ``pca``: the two
+    directions of largest spread.
+    """
+    if method == "pca":
+        centred = rows.astype(np.float64) - rows.mean(axis=0)
+        left, spread, _ = np.linalg.svd(centred, full_matrices=False)
+        places = left[:, :2] * spread[:2]
+        return np.asarray(places * np.sign(places[np.abs(places).argmax(axis=0), [0, 1]]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # umap tells that a seed means one thread
+        import umap
+
+        neighbours = min(15, len(rows) - 1)
+        layout = umap.UMAP(n_neighbors=neighbours, min_dist=0.1, metric="cosine", random_state=seed, n_jobs=1)
+        return np.asarray(layout.fit_transform(rows), dtype=np.float64)
+
+
+def draw_pair(data: PairData, path: Path, *, method: str) -> list[Path]:
+    """Draw the two panels; the projection is made once, of all rows together, so that the axes are the same."""
+    import matplotlib as mpl
+
+    parts = [data.images_before, data.texts_before, data.images_after, data.texts_after]
+    places = project(np.concatenate([unit_rows(part) for part in parts]), method)
+    ends = np.cumsum([len(part) for part in parts])
+    before_x, before_t, after_x, after_t = np.split(places, ends[:-1])
+    with mpl.rc_context(RC):
+        figure = new_figure(11, 5)
+        axes = figure.subplots(1, 2, sharex=True, sharey=True)
+        _panel(axes[0], before_x, before_t, data, "before", data.images_before, data.texts_before)
+        _panel(axes[1], after_x, after_t, data, f"after {data.after}", data.images_after, data.texts_after)
+        figure.suptitle(f"{data.title} ({method.upper()} of {len(data.images_before)} images)")
+        if len(data.classes):
+            handles, names = axes[0].get_legend_handles_labels()
+            figure.legend(handles, names, loc="outside lower center", ncols=min(11, len(names)), frameon=False, fontsize=9)
+        return save(figure, path)
+
+
+def _panel(
+    axes: Any, images: Float64, texts: Float64, data: PairData, title: str, rows: Float32, text_rows: Float32
+) -> None:
+    if len(data.labels):
+        for number, name in enumerate(data.classes):
+            mine = data.labels == number
+            style = {"color": color(number), "marker": marker(number), "s": 22, "alpha": 0.85, "linewidths": 0}
+            axes.scatter(*images[mine].T, label=f"{name} (image)" if number == 0 else name, **style)
+    else:
+        for text, owner in zip(texts, data.owner, strict=True):
+            axes.plot(*np.array([images[owner], text]).T, color="0.8", linewidth=0.6, zorder=0)
+        axes.scatter(*images.T, color=color(0), s=18, label="image", linewidths=0)
+    stars = {"marker": "*", "color": "black", "s": 130 if len(data.classes) else 30, "zorder": 3}
+    axes.scatter(*texts.T, label="text", edgecolors="white", linewidths=0.5, **stars)
+    if len(data.classes):
+        _annotate(axes, texts, [data.classes[owner] for owner in data.owner])
+    distance = float(np.linalg.norm(unit_rows(rows).mean(axis=0) - unit_rows(text_rows).mean(axis=0)))
+    axes.set_title(f"{title}: centroid distance {distance:.2f}")
+    axes.set_xticks([])
+    axes.set_yticks([])
+
+
+def _annotate(axes: Any, places: Float64, names: Sequence[str]) -> None:
+    """Write each name beside its star; where stars crowd, names move up or down until they are apart."""
+    low, high = axes.get_ylim()
+    left, right = axes.get_xlim()
+    height, width = (high - low) * 0.045, (right - left) * 0.16
+    taken: list[tuple[float, float]] = []
+    for number in np.argsort(places[:, 1]):
+        x, y = places[number]
+        level = float(y)
+        for step in range(2 * len(names)):
+            level = float(y) + height * ((step + 1) // 2) * (1 if step % 2 else -1)
+            if all(abs(level - other_y) >= height or abs(x - other_x) >= width for other_x, other_y in taken):
+                break
+        taken.append((float(x), level))
+        axes.annotate(
+            names[number],
+            xy=(x, y),
+            xytext=(x + (right - left) * 0.02, level),
+            va="center",
+            fontsize=9,
+            zorder=4,
+            arrowprops={"arrowstyle": "-", "color": "0.4", "linewidth": 0.6, "shrinkA": 0, "shrinkB": 3},
+            bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "alpha": 0.75, "linewidth": 0},
+        )
