@@ -10,13 +10,13 @@ them, *unit rows* are normalised.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from collections.abc import Iterator, Sequence
     from pathlib import Path
     from typing import TypeAlias
@@ -425,9 +425,20 @@ class RowMoments(Protocol):
 class PairMoments(Protocol):
     """Sums over pairs of an image row and a text row, in float64."""
 
-    n: int
-    images: RowMoments
-    texts: RowMoments
+    @property
+    def n(self) -> int:
+        """Number of pairs."""
+        ...
+
+    @property
+    def images(self) -> RowMoments:
+        """The image side."""
+        ...
+
+    @property
+    def texts(self) -> RowMoments:
+        """The text side."""
+        ...
 
     @property
     def cross(self) -> Float64:
@@ -438,8 +449,15 @@ class PairMoments(Protocol):
 class ClassMoments(Protocol):
     """Sums of the image rows of each class."""
 
-    counts: Int64  # (C,)
-    sums: Float64  # (C, d)
+    @property
+    def counts(self) -> Int64:
+        """``(C,)`` number of images of each class."""
+        ...
+
+    @property
+    def sums(self) -> Float64:
+        """``(C, d)`` sum of the rows of each class."""
+        ...
 
 
 class Moments(Protocol):

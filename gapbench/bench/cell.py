@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +25,8 @@ from gapbench.results.record import MetricValue, Record, Timing
 from gapbench.stats import interval
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from gapbench.bench.protocol import Protocol
     from gapbench.components import EmbeddedSplit, Measurement
 
@@ -79,7 +80,9 @@ def run_cell(task: CellTask, registry: Registry) -> Record:
     except BaseException as error:
         if task.strict:
             raise
-        reason = str(error) if isinstance(error, GapbenchError) else f"Aligner {task.aligner!r} raised {describe(error)}"
+        reason = (
+            str(error) if isinstance(error, GapbenchError) else f"Aligner {task.aligner!r} raised {describe(error)}"
+        )
         return msgspec.structs.replace(header, status="error", reason=reason)
     return record
 
@@ -102,9 +105,7 @@ def _measured(task: CellTask, registry: Registry) -> Record:
     notes |= {"aligner": dict(aligner.notes())} if hasattr(aligner, "notes") else {}
     if task.index != "flat" and predicted is not None:
         notes["index_recall_against_flat"] = scored.recall_against_flat()
-    values = {
-        name: MetricValue(value=m.value, ci95=interval(m), n=m.n) for name, m in measurements.items()
-    }
+    values = {name: MetricValue(value=m.value, ci95=interval(m), n=m.n) for name, m in measurements.items()}
     return msgspec.structs.replace(
         task.header,
         status="error" if failures else "ok",
@@ -124,7 +125,7 @@ def _rows(task: CellTask, *, raw: bool) -> tuple[FitRows, FitRows]:
     """Give the rows to fit on and to score; shared by the aligners of a table, moments included."""
     header = task.header
     train = None if task.train is None else task.train.fingerprint
-    key = (header.encoder.fingerprint, task.test.fingerprint, train, header.prompts.name, header.notes.get("texts"))
+    key: tuple[object, ...] = (header.encoder.fingerprint, task.test.fingerprint, train, header.prompts.name, header.notes.get("texts"))
     key += (task.protocol, task.seed, task.captioned, raw)
     if key not in _FIT_ROWS:
         while len(_FIT_ROWS) >= _FIT_ROWS_KEPT:
@@ -206,4 +207,3 @@ def _from_aligner(error: BaseException) -> bool:
             return True
         frame = frame.tb_next
     return False
-

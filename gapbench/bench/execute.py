@@ -97,10 +97,11 @@ class Runner:
         self.tasks: dict[str, CellTask] = {}
 
     def run(
-        self, *, encoding: Progress | None = None, on_cell: Callable[[Record], None] = lambda record: None
+        self, *, encoding: Progress | None = None, on_cell: Callable[[Record], None] | None = None
     ) -> Outcome:
         """Encode, run, compare; on Ctrl-C what is finished is compared and kept, and the interrupt goes on."""
         outcome = Outcome()
+        tell = on_cell or _tell_nobody
         tasks: list[CellTask] = []
         known = {record.cell_id: record for record in journal.read(self.path)}
         wanted: list[str] = []
@@ -112,14 +113,14 @@ class Runner:
             except GapbenchError as error:
                 if self.options.strict:
                     raise
-                outcome.failures.append((f"{source.encoder_name} on {source.dataset.name}", str(error)))
+                outcome.failures.append((f"{source.encoder_name} on {source.dataset_name}", str(error)))
                 continue
             for task in made:
                 self.tasks[task.header.cell_id] = task
                 wanted.append(task.header.cell_id)
                 if self._is_done(known.get(task.header.cell_id), task):
                     outcome.reused += 1
-                    on_cell(known[task.header.cell_id])
+                    tell(known[task.header.cell_id])
                 else:
                     tasks.append(self._with_known_metrics(known.get(task.header.cell_id), task))
         try:
@@ -128,7 +129,7 @@ class Runner:
             with threadpool_limits(limits=1):
                 for record in self._execute(tasks):
                     journal.append(self.path, record)
-                    on_cell(record)
+                    tell(record)
         finally:
             if tasks:
                 self._compare()
@@ -139,7 +140,9 @@ class Runner:
     def _with_known_metrics(self, record: Record | None, task: CellTask) -> CellTask:
         """Measure again what an earlier record has: asking for one metric more must not lose the others."""
         registered = self.registry.components(Kind.METRIC)
-        earlier = [name for name in (record.metrics if record else ()) if name in registered and name not in task.metrics]
+        earlier = [
+            name for name in (record.metrics if record else ()) if name in registered and name not in task.metrics
+        ]
         return replace(task, metrics=(*task.metrics, *earlier))
 
     def _compare(self) -> None:
@@ -238,7 +241,7 @@ class Runner:
             study=self.study,
             encoder=EncoderRef(name=source.encoder_name, fingerprint=encoder),
             dataset=DatasetRef(
-                name=source.dataset.name, fingerprint=test.fingerprint, split="test", n=len(test.images)
+                name=source.dataset_name, fingerprint=test.fingerprint, split="test", n=len(test.images)
             ),
             prompts=PromptsRef(name=cell.prompts_name, n_texts=0 if scored is None else len(scored.rows)),
             aligner=aligner,
@@ -246,7 +249,7 @@ class Runner:
             seed=cell.seed,
             status="ok",
             timing=Timing(
-                encode_s=round(self.materials.encode_seconds.get((source.encoder_name, source.dataset.name), 0.0), 3),
+                encode_s=round(self.materials.encode_seconds.get((source.encoder_key, source.dataset.name), 0.0), 3),
                 fit_s=0.0,
                 score_s=0.0,
             ),
@@ -287,6 +290,11 @@ class Runner:
                     yield msgspec.structs.replace(task.header, status="error", reason=" ".join(reason.split()))
 
 
+def _tell_nobody(record: Record) -> None:
+    """Do nothing with a finished cell."""
+    del record
+
+
 def run_in_worker(task: CellTask, plugin_files: tuple[Path, ...], blocked: tuple[str, ...]) -> Record:
     """Find the components again in a worker process, once, and run a cell."""
     from gapbench.host.discovery import discover
@@ -318,4 +326,6 @@ def _prepare_engine(engine: str) -> None:
 
             Client(processes=True)  # joblib's backend finds the newest client
     except ImportError as error:
-        raise GapbenchError(f"--engine {engine} needs a package: pip install 'gapbench[{engine}]' ({error}).") from error
+        raise GapbenchError(
+            f"--engine {engine} needs a package: pip install 'gapbench[{engine}]' ({error})."
+        ) from error

@@ -54,6 +54,7 @@ def deadline(seconds: float | None) -> Iterator[None]:
         return
 
     def ring(signum: int, frame: FrameType | None) -> None:
+        del signum, frame
         raise CellTimeout(f"it took longer than {seconds:g} s")
 
     before = signal.signal(signal.SIGALRM, ring)

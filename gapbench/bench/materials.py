@@ -259,4 +259,3 @@ def _origin(selected: Selected) -> str:
     """Name the code that gives a component its meaning: a new version forgets what an old one remembered."""
     origin = selected.component.origin
     return f"{origin.distribution} {origin.version}"
-

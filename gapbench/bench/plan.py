@@ -7,6 +7,7 @@ the store. It reads no pictures, loads no weights and imports no torch.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gapbench.bench.materials import CAPTIONS, GIVEN, PRECOMPUTED, optional, prompt_set
@@ -17,13 +18,27 @@ from gapbench.host.registry import Kind, Registry
 from gapbench.host.selection import Selected, select
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterator, Sequence
 
     from gapbench.bench.materials import Materials
     from gapbench.bench.study import Study
     from gapbench.components import Missing
 
 TRANSDUCTIVE = frozenset({Need.TEST_IMAGES, Need.TEST_TEXTS})
+
+
+def public_name(selected: Selected) -> str:
+    """Name a component in records: a path is a matter of one machine, so only its last part stays.
+
+    What the path holds is identified by its fingerprint.
+    """
+    argument, family = selected.argument or "", selected.component.spec.name
+    model, _, checkpoint = argument.partition("/")
+    if checkpoint and Path(checkpoint).expanduser().is_file():
+        return f"{family}:{model}/{Path(checkpoint).name}"
+    if argument and Path(argument).expanduser().exists():
+        return f"{family}:{Path(argument).expanduser().resolve().name}"
+    return selected.name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +53,17 @@ class Source:
     @property
     def encoder_name(self) -> str:
         """Name of the encoder in records."""
+        return PRECOMPUTED if self.encoder is None else public_name(self.encoder)
+
+    @property
+    def encoder_key(self) -> str:
+        """Full name of the encoder."""
         return PRECOMPUTED if self.encoder is None else self.encoder.name
+
+    @property
+    def dataset_name(self) -> str:
+        """Name of the dataset in records."""
+        return public_name(self.dataset)
 
     @property
     def has_train(self) -> bool:
@@ -64,17 +89,21 @@ class Cell:
 
     def __str__(self) -> str:
         """Name the cell for people."""
-        parts = (self.source.encoder_name, self.source.dataset.name, self.prompts_name, self.aligner.label)
+        parts = (self.source.encoder_name, self.source.dataset_name, self.prompts_name, self.aligner.label)
         return " / ".join(parts) + (f" / seed {self.seed}" if self.seed else "")
 
 
 @dataclass(frozen=True)
 class Skip:
-    """Something that does not run: what, why, and how many bytes would have to be fetched."""
+    """Something that does not run: what, why, and how many bytes would have to be fetched.
+
+    ``failed`` marks what is broken rather than merely absent: the run then ends with exit code 1.
+    """
 
     what: str
     reason: str
     size: int | None = None
+    failed: bool = False
 
 
 @dataclass(frozen=True)
@@ -126,45 +155,45 @@ def make_plan(study: Study, registry: Registry, materials: Materials) -> Plan:
             stochastic = any(isinstance(a.component.spec, AlignerSpec) and a.component.spec.stochastic for a in fitting)
             seeds = study.seeds if seeded or stochastic else study.seeds[:1]
             plan.cells += [
-                Cell(
-                    source=source, prompts=strategy, prompts_name=name, aligner=aligner, protocol=protocol, seed=seed
-                )
+                Cell(source=source, prompts=strategy, prompts_name=name, aligner=aligner, protocol=protocol, seed=seed)
                 for seed in seeds
                 for aligner in fitting
             ]
     return plan
 
 
-def _sources(study: Study, registry: Registry, materials: Materials, plan: Plan) -> Iterable[Source]:
+def _sources(study: Study, registry: Registry, materials: Materials, plan: Plan) -> Iterator[Source]:
     """Pair datasets with encoders, those that are on this machine."""
     datasets = select(registry, Kind.DATASET, study.datasets)
     given = [dataset for dataset in datasets if _spec(dataset).precomputed]
     drawn = [dataset for dataset in datasets if not _spec(dataset).precomputed]
-    for dataset in given:
-        try:
-            file = materials.precomputed(dataset)
-            file.missing()
-            yield Source(encoder=None, dataset=dataset, offers=file.offers(), splits=dict(file.splits()))
-        except GapbenchError as error:
-            plan.skips.append(Skip(f"dataset {dataset.name}", str(error)))
-    if given and not drawn and study.encoders:
-        for encoder in study.encoders:
-            if encoder != PRECOMPUTED:
-                plan.skips.append(Skip(f"encoder {encoder}", "embedding files bring the embeddings of their own encoder"))
+    yield from _given_sources(given, materials, plan)
     if not drawn:
+        reason = "embedding files bring the embeddings of their own encoder"
+        plan.skips += [Skip(f"encoder {name}", reason) for name in study.encoders if name != PRECOMPUTED]
         return
     encoders = [e for e in select(registry, Kind.ENCODER, study.encoders) if _available(e, materials, plan)]
     for dataset in drawn:
         if not _available(dataset, materials, plan):
             continue
         try:
-            built = materials.dataset(dataset)
-            splits = optional(built, "splits", dict(_spec(dataset).splits))
+            splits = optional(materials.dataset(dataset), "splits", dict(_spec(dataset).splits))
         except GapbenchError as error:
-            plan.skips.append(Skip(f"dataset {dataset.name}", str(error)))
+            plan.skips.append(Skip(f"dataset {dataset.name}", str(error), failed=True))
             continue
         for encoder in encoders:
             yield Source(encoder=encoder, dataset=dataset, offers=_spec(dataset).offers, splits=dict(splits))
+
+
+def _given_sources(datasets: Sequence[Selected], materials: Materials, plan: Plan) -> Iterator[Source]:
+    """Open embedding files; a bad one costs itself alone."""
+    for dataset in datasets:
+        try:
+            file = materials.precomputed(dataset)
+            file.missing()
+            yield Source(encoder=None, dataset=dataset, offers=file.offers(), splits=dict(file.splits()))
+        except GapbenchError as error:
+            plan.skips.append(Skip(f"dataset {dataset.name}", str(error), failed=True))
 
 
 def _spec(dataset: Selected) -> DatasetSpec:
@@ -186,11 +215,13 @@ def _available(selected: Selected, materials: Materials, plan: Plan) -> bool:
             return True
         plan.skips.append(Skip(what, f"{missing.what} is not on this machine: {missing.how}", missing.size))
     except GapbenchError as error:
-        plan.skips.append(Skip(what, str(error)))
+        plan.skips.append(Skip(what, str(error), failed=True))
     return False
 
 
-def _texts(study: Study, source: Source, prompts: Sequence[Selected], plan: Plan) -> Iterable[tuple[str, Selected | None]]:
+def _texts(
+    study: Study, source: Source, prompts: Sequence[Selected], plan: Plan
+) -> Iterator[tuple[str, Selected | None]]:
     """Give the text sets of a source: prompts of its classes, its captions, or what the file gives."""
     captioned = Offer.CAPTIONS in source.offers
     if source.encoder is None:

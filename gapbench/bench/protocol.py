@@ -67,7 +67,7 @@ def subset(split: EmbeddedSplit, images: Int64) -> EmbeddedSplit:
         captions = Texts(
             rows=SelectedRows(captions.rows, kept),
             owner=position[captions.owner[kept]],
-            strings=[captions.strings[i] for i in kept] if captions.strings else (),
+            strings=[captions.strings[int(i)] for i in kept] if captions.strings else (),
         )
     return replace(
         split,

@@ -43,7 +43,7 @@ def checked_map(method: Any, rows: Float32, what: str, width: int | None = None)
         Wrong type or shape, a value that is not finite, or an input that was changed.
     """
     rows = np.array(rows, dtype=np.float32, order="C")
-    before = zlib.crc32(rows)
+    before = zlib.crc32(rows.data)
     rows.flags.writeable = False
     try:
         out = method(rows.view())
@@ -51,7 +51,7 @@ def checked_map(method: Any, rows: Float32, what: str, width: int | None = None)
         if "read-only" in str(error):
             raise PluginError(f"{what} changes its input: rows are read-only, work on a copy.") from error
         raise
-    if zlib.crc32(rows) != before:
+    if zlib.crc32(rows.data) != before:
         raise PluginError(f"{what} changed its input: work on a copy.")
     if not isinstance(out, np.ndarray) or out.ndim != 2 or len(out) != len(rows) or 0 in out.shape:  # noqa: PLR2004
         shape = f"shape {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
@@ -285,7 +285,9 @@ class AlignedSplit:
         if self._scores_only and hasattr(self._aligner, "scores"):
             scores = np.concatenate(list(self._score_blocks()))
             one = np.eye(scores.shape[1], dtype=np.float32)
-            return own_ranks(scores, one, own_texts), own_ranks(np.ascontiguousarray(scores.T), np.eye(len(scores), dtype=np.float32), own_image)
+            return own_ranks(scores, one, own_texts), own_ranks(
+                np.ascontiguousarray(scores.T), np.eye(len(scores), dtype=np.float32), own_image
+            )
         return (
             own_ranks(images, self._with_bias(texts, "text_bias"), own_texts),
             own_ranks(texts, self._with_bias(images, "image_bias"), own_image),
@@ -294,4 +296,3 @@ class AlignedSplit:
     def _with_bias(self, rows: Float32, method: str) -> Float32:
         bias = self._bias(method, rows)
         return rows if bias is None else np.column_stack([rows, bias]).astype(np.float32)
-

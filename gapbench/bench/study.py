@@ -76,14 +76,18 @@ def load_study(name: str) -> Study:
     if not path.is_file():
         known = study_names()
         close = difflib.get_close_matches(name, known, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else f" Known studies: {', '.join(known)}; or give a file, FILE.toml."
+        hint = (
+            f" Did you mean {close[0]!r}?"
+            if close
+            else f" Known studies: {', '.join(known)}; or give a file, FILE.toml."
+        )
         raise UsageError(f"There is no study {name!r}.{hint}")
     try:
         study = msgspec.toml.decode(path.read_bytes(), type=Study)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is not a study: {error}.") from error
     if study.fit_items is not None and study.fit_items < 1:
-        raise UsageError(f"{path}: fit_size must be at least 1 or \"all\", not {study.fit_size}.")
+        raise UsageError(f'{path}: fit_size must be at least 1 or "all", not {study.fit_size}.')
     if not study.seeds:
         raise UsageError(f"{path}: seeds is empty; give at least one, such as [0].")
     return study

@@ -11,7 +11,9 @@ from gapbench.cli.options import plugin_options, registry_from
 
 
 @click.command("figures")
-@click.option("--study", default="local", show_default=True, metavar="NAME", help="Whose results, in leaderboards/NAME.")
+@click.option(
+    "--study", default="local", show_default=True, metavar="NAME", help="Whose results, in leaderboards/NAME."
+)
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="The folder of the results instead.")
 @plugin_options
 def command(study: str, out: Path | None, **options: Any) -> int:

@@ -29,7 +29,9 @@ def command(kind: str | None, as_json: bool, **options: Any) -> int:
     registry = registry_from(options["plugin_files"], options["blocked"], strict=options["strict"])
     found = {kind: list(registry.components(kind).values()) for kind in kinds}
     if as_json:
-        click.echo(json.dumps({kind: [_described(c) for c in components] for kind, components in found.items()}, indent=1))
+        click.echo(
+            json.dumps({kind: [_described(c) for c in components] for kind, components in found.items()}, indent=1)
+        )
         return 0
     for of_kind, components in found.items():
         _show(of_kind, components)

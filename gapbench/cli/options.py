@@ -41,7 +41,9 @@ def selection_options(command: Command) -> Command:
     """Add what chooses the cells; the same for `run` and `plan`."""
     for option in reversed(
         (
-            click.option("--study", metavar="NAME|FILE.toml", help="Run a named study (without: all that is available)."),
+            click.option(
+                "--study", metavar="NAME|FILE.toml", help="Run a named study (without: all that is available)."
+            ),
             click.option("-e", "--encoder", "encoders", multiple=True, metavar="ENCODER", help="Repeatable; globs."),
             click.option("-d", "--dataset", "datasets", multiple=True, metavar="DATASET", help="Repeatable; globs."),
             click.option("-p", "--prompts", multiple=True, metavar="PROMPTS", help="Repeatable; globs."),
@@ -125,7 +127,8 @@ def study_from(options: dict[str, Any]) -> tuple[Study, bool]:
     if not options["study"] or not changed:
         return msgspec.structs.replace(study, **changes), bool(options["study"])
     click.echo(
-        f"note: this changes the study {study.name!r} ({', '.join(sorted(changed))}), so its results are local.", err=True
+        f"note: this changes the study {study.name!r} ({', '.join(sorted(changed))}), so its results are local.",
+        err=True,
     )
     return msgspec.structs.replace(study, name=LOCAL, **changes), False
 

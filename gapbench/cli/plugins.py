@@ -22,9 +22,7 @@ def command(as_json: bool, **options: Any) -> int:
     """List plugins with version, origin, hooks and components; broken ones with cause and remedy."""
     from gapbench.host.discovery import discover
 
-    registry = discover(
-        plugin_files=options["plugin_files"], blocked=options["blocked"], strict=options["strict"]
-    )
+    registry = discover(plugin_files=options["plugin_files"], blocked=options["blocked"], strict=options["strict"])
     if as_json:
         found = [_described(plugin) for plugin in registry.plugins] + [_mourned(broken) for broken in registry.broken]
         click.echo(json.dumps(found, indent=1))
@@ -71,10 +69,13 @@ def _show(registry: Registry) -> None:
     for plugin in registry.plugins:
         counts = Counter(component.kind for component in plugin.components)
         names = ", ".join(component.spec.name for component in plugin.components)
-        summary = ", ".join(f"{count} {kind}{'' if count == 1 or kind.endswith('s') else 's'}" for kind, count in counts.items())
+        summary = ", ".join(
+            f"{count} {kind}{'' if count == 1 or kind.endswith('s') else 's'}" for kind, count in counts.items()
+        )
         grid.add_row(Text(str(plugin.origin), style="bold"), Text(summary).append(f"\n{names}", style="dim"))
     for broken in registry.broken:
         grid.add_row(
-            Text(f"{broken.origin}\nbroken", style="bold red"), Text(broken.cause).append(f"\n{broken.fix}", style="dim")
+            Text(f"{broken.origin}\nbroken", style="bold red"),
+            Text(broken.cause).append(f"\n{broken.fix}", style="dim"),
         )
     console.print(grid)

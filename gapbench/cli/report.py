@@ -43,7 +43,10 @@ def size(count: int | None) -> str:
 
 def skips_table(skips: Sequence[Skip]) -> RichTable:
     """List what did not run and why; what is only missing here takes few words."""
-    grid = RichTable("not run", "why", "size", title=None, box=PLAIN_BOX, pad_edge=False, show_edge=False)
+    grid = RichTable(box=PLAIN_BOX, pad_edge=False, show_edge=False)
+    grid.add_column("not run", overflow="fold", max_width=30)
+    grid.add_column("why", overflow="fold")
+    grid.add_column("size", justify="right", no_wrap=True)
     for skip in skips:
         grid.add_row(escape(skip.what), escape(skip.reason), size(skip.size))
     return grid
@@ -102,7 +105,9 @@ def _say_what_happened(plan: Plan, outcome: Outcome, runner: Runner, out: Consol
     fit = sum(record.timing.fit_s for record in outcome.records)
     score = sum(record.timing.score_s for record in outcome.records)
     out.print()
-    out.print(f"{done} cells ok ({outcome.reused} from an earlier run), {len(failed)} failed, {len(plan.skips)} things not run")
+    out.print(
+        f"{done} cells ok ({outcome.reused} from an earlier run), {len(failed)} failed, {len(plan.skips)} things not run"
+    )
     out.print(f"encoding {encode:.1f} s, fitting {fit:.1f} s, scoring {score:.1f} s")
     for what, cause in outcome.failures:
         out.print(f"[red]failed[/] {escape(what)}: {escape(cause)}")

@@ -74,7 +74,8 @@ def command(**options: Any) -> int:
     from gapbench.cli.report import report
 
     report(study, frozen, plan, outcome, runner, out, err, draw=not options["no_figures"])
-    return 1 if outcome.failed or outcome.failures or not outcome.records else 0
+    broken = any(skip.failed for skip in plan.skips)
+    return 1 if outcome.failed or outcome.failures or broken or not outcome.records else 0
 
 
 def _check_writable(folder: Path) -> None:
@@ -85,7 +86,9 @@ def _check_writable(folder: Path) -> None:
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise UsageError(f"Results cannot be written to {folder} ({error.strerror}). Choose another folder with --out.") from error
+        raise UsageError(
+            f"Results cannot be written to {folder} ({error.strerror}). Choose another folder with --out."
+        ) from error
 
 
 def _run(runner: Runner, err: Console) -> Outcome:

@@ -48,7 +48,11 @@ def encode_images(
         if store.has_images(key):
             return 0.0
         start = perf_counter()
-        task = None if progress is None else progress.add_task(str(identity.get("dataset_name", "images")), total=len(split.images))
+        task = (
+            None
+            if progress is None
+            else progress.add_task(str(identity.get("dataset_name", "images")), total=len(split.images))
+        )
         encoded = _encoded(encoder, split, batch_size)
         first = next(encoded)
         with store.write_images(key, identity, len(split.images), first.shape[1]) as writer:
@@ -129,7 +133,15 @@ def checked(rows: Any, n: int, what: str) -> Float32:
 
 def encoding_progress(console: Console) -> Progress:
     """Make a progress display: items per second and time left; nothing but the last state where it is no terminal."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        Task,
+        TextColumn,
+        TimeRemainingColumn,
+    )
     from rich.text import Text
 
     class Speed(ProgressColumn):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from gapbench.embeddings.npz import open_npy, open_npz
 from gapbench.errors import DataError
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from collections.abc import Mapping, Sequence
 
     from gapbench.components import Int64, Missing, Rows
@@ -49,7 +49,9 @@ class EmbeddingFile:
     def missing(self) -> Missing | None:
         """Nothing can be fetched: a path that is not there is an error."""
         if not self.path.exists():
-            raise DataError(f"There is no embedding file or folder {str(self.path)!r}. Check the path after 'embeddings:'.")
+            raise DataError(
+                f"There is no embedding file or folder {str(self.path)!r}. Check the path after 'embeddings:'."
+            )
         return None
 
     def offers(self) -> frozenset[Offer]:
@@ -168,7 +170,7 @@ def _captions(path: Path, n: int) -> tuple[str, ...]:
     """Read the captions from the metadata, where there is any and it can be read."""
     shards = sorted((path / "metadata").glob("*.parquet"))
     try:
-        import pyarrow.parquet as parquet
+        from pyarrow import parquet
     except ImportError:
         return ()  # strings are only shown; the embeddings are all that counts
     tables = [parquet.read_table(shard) for shard in shards]
@@ -176,4 +178,3 @@ def _captions(path: Path, n: int) -> tuple[str, ...]:
         return ()
     strings = tuple(str(text) for table in tables for text in table.column("caption").to_pylist())
     return strings if len(strings) == n else ()
-

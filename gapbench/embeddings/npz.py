@@ -80,4 +80,6 @@ def open_npy(path: Path) -> Any:
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{path} is not a whole .npy file of plain numbers ({error}). Copy or make it again.") from error
+        raise DataError(
+            f"{path} is not a whole .npy file of plain numbers ({error}). Copy or make it again."
+        ) from error

@@ -279,7 +279,9 @@ def _mapped(path: Path) -> Float32:
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
     except (OSError, ValueError) as error:
-        raise DataError(f"{path} in the store cannot be read ({error}). Run `gapbench cache prune` to remove it.") from error
+        raise DataError(
+            f"{path} in the store cannot be read ({error}). Run `gapbench cache prune` to remove it."
+        ) from error
 
 
 def _write(path: Path, data: bytes) -> None:

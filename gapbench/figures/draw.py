@@ -128,4 +128,3 @@ def _kept(path: Path) -> PairData:
         return PairData(**arrays, title=title, after=after, classes=tuple(classes))
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path} is not the data of a figure ({error}); remove it and run again.") from error
-

@@ -34,7 +34,9 @@ def draw_gap_accuracy(tables: Sequence[Table], specs: Mapping[str, MetricSpec], 
         for axes in list(grid.flat)[len(shown) :]:
             axes.set_visible(False)
         names = list(dict.fromkeys(row.label for table in shown for row in table.rows if row.rank is not None))
-        handles = [mpl.lines.Line2D([], [], color=color(_number(names, n)), marker="o", linestyle="", label=n) for n in names]
+        handles = [
+            mpl.lines.Line2D([], [], color=color(_number(names, n)), marker="o", linestyle="", label=n) for n in names
+        ]
         figure.legend(handles=handles, loc="outside lower center", ncols=min(6, len(names)), frameon=False)
         return save(figure, path)
 

@@ -73,7 +73,9 @@ def draw_pair(data: PairData, path: Path, *, method: str) -> list[Path]:
         figure.suptitle(f"{data.title} ({method.upper()} of {len(data.images_before)} images)")
         if len(data.classes):
             handles, names = axes[0].get_legend_handles_labels()
-            figure.legend(handles, names, loc="outside lower center", ncols=min(11, len(names)), frameon=False, fontsize=9)
+            figure.legend(
+                handles, names, loc="outside lower center", ncols=min(11, len(names)), frameon=False, fontsize=9
+            )
         return save(figure, path)
 
 
@@ -89,7 +91,7 @@ def _panel(
         for text, owner in zip(texts, data.owner, strict=True):
             axes.plot(*np.array([images[owner], text]).T, color="0.8", linewidth=0.6, zorder=0)
         axes.scatter(*images.T, color=color(0), s=18, label="image", linewidths=0)
-    stars = {"marker": "*", "color": "black", "s": 130 if len(data.classes) else 30, "zorder": 3}
+    stars = {"marker": "*", "color": "black", "s": 130 if len(data.classes) else 30, "zorder": 6}
     axes.scatter(*texts.T, label="text", edgecolors="white", linewidths=0.5, **stars)
     if len(data.classes):
         _annotate(axes, texts, [data.classes[owner] for owner in data.owner])

@@ -16,7 +16,7 @@ COLORS = (
 )  # fmt: skip
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h")
 
-RC: dict[str, Any] = {
+RC: Any = {
     "font.size": 10,
     "axes.titlesize": 11,
     "axes.spines.top": False,

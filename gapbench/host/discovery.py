@@ -79,7 +79,9 @@ class _Host:
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            self._fail(origin, "discover", f"importing it raises {describe(error)}.", _how_to_mend(origin, error), error)
+            self._fail(
+                origin, "discover", f"importing it raises {describe(error)}.", _how_to_mend(origin, error), error
+            )
             return
         components: list[Component] = []
         try:
@@ -138,7 +140,9 @@ def _installed() -> Iterator[tuple[Origin, EntryPoint]]:
     """Walk over the entry points of all installed distributions, in a fixed order."""
     from importlib.metadata import entry_points
 
-    for entry_point in sorted(entry_points(group=hookspecs.PROJECT), key=lambda e: (e.dist.name if e.dist else "", e.name)):
+    for entry_point in sorted(
+        entry_points(group=hookspecs.PROJECT), key=lambda e: (e.dist.name if e.dist else "", e.name)
+    ):
         dist = entry_point.dist
         name, version = (dist.name, dist.version) if dist is not None else ("unknown", "")
         yield Origin(name, version, entry_point.name, entry_point.value), entry_point
@@ -193,7 +197,9 @@ def _claimed(module: Any) -> list[tuple[Kind, str]]:
 
 def _how_to_mend(origin: Origin, error: BaseException) -> str:
     if isinstance(error, ModuleNotFoundError) and error.name:
-        return f"Install {error.name.partition('.')[0]!r}, or leave the plugin out with --no-plugin {origin.distribution}."
+        return (
+            f"Install {error.name.partition('.')[0]!r}, or leave the plugin out with --no-plugin {origin.distribution}."
+        )
     return _ask_author(origin)
 
 

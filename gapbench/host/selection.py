@@ -41,7 +41,9 @@ class Selected:
     def label(self) -> str:
         """Name with the parameters that differ from their defaults; selecting it gives the same again."""
         declared = params_of(self.component)
-        changed = [f"{key}={_written(value)}" for key, value in sorted(self.params.items()) if value != declared[key].default]
+        changed = [
+            f"{key}={_written(value)}" for key, value in sorted(self.params.items()) if value != declared[key].default
+        ]
         return f"{self.name}[{','.join(changed)}]" if changed else self.name
 
     def __hash__(self) -> int:
@@ -80,7 +82,11 @@ def params_of(component: Component) -> Mapping[str, Param]:
 
 def _resolve(registry: Registry, kind: Kind, pattern: str) -> Iterator[Selected]:
     brackets = BRACKETS.match(pattern)
-    name, sweep = (brackets["name"], brackets["params"]) if brackets and not _is_family(registry, kind, pattern) else (pattern, "")
+    name, sweep = (
+        (brackets["name"], brackets["params"])
+        if brackets and not _is_family(registry, kind, pattern)
+        else (pattern, "")
+    )
     base, colon, argument = name.partition(":")
     if colon and base in registry.components(kind):
         component = registry.get(kind, base)

@@ -61,7 +61,9 @@ def components_of(hooks: Mapping[Kind, Callable[[], Any]], origin: Origin) -> li
         try:
             specs = hook()
             if isinstance(specs, str | Spec) or not isinstance(specs, Iterable):
-                raise PluginError(f"Its hook {HOOKS[kind]} returns {type(specs).__name__}; it must return a list of specs.")
+                raise PluginError(
+                    f"Its hook {HOOKS[kind]} returns {type(specs).__name__}; it must return a list of specs."
+                )
             specs = list(specs)
         except KeyboardInterrupt:
             raise
@@ -91,14 +93,17 @@ def check_spec(kind: Kind, spec: Any) -> None:
     if not isinstance(spec, wanted):
         raise PluginError(f"Its hook {HOOKS[kind]} gives {type(spec).__name__} where a {wanted.__name__} is wanted.")
     what = f"Its {kind} {spec.name!r}"
-    if not isinstance(spec.name, str) or not NAME.fullmatch(spec.name):
+    name: Any = spec.name  # a dataclass checks no types: these can be anything
+    factory: Any = spec.factory
+    if not isinstance(name, str) or not NAME.fullmatch(name):
         raise PluginError(f"{what} has a bad name; use lower-case letters, digits and - _ . @")
     if spec.name in RESERVED.get(kind, ()):
         raise PluginError(f"{what} has a reserved name; choose another one.")
-    if not isinstance(spec.factory, str) or not FACTORY.fullmatch(spec.factory):
+    if not isinstance(factory, str) or not FACTORY.fullmatch(factory):
         raise PluginError(f'{what} has the factory {spec.factory!r}; write it as "package.module:attribute".')
     if isinstance(spec, AlignerSpec | MetricSpec):
-        unknown = [need for need in spec.needs if not isinstance(need, Need)]
+        needs: Any = spec.needs
+        unknown = [need for need in needs if not isinstance(need, Need)]
         if unknown:
             raise PluginError(f"{what} needs {unknown[0]!r}, which is no gapbench.Need.")
     if isinstance(spec, DatasetSpec) and not spec.precomputed and "test" not in spec.splits:

@@ -128,7 +128,9 @@ def _pairs(rows: Sequence[Row]) -> str:
         noted = row.notes.get("aligner")
         if isinstance(noted, dict):
             details = ", ".join(f"{key} {value}" for key, value in sorted(noted.items()))
-            parts.append(f"{code(row.label)} was fitted on pairs of images and {row.notes.get('pairs')} ({escape(details)})")
+            parts.append(
+                f"{code(row.label)} was fitted on pairs of images and {row.notes.get('pairs')} ({escape(details)})"
+            )
     return "; ".join(parts) + "." if parts else ""
 
 
@@ -165,5 +167,7 @@ def _environment(tables: Sequence[Table]) -> list[str]:
             for record in row.records:
                 made = record.environment
                 libraries = ", ".join(f"{name} {number}" for name, number in sorted(made.get("libraries", {}).items()))
-                found[f"gapbench {made.get('gapbench')}, Python {made.get('python')}, {made.get('platform')}; {libraries}"] = None
+                found[
+                    f"gapbench {made.get('gapbench')}, Python {made.get('python')}, {made.get('platform')}; {libraries}"
+                ] = None
     return ["## Made with", "", *(f"- {escape(line)}" for line in found)]

@@ -164,7 +164,9 @@ def _table(
     metrics = [name for name in specs if name in have] + [name for name in have if name not in specs]
     primary = next((name for name in PRIMARY if name in have), metrics[0] if metrics else "")
     first = group[0]
-    ranked = sorted(rows.values(), key=lambda row: (not row.ok, -_value(row, primary), row.label != BASELINE, row.label))
+    ranked = sorted(
+        rows.values(), key=lambda row: (not row.ok, -_value(row, primary), row.label != BASELINE, row.label)
+    )
     _rank(ranked, primary, folder)
     return Table(
         encoder=first.encoder.name,

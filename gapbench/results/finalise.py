@@ -8,9 +8,9 @@ import msgspec
 
 from gapbench.errors import DataError
 from gapbench.results import outcomes
-from gapbench.results.record import MetricValue, Record
 
 if TYPE_CHECKING:
+    from gapbench.results.record import MetricValue, Record
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 

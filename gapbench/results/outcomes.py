@@ -34,7 +34,7 @@ def save(folder: Path, cell_id: str, measurements: Mapping[str, Measurement], pr
     for name, measurement in measurements.items():
         outcomes = measurement.outcomes
         if outcomes is not None and outcomes.dtype == np.bool_:
-            arrays[f"{_BITS}/{name}"] = np.packbits(outcomes)
+            arrays[f"{_BITS}/{name}"] = np.packbits(outcomes.astype(np.bool_))
         elif outcomes is not None:
             arrays[f"{_VALUES}/{name}"] = outcomes.astype(np.float32)
         elif measurement.jackknife is not None:

@@ -21,14 +21,14 @@ class _Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Base of all parts: immutable, by keyword, strict about unknown fields."""
 
 
-class EncoderRef(_Struct):
+class EncoderRef(_Struct, frozen=True, kw_only=True):
     """Which encoder; the fingerprint covers all that changes its embeddings."""
 
     name: str
     fingerprint: str
 
 
-class DatasetRef(_Struct):
+class DatasetRef(_Struct, frozen=True, kw_only=True):
     """Which items: ``n`` images of ``split``, identified by the fingerprint."""
 
     name: str
@@ -37,21 +37,21 @@ class DatasetRef(_Struct):
     n: int
 
 
-class PromptsRef(_Struct):
+class PromptsRef(_Struct, frozen=True, kw_only=True):
     """Which texts were scored: ``n_texts`` strings of a prompt strategy, or ``captions``."""
 
     name: str
     n_texts: int
 
 
-class PluginRef(_Struct):
+class PluginRef(_Struct, frozen=True, kw_only=True):
     """The distribution that a component comes from."""
 
     distribution: str
     version: str
 
 
-class AlignerRef(_Struct):
+class AlignerRef(_Struct, frozen=True, kw_only=True):
     """Which aligner, with all its parameters, defaults included."""
 
     name: str
@@ -59,7 +59,7 @@ class AlignerRef(_Struct):
     plugin: PluginRef
 
 
-class ProtocolRef(_Struct):
+class ProtocolRef(_Struct, frozen=True, kw_only=True):
     """What was fitted on what: ``fit_size`` items (None for all) of ``fit_split``."""
 
     name: str
@@ -67,7 +67,7 @@ class ProtocolRef(_Struct):
     fit_split: str
 
 
-class MetricValue(_Struct):
+class MetricValue(_Struct, frozen=True, kw_only=True):
     """One number with its 95 % interval, and its difference to ``identity`` on the same items."""
 
     value: float
@@ -78,7 +78,7 @@ class MetricValue(_Struct):
     p_holm: float | None = None
 
 
-class Timing(_Struct):
+class Timing(_Struct, frozen=True, kw_only=True):
     """Seconds; encoding is shared by all cells of one encoder and dataset and told with each."""
 
     encode_s: float
@@ -86,14 +86,14 @@ class Timing(_Struct):
     score_s: float
 
 
-class Outcomes(_Struct):
+class Outcomes(_Struct, frozen=True, kw_only=True):
     """Where the per-item outcomes lie, relative to the records file, and their SHA-256."""
 
     file: str
     sha256: str
 
 
-class Record(_Struct):
+class Record(_Struct, frozen=True, kw_only=True):
     """One cell's result. ``notes`` says what the numbers rest on (what the pairs were, the rank of a map ...)."""
 
     schema_version: int

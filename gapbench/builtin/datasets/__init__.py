@@ -45,17 +45,31 @@ SPECS = (
     _torchvision("cifar10", "CIFAR10", "ten classes at 32 px (Krizhevsky 2009)", 171, _UNSTATED, 50000, 10000),
     _torchvision("cifar100", "CIFAR100", "a hundred classes at 32 px (Krizhevsky 2009)", 169, _UNSTATED, 50000, 10000),
     _torchvision("food101", "Food101", "dishes (Bossard et al. 2014)", 4997, _UNSTATED, 75750, 25250),
-    _torchvision("oxford-iiit-pet", "OxfordIIITPet", "cats and dogs by breed (Parkhi 2012)", 811, "CC BY-SA 4.0", 3680, 3669),
+    _torchvision(
+        "oxford-iiit-pet", "OxfordIIITPet", "cats and dogs by breed (Parkhi 2012)", 811, "CC BY-SA 4.0", 3680, 3669
+    ),
     _torchvision("flowers102", "Flowers102", "flowers (Nilsback and Zisserman 2008)", 345, _UNSTATED, 1020, 6149),
     _torchvision("dtd", "DTD", "textures (Cimpoi et al. 2014)", 625, "research use", 1880, 1880),
     _torchvision(
-        "eurosat", "EuroSAT", "land use from space (Helber 2019); own fixed split, no official one", 94, "MIT", 21600, 5400
+        "eurosat",
+        "EuroSAT",
+        "land use from space (Helber 2019); own fixed split, no official one",
+        94,
+        "MIT",
+        21600,
+        5400,
     ),
     _torchvision("svhn", "SVHN", "house numbers (Netzer et al. 2011)", 246, "non-commercial use", 73257, 26032),
     _torchvision("mnist", "MNIST", "handwritten digits at 28 px (LeCun et al. 1998)", 12, _UNSTATED, 60000, 10000),
     _torchvision("fashion-mnist", "FashionMNIST", "clothing at 28 px (Xiao et al. 2017)", 31, "MIT", 60000, 10000),
     _torchvision(
-        "caltech101", "Caltech101", "objects (Fei-Fei et al. 2004); own fixed split, no official one", 138, "CC BY 4.0", 6942, 1735
+        "caltech101",
+        "Caltech101",
+        "objects (Fei-Fei et al. 2004); own fixed split, no official one",
+        138,
+        "CC BY 4.0",
+        6942,
+        1735,
     ),
     DatasetSpec(
         name="folder",

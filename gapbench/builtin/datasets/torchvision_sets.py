@@ -208,7 +208,9 @@ def _labels(dataset: Any) -> np.ndarray:
         found = getattr(dataset, name, None)
         if found is not None and len(found) == len(dataset):
             return np.asarray(found, dtype=np.int64)
-    raise MissingAssetError(f"torchvision's {type(dataset).__name__} keeps its labels where gapbench does not find them.")
+    raise MissingAssetError(
+        f"torchvision's {type(dataset).__name__} keeps its labels where gapbench does not find them."
+    )
 
 
 def _class_names(dataset: Any) -> Sequence[str]:
@@ -246,7 +248,7 @@ def _hashes(dataset: Any, rows: np.ndarray) -> list[str]:
     data = getattr(dataset, "data", None)
     if data is not None:
         array = np.asarray(data)
-        return [hashlib.sha256(np.ascontiguousarray(array[row])).hexdigest() for row in rows]
+        return [hashlib.sha256(array[row].tobytes()).hexdigest() for row in rows]
     files = getattr(dataset, "_image_files", None) or getattr(dataset, "_images", None)
     if files is None and getattr(dataset, "samples", None):
         files = [sample[0] for sample in dataset.samples]

@@ -27,7 +27,9 @@ def check_template(template: str, where: str) -> str:
     try:
         fields = [field for _, field, _, _ in string.Formatter().parse(template) if field is not None]
     except ValueError as error:
-        raise UsageError(f"{where}: {template!r} is no template ({error}); write {{}} where the class name goes.") from error
+        raise UsageError(
+            f"{where}: {template!r} is no template ({error}); write {{}} where the class name goes."
+        ) from error
     if fields != [""]:
         found = f"the field {{{next(f for f in fields if f)}}}" if any(fields) else f"{len(fields)} fields"
         raise UsageError(f"{where}: {template!r} has {found}; write {{}} once, where the class name goes.")
