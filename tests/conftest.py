@@ -1,0 +1,80 @@
+"""Fixtures: a command line without installed plugins, a shared store, and the bad plugins."""
+
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SHARED = ROOT.parent / "shared" / "data"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quiet_environment(tmp_path_factory):
+    """Keep what is installed or stored on this machine out of the tests."""
+    before = dict(os.environ)
+    os.environ["GAPBENCH_PLUGINS"] = ""
+    os.environ["GAPBENCH_CACHE"] = str(tmp_path_factory.mktemp("store"))
+    os.environ["COLUMNS"] = "80"
+    os.environ["OMP_NUM_THREADS"] = "1"
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
+@pytest.fixture
+def shared_file():
+    """Give a file of published embeddings, or skip."""
+
+    def find(name):
+        path = SHARED / name
+        if not path.is_file():
+            pytest.skip(f"{name} is not beside this checkout (../shared/data)")
+        return path
+
+    return find
+
+
+@pytest.fixture
+def gapbench(tmp_path):
+    """Run the command line in a process of its own, in a temporary folder."""
+
+    def run(*arguments, env=None, cwd=tmp_path, timeout=300, code=0):
+        done = subprocess.run(
+            [sys.executable, "-m", "gapbench", *map(str, arguments)],
+            cwd=cwd,
+            env={**os.environ, **(env or {})},
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        if code is not None:
+            assert done.returncode == code, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def bad_plugins(tmp_path_factory):
+    """Put all bad plugins on a path of their own, with the metadata that an installation would write."""
+    return install_all(tmp_path_factory.mktemp("site"))
+
+
+def install_all(site):
+    """Write modules and ``*.dist-info`` folders: what pip does with a pure Python distribution."""
+    for project in sorted((ROOT / "tests" / "plugins_broken").glob("*/pyproject.toml")):
+        meta = tomllib.loads(project.read_text())["project"]
+        for module in project.parent.glob("*.py"):
+            (site / module.name).write_text(module.read_text())
+        info = site / f"{meta['name'].replace('-', '_')}-{meta['version']}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {meta['name']}\nVersion: {meta['version']}\n")
+        entry = "".join(f"{name} = {value}\n" for name, value in meta["entry-points"]["gapbench"].items())
+        (info / "entry_points.txt").write_text(f"[gapbench]\n{entry}")
+    return site

@@ -1,0 +1,5 @@
+"""Importing it ends the interpreter."""
+
+import sys
+
+sys.exit(7)

@@ -1,0 +1,3 @@
+"""Importing it raises."""
+
+raise RuntimeError("no luck today")
