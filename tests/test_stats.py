@@ -164,12 +164,12 @@ def test_rows_that_cannot_be_told_apart_share_a_rank():
         [True, False, False, True],
         [True] * 3 + [False],
     ]
-    assert stats.shared_ranks(values, Better.HIGHER, different) == [1, 1, 2, 4]
-    assert stats.shared_ranks(values, Better.LOWER, different) == [3, 2, 2, 1]
+    assert stats.shared_ranks(values, different) == [1, 1, 2, 4]
+    assert stats.shared_ranks(values, different, Better.LOWER) == [3, 2, 2, 1]
 
 
 def test_ranks_of_equal_rows_are_equal_even_if_called_different():
-    assert stats.shared_ranks([0.5, 0.5], Better.HIGHER, [[False, True], [True, False]]) == [1, 1]
+    assert stats.shared_ranks([0.5, 0.5], [[False, True], [True, False]], Better.HIGHER) == [1, 1]
 
 
 def test_the_statistics_of_a_table_cost_less_than_two_seconds():

@@ -1,0 +1,215 @@
+"""``gapbench run`` from end to end, on the embedded data and on published embeddings."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import jsonschema
+import numpy as np
+import pytest
+
+from gapbench.results.schema import FILE
+
+
+def records_of(folder):
+    return [json.loads(line) for line in (folder / "records.jsonl").read_text().splitlines()]
+
+
+def without_time(records):
+    """What must be equal between two runs: everything but clocks."""
+    return [{key: value for key, value in r.items() if key not in ("timing", "created_utc")} for r in records]
+
+
+DIGITS = ("run", "-d", "digits", "-p", "photo", "-p", "plain", "--no-figures")
+
+
+def test_published_anchors_are_met(gapbench, shared_file, tmp_path):
+    gapbench(
+        "run",
+        "-d",
+        f"embeddings:{shared_file('mind_the_gap_clip.npz')}",
+        *("-a", "identity", "-a", "mean-center", "--protocol", "in-sample", "--fit-size", "all"),
+        *("--no-figures", "--out", tmp_path),
+    )
+    by_name = {r["aligner"]["name"]: {k: v["value"] for k, v in r["metrics"].items()} for r in records_of(tmp_path)}
+    identity, centred = by_name["identity"], by_name["mean-center"]
+    assert identity["centroid-l2"] == pytest.approx(0.8514, abs=0.002)
+    assert identity["paired-cos"] == pytest.approx(0.310, abs=0.002)
+    assert identity["i2t-recall@1"] == pytest.approx(0.552, abs=0.002)
+    assert identity["t2i-recall@1"] == pytest.approx(0.506, abs=0.002)
+    assert centred["i2t-recall@1"] == pytest.approx(0.542, abs=0.002)
+    assert centred["t2i-recall@1"] == pytest.approx(0.500, abs=0.002)
+    assert centred["centroid-l2"] == pytest.approx(0.028, abs=0.002)
+
+
+def test_the_untrained_model_is_at_chance(gapbench, shared_file, tmp_path):
+    file = shared_file("mind_the_gap_clip_random.npz")
+    gapbench("run", "-d", f"embeddings:{file}", "-a", "identity", "--protocol", "in-sample", "--no-figures", "--out", tmp_path)
+    metrics = records_of(tmp_path)[0]["metrics"]
+    assert metrics["centroid-l2"]["value"] == pytest.approx(1.136, abs=0.002)
+    assert metrics["i2t-recall@1"]["value"] < 0.01
+
+
+def test_records_follow_the_published_schema_and_outcomes_give_the_values(gapbench, tmp_path):
+    gapbench(*DIGITS, "--out", tmp_path)
+    schema = json.loads(FILE.read_text())
+    records = records_of(tmp_path)
+    assert len(records) == 10
+    for record in records:
+        jsonschema.validate(record, schema)
+        assert record["status"] == "ok"
+        assert 0 <= record["metrics"]["top1"]["ci95"][0] <= record["metrics"]["top1"]["value"] <= 1
+        with np.load(tmp_path / record["outcomes"]["file"], allow_pickle=False) as kept:
+            hits = np.unpackbits(kept["bits/top1"], count=500)
+            assert len(kept["predicted"]) == 500
+        assert hits.mean() == pytest.approx(record["metrics"]["top1"]["value"])
+    identity = next(r for r in records if r["aligner"]["name"] == "identity")
+    rotated = next(r for r in records if r["aligner"]["name"] == "random-rotation")
+    assert identity["metrics"]["top1"]["value"] >= 0.95
+    assert identity["metrics"]["centroid-l2"]["value"] >= 0.3
+    assert rotated["metrics"]["top1"]["p_holm"] < 1e-50
+    assert identity["metrics"]["top1"]["delta"] is None
+    assert rotated["metrics"]["top1"]["delta"] == pytest.approx(
+        rotated["metrics"]["top1"]["value"] - identity["metrics"]["top1"]["value"]
+    )
+
+
+def test_the_same_run_again_runs_nothing_and_changes_nothing(gapbench, tmp_path):
+    gapbench(*DIGITS, "--out", tmp_path)
+    before = {path: path.read_bytes() for path in sorted(tmp_path.rglob("*")) if path.is_file()}
+    done = gapbench(*DIGITS, "--out", tmp_path)
+    assert "10 from an earlier run" in done.stdout
+    assert {path: path.read_bytes() for path in sorted(tmp_path.rglob("*")) if path.is_file()} == before
+
+
+def test_worker_processes_give_the_same_records(gapbench, tmp_path):
+    gapbench(*DIGITS, "--out", tmp_path / "one")
+    gapbench(*DIGITS, "--out", tmp_path / "two", "--jobs", "2")
+    assert without_time(records_of(tmp_path / "one")) == without_time(records_of(tmp_path / "two"))
+
+
+@pytest.mark.slow
+def test_killed_in_the_middle_and_run_again_gives_the_records_of_an_undisturbed_run(gapbench, tmp_path):
+    gapbench(*DIGITS, "--out", tmp_path / "whole")
+    store = tmp_path / "cold"  # a store of its own, so that encoding is interrupted as well
+    command = [sys.executable, "-m", "gapbench", *DIGITS, "--out", str(tmp_path / "cut")]
+    env = {**os.environ, "GAPBENCH_CACHE": str(store)}
+    journal = tmp_path / "cut" / "records.jsonl"
+    for lines in (0, 1, 4):  # while encoding, after the first cell, and in the middle of the cells
+        process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline and process.poll() is None:
+            written = journal.read_text().count("\n") if journal.is_file() else 0
+            if written >= lines and (lines or any(store.rglob("*.tmp"))):
+                break
+            time.sleep(0.005)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    with journal.open("a") as file:
+        file.write('{"schema_version": 1, "cell_id": "torn')
+    gapbench(*DIGITS, "--out", tmp_path / "cut", env={"GAPBENCH_CACHE": str(store)})
+    assert without_time(records_of(tmp_path / "cut")) == without_time(records_of(tmp_path / "whole"))
+
+
+def test_interrupting_says_how_to_go_on(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gapbench", *DIGITS, "--out", str(tmp_path)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    journal = tmp_path / "records.jsonl"
+    while process.poll() is None and not (journal.is_file() and journal.read_text().count("\n") >= 2):
+        time.sleep(0.005)
+    process.send_signal(signal.SIGINT)
+    error = process.communicate(timeout=60)[1]
+    if process.returncode == 0:
+        pytest.skip("the run was over before the interrupt came")
+    assert process.returncode == 130
+    assert "goes on from there" in error
+    assert "Traceback" not in error
+
+
+def test_seeds_are_an_axis_only_where_they_matter(gapbench, tmp_path):
+    same = ("run", "-d", "digits", "-p", "photo", "-m", "top1", "--seeds", "0:3", "--no-figures")
+    gapbench(*same, "-a", "identity", "-a", "mean-center", "--out", tmp_path / "fixed")
+    assert {r["seed"] for r in records_of(tmp_path / "fixed")} == {0}
+    gapbench(*same, "-a", "identity", "-a", "mean-center", "--fit-size", "50", "--out", tmp_path / "drawn")
+    drawn = [r for r in records_of(tmp_path / "drawn") if r["aligner"]["name"] == "mean-center"]
+    assert [r["seed"] for r in drawn] == [0, 1, 2]
+    assert all(r["protocol"] == {"name": "held-out", "fit_size": 50, "fit_split": "train"} for r in drawn)
+
+
+def test_in_sample_is_marked_and_fits_on_a_hundred_by_default(gapbench, tmp_path):
+    done = gapbench(
+        "run", "-d", "digits", "-p", "photo", "-a", "procrustes", "--protocol", "in-sample", "--no-figures", "--out", tmp_path
+    )
+    record = records_of(tmp_path)[0]
+    assert record["protocol"] == {"name": "in-sample", "fit_size": 100, "fit_split": "test"}
+    assert record["notes"]["aligner"]["rank"] == 10
+    assert record["notes"]["pairs"] == "class prompts"
+    assert "in-sample: fitted on 100 items of test" in done.stdout
+
+
+def test_pairs_are_captions_where_the_dataset_has_them(gapbench, tmp_path):
+    gapbench("run", "-d", "color-digits", "-p", "photo", "-a", "procrustes", "-m", "top1", "--no-figures", "--out", tmp_path)
+    assert records_of(tmp_path)[0]["notes"]["pairs"] == "captions"
+
+
+def test_approximate_indexes_tell_their_recall(gapbench, tmp_path):
+    for kind in ("hnsw", "ivf"):
+        out = tmp_path / kind
+        gapbench("run", "-d", "digits", "-p", "openai-80", "-a", "identity", "--index", kind, "--no-figures", "--out", out)
+        assert records_of(out)[0]["notes"]["index_recall_against_flat"] >= 0.9
+
+
+def test_a_sweep_has_one_row_a_value(gapbench, tmp_path):
+    sweep = "gap-shift[delta=0.25,0.75,side=both,images]"
+    done = gapbench(
+        "run", "-d", "digits", "-p", "photo", "-a", "identity", "-a", sweep, "-m", "top1", "--no-figures", "--out", tmp_path
+    )
+    assert len(records_of(tmp_path)) == 5
+    assert "gap-shift[delta=0.75,side=images]" in done.stdout.replace("\n", "").replace(" ", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("-a", "procrustse"), "Did you mean 'procrustes'?"),
+        (("-d", "digts"), "Did you mean 'digits'?"),
+        (("-a", "procrustes[centre=true]"), "Did you mean 'center'?"),
+        (("-a", "gap-shift[delta=lots]"), "'delta' must be a number"),
+        (("--study", "digit"), "Did you mean 'digits'?"),
+        (("--seeds", "a:b"), "write 0:5"),
+        (("--fit-size", "0"), "at least 1"),
+        (("--download", "--offline"), "contradict"),
+        (("--plugin", "nowhere.py"), "There is no plugin file 'nowhere.py'"),
+        (("-p", "template:a photo"), "write {} once"),
+    ],
+)
+def test_a_mistake_gets_one_clear_line_and_exit_code_2(gapbench, arguments, message):
+    done = gapbench("run", "-e", "mini-clip", *arguments, "--no-figures", code=None)
+    assert "Traceback" not in done.stderr
+    assert message in " ".join((done.stderr + done.stdout).split())
+    assert done.returncode in (1, 2)
+
+
+def test_an_unwritable_folder_is_found_out_before_the_work(gapbench, tmp_path):
+    (tmp_path / "file").write_text("")
+    done = gapbench("run", "-d", "digits", "--out", tmp_path / "file" / "out", code=2)
+    assert "cannot be written" in done.stderr
+
+
+def test_tables_fit_eighty_columns_and_carry_no_colour_codes_when_piped(gapbench, tmp_path):
+    done = gapbench("run", "-d", "color-digits", "-p", "captions", "-p", "photo", "--no-figures", "--out", tmp_path)
+    assert max(len(line) for line in done.stdout.splitlines() if str(tmp_path) not in line) <= 80
+    assert "\x1b" not in done.stdout
+
+
+def test_changing_a_study_makes_it_local(gapbench, tmp_path):
+    done = gapbench("run", "--study", "digits", "-d", "digits", "-p", "photo", "-a", "identity", "--no-figures", cwd=tmp_path)
+    assert "its results are local" in done.stderr
+    assert (tmp_path / "leaderboards" / "local" / "README.md").is_file()
