@@ -186,7 +186,9 @@ def holm(p: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def shared_ranks(values: Sequence[float], better: Better, different: Sequence[Sequence[bool]]) -> list[int]:
+def shared_ranks(
+    values: Sequence[float], different: Sequence[Sequence[bool]], better: Better | str = "higher"
+) -> list[int]:
     """Rank rows, the best one 1, so that rows which cannot be told apart share a rank.
 
     A row's rank is one more than the number of rows that are better than it by more than noise.
@@ -195,10 +197,10 @@ def shared_ranks(values: Sequence[float], better: Better, different: Sequence[Se
     ----------
     values
         One a row.
-    better
-        Which way they are read.
     different
         ``different[i][j]`` says whether rows i and j differ by more than noise.
+    better
+        Which way the values are read.
     """
     sign = 1 if better == "higher" else -1
     rows = range(len(values))

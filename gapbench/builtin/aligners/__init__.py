@@ -27,7 +27,10 @@ SPECS = (
         needs=frozenset(),
         acts_on=ActsOn.IMAGES,
         stochastic=True,
-        reference="F. Mezzadri, How to Generate Random Matrices from the Classical Compact Groups, Notices AMS 54, 2007",
+        reference=(
+            "F. Mezzadri, How to Generate Random Matrices from the Classical Compact Groups, Notices of the AMS 54, "
+            "2007, arXiv math-ph/0609050"
+        ),
     ),
     AlignerSpec(
         name="mean-center",
@@ -41,8 +44,8 @@ SPECS = (
             "renormalise": _RENORMALISE,
         },
         reference=(
-            "Y. Zhang, E. Sui, S. Yeung-Levy, Connect, Collapse, Corrupt: Learning Cross-Modal Tasks with Uni-Modal Data, "
-            "ICLR 2024, arXiv 2401.08567"
+            "Y. Zhang, E. Sui, S. Yeung-Levy, Connect, Collapse, Corrupt: Learning Cross-Modal Tasks with Uni-Modal "
+            "Data, ICLR 2024, arXiv 2401.08567"
         ),
     ),
     AlignerSpec(
@@ -67,7 +70,7 @@ SPECS = (
         needs=frozenset({Need.PAIRS}),
         acts_on=ActsOn.BOTH,
         params={
-            "center": Param(default=False, doc="subtract each side's mean first, add the target's mean afterwards"),
+            "center": Param(default=False, doc="subtract each side's mean, on both sides"),
             "scale": Param(default=False, doc="also scale by the least-squares factor"),
             "side": Param(default="images", choices=("images", "texts"), doc="which side is mapped onto the other"),
             "pull": Param(default=0.0, low=0.0, high=1e6, doc="weight of a pull towards the identity, per pair"),
@@ -76,7 +79,10 @@ SPECS = (
                 choices=("identity", "none"),
                 doc="what decides the part of the rotation that the pairs leave open",
             ),
+            "renormalise": Param(default=False, doc="normalise what was changed"),
         },
-        reference="P. H. Schonemann, A generalized solution of the orthogonal Procrustes problem, Psychometrika 31, 1966",
+        reference=(
+            "P. H. Schonemann, A generalized solution of the orthogonal Procrustes problem, Psychometrika 31, 1966"
+        ),
     ),
 )

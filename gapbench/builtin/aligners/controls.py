@@ -24,8 +24,8 @@ class Identity(Aligner):
 class RandomRotation(Aligner):
     r"""Turn the images by a rotation drawn uniformly (Haar): :math:`x' = xQ`.
 
-    Drawn as the Q of a QR decomposition of a Gaussian matrix with the signs of R's diagonal taken out (Mezzadri 2007). A
-    task metric that does not fall to chance, or a gap metric that calls this an improvement, measures something else.
+    Drawn as the Q of a QR decomposition of a Gaussian matrix with the signs of R's diagonal taken out (Mezzadri 2007).
+    A task metric that does not fall to chance, or a gap metric that calls this an improvement, measures something else.
     """
 
     def fit(self, data: FitData) -> Self:

@@ -50,8 +50,8 @@ class GapShift(Aligner):
     r"""Move the modalities towards each other along the gap's direction.
 
     :math:`g = (\mu_x - \mu_y) / \lVert \mu_x - \mu_y \rVert`, :math:`x' = n(x - \tfrac{\delta}{2} g)`,
-    :math:`y' = n(y + \tfrac{\delta}{2} g)`; one-sided, the side that moves takes all of :math:`\delta` (Liang et al., NeurIPS
-    2022, section 4 and the repository's shifting notebook).
+    :math:`y' = n(y + \tfrac{\delta}{2} g)`; one-sided, the side that moves takes all of :math:`\delta` (Liang et al.,
+    NeurIPS 2022, section 4 and the repository's shifting notebook).
 
     Parameters
     ----------

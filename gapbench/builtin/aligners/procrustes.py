@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from gapbench.components import Aligner
+from gapbench.embeddings.arrays import unit_rows
 
 if TYPE_CHECKING:
     from gapbench.components import FitData, Float32, Float64
@@ -18,24 +19,27 @@ RANK_TOLERANCE = 1e-6
 class Procrustes(Aligner):
     r"""Map one side onto the other by an orthogonal matrix.
 
-    :math:`U S V^\top = \mathrm{svd}(X^\top Y + \rho N I)`, :math:`R = U V^\top`, :math:`x' = xR` (Schonemann 1966). With class
-    prompts for texts :math:`X^\top Y` has at most as many ranks as there are classes: the pairs decide the rotation on that
-    subspace alone, and rounding would decide the rest. ``tie_break="identity"`` completes it by the rotation nearest to
-    the identity, :math:`R = U_1 V_1^\top + U_0 Q V_0^\top` with :math:`Q` the polar factor of :math:`U_0^\top V_0`: the limit
-    of a vanishing pull :math:`\rho \to 0`.
+    :math:`U S V^\top = \mathrm{svd}(X^\top Y + \rho N I)`, :math:`R = U V^\top`, :math:`x' = xR` (Schonemann 1966).
+    With class prompts for texts the rank of :math:`X^\top Y` is at most the number of classes: the pairs decide the map
+    on that subspace alone, and rounding would decide the rest. ``tie_break="identity"`` completes it by the orthogonal
+    matrix nearest to the identity, :math:`R = U_1 V_1^\top + U_0 Q V_0^\top` with :math:`Q` the polar factor of
+    :math:`U_0^\top V_0`: the limit of a vanishing pull :math:`\rho \to 0`. Cost O(N d^2 + d^3), O(d^2) a row.
 
     Parameters
     ----------
     center
-        Subtract each side's mean before the fit; the mapped side gets the target's mean.
+        Subtract each side's mean, before the fit and from what is mapped, on both sides. (Adding the target's mean to
+        both again would bring back a common mean, which costs retrieval far more than the map itself.)
     scale
-        Multiply by :math:`s = \mathrm{tr}(S) / \lVert X \rVert_F^2`, the least-squares factor.
+        Multiply by :math:`s = \mathrm{tr}(R^\top X^\top Y) / \lVert X \rVert_F^2`, the least-squares factor.
     side
         The side that is mapped; the other is the target.
     pull
         :math:`\rho`, weight of a pull towards the identity, per pair.
     tie_break
         ``identity``, or ``none`` for whatever basis the SVD routine returns.
+    renormalise
+        Whether to normalise what was changed. Without centring, rows keep their norms (up to the factor) anyway.
     """
 
     def __init__(
@@ -46,12 +50,14 @@ class Procrustes(Aligner):
         side: str = "images",
         pull: float = 0.0,
         tie_break: str = "identity",
+        renormalise: bool = False,
     ) -> None:
         self.center = center
         self.scale = scale
         self.side = side
         self.pull = pull
         self.tie_break = tie_break
+        self.renormalise = renormalise
 
     def fit(self, data: FitData) -> Self:
         """Solve from the moments of the pairs."""
@@ -65,37 +71,52 @@ class Procrustes(Aligner):
             self._source_mean, self._target_mean = source.mean, target.mean
             cross = cross - pairs.n * np.outer(source.mean, target.mean)
             energy -= pairs.n * float(source.mean @ source.mean)
-        rotation, singular, rank = nearest_rotation(
-            cross + self.pull * pairs.n * np.eye(data.dim), tie_break=self.tie_break
-        )
-        self._rank, self._n = rank, pairs.n
-        self._factor = float(np.sum(singular)) / energy if self.scale and energy > 0 else 1.0
+        rotation, self._rank = nearest_rotation(cross, pull=self.pull * pairs.n, tie_break=self.tie_break)
+        self._n, self._factor = pairs.n, 1.0
+        if self.scale and energy > 0:
+            self._factor = float(np.sum(rotation * cross)) / energy
         self._map = self._factor * rotation
         return self
 
     def notes(self) -> dict[str, Any]:
-        """Say what the rotation rests on."""
-        return {"rank": self._rank, "pairs_fitted": self._n, "tie_break": self.tie_break}
+        """Say what the map rests on: the dimensions that the pairs decide, and how many pairs there were."""
+        return {
+            "rank": self._rank,
+            "dimensions": len(self._map),
+            "pairs_fitted": int(self._n),
+            "factor": self._factor,
+            "tie_break": self.tie_break,
+        }
 
     def _mapped(self, rows: Float32) -> Float32:
-        return ((rows - self._source_mean) @ self._map + self._target_mean).astype(np.float32)
+        return self._finished((rows - self._source_mean) @ self._map)
+
+    def _kept(self, rows: Float32) -> Float32:
+        return self._finished(rows - self._target_mean) if self.center else rows
+
+    def _finished(self, rows: Float64) -> Float32:
+        narrow = rows.astype(np.float32)
+        return unit_rows(narrow) if self.renormalise else narrow
 
     def images(self, x: Float32) -> Float32:
-        """Map image rows, or leave them where they are the target."""
-        return self._mapped(x) if self.side == "images" else x
+        """Map image rows; where they are the target, only centre them, if anything."""
+        return self._mapped(x) if self.side == "images" else self._kept(x)
 
     def texts(self, t: Float32) -> Float32:
-        """Map text rows, or leave them where they are the target."""
-        return self._mapped(t) if self.side == "texts" else t
+        """Map text rows; where they are the target, only centre them, if anything."""
+        return self._mapped(t) if self.side == "texts" else self._kept(t)
 
 
-def nearest_rotation(cross: Float64, *, tie_break: str) -> tuple[Float64, Float64, int]:
-    """Give the orthogonal matrix nearest to ``cross``, its singular values and its numerical rank."""
+def nearest_rotation(cross: Float64, *, pull: float = 0.0, tie_break: str = "identity") -> tuple[Float64, int]:
+    """Give the orthogonal matrix nearest to ``cross`` plus ``pull`` times the identity, and the rank of ``cross``."""
     left, singular, right = np.linalg.svd(cross)
-    rank = int(np.sum(singular > RANK_TOLERANCE * singular[0])) if singular[0] > 0 else 0
-    if tie_break == "none" or rank == len(singular):
-        return left @ right, singular, rank
-    # The SVD of the part that the pairs leave open is any basis of the two null spaces; the polar factor of their
-    # product turns one into the other in the way nearest to the identity, whatever the bases are.
-    u, _, v = np.linalg.svd(left[:, rank:].T @ right[rank:].T)
-    return left[:, :rank] @ right[:rank] + left[:, rank:] @ (u @ v) @ right[rank:], singular, rank
+    rank = int(np.sum(singular > RANK_TOLERANCE * singular[0]))
+    if pull > 0:
+        left, singular, right = np.linalg.svd(cross + pull * np.eye(len(cross)))
+    decided = int(np.sum(singular > RANK_TOLERANCE * singular[0]))
+    if tie_break == "none" or decided == len(singular):
+        return left @ right, rank
+    # Any bases of the two null spaces fit equally well. The polar factor of their product turns one basis into the
+    # other so that the whole is nearest to the identity; it is the same matrix whatever bases the SVD has chosen.
+    u, _, v = np.linalg.svd(left[:, decided:].T @ right[decided:].T)
+    return left[:, :decided] @ right[:decided] + left[:, decided:] @ (u @ v) @ right[decided:], rank
