@@ -1,0 +1,107 @@
+"""Selection syntax: names, globs, families, parameters and sweeps."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gapbench.components import ActsOn, AlignerSpec, Param, PromptSpec
+from gapbench.errors import UsageError
+from gapbench.host.registry import Component, Kind, Origin, Plugin, Registry
+from gapbench.host.selection import select
+
+ORIGIN = Origin("toy", "1.0", "toy", "toy")
+
+
+def toy_registry():
+    params = {
+        "flag": Param(default=False, doc=""),
+        "count": Param(default=3, low=0, high=10, doc=""),
+        "size": Param(default=0.5, low=-2.0, high=2.0, doc=""),
+        "side": Param(default="both", choices=("both", "left"), doc=""),
+    }
+    aligners = [
+        AlignerSpec(name=name, factory="toy:A", summary="", family="", needs=frozenset(), acts_on=ActsOn.BOTH, params=p)
+        for name, p in (("shift", params), ("shove", {}), ("other", {}))
+    ]
+    prompts = [PromptSpec(name="plain", factory="toy:P", summary=""), PromptSpec(name="template", factory="toy:T", summary="", argument="TEXT")]
+    components = [Component(Kind.ALIGNER, spec, ORIGIN) for spec in aligners]
+    components += [Component(Kind.PROMPTS, spec, ORIGIN) for spec in prompts]
+    return Registry([Plugin(ORIGIN, (), tuple(components))], [])
+
+
+REGISTRY = toy_registry()
+
+
+def labels(*patterns, kind=Kind.ALIGNER):
+    return [selected.label for selected in select(REGISTRY, kind, patterns)]
+
+
+def test_nothing_selects_everything_that_needs_no_argument():
+    assert labels() == ["shift", "shove", "other"]
+    assert labels(kind=Kind.PROMPTS) == ["plain"]
+
+
+def test_globs_keep_their_order_and_drop_duplicates():
+    assert labels("other", "sh*", "shift") == ["other", "shift", "shove"]
+
+
+def test_a_sweep_is_the_product_of_its_values():
+    assert labels("shift[size=1,-1.5,flag=true,false]") == [
+        "shift[flag=true,size=1.0]",
+        "shift[size=1.0]",
+        "shift[flag=true,size=-1.5]",
+        "shift[size=-1.5]",
+    ]
+
+
+def test_defaults_are_filled_in_and_not_shown():
+    (selected,) = select(REGISTRY, Kind.ALIGNER, ["shift[count=3]"])
+    assert selected.label == "shift"
+    assert selected.params == {"flag": False, "count": 3, "size": 0.5, "side": "both"}
+
+
+@pytest.mark.parametrize("text", ['template:"a [nice=1] {}"', "template:a [nice=1] {}"])
+def test_the_argument_of_a_family_is_taken_as_it_is(text):
+    (selected,) = select(REGISTRY, Kind.PROMPTS, [text])
+    assert selected.argument == "a [nice=1] {}"
+
+
+@given(
+    flag=st.booleans(),
+    count=st.integers(0, 10),
+    size=st.floats(-2, 2, allow_nan=False),
+    side=st.sampled_from(["both", "left"]),
+)
+@settings(deadline=None)
+def test_a_label_selects_the_same_again(flag, count, size, side):
+    pattern = f"shift[flag={str(flag).lower()},count={count},size={size!r},side={side}]"
+    (selected,) = select(REGISTRY, Kind.ALIGNER, [pattern])
+    (again,) = select(REGISTRY, Kind.ALIGNER, [selected.label])
+    assert again.params == selected.params
+    assert again.label == selected.label
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message"),
+    [
+        ("shft", "Did you mean 'shift'"),
+        ("zz*", "No aligner matches"),
+        ("shift[sze=1]", "Did you mean 'size'"),
+        ("shift[count=1.5]", "must be a whole number"),
+        ("shift[count=11]", "must lie in 0..10"),
+        ("shift[flag=maybe]", "must be true or false"),
+        ("shift[side=right]", "must be one of both, left"),
+        ("shift[size=1,size=2]", "given twice"),
+        ("shove[size=1]", "has no parameter 'size'"),
+        ("shove:1", "takes no argument"),
+    ],
+)
+def test_mistakes_are_named(pattern, message):
+    with pytest.raises(UsageError) as caught:
+        labels(pattern)
+    assert message in str(caught.value)
+
+
+def test_a_family_without_its_argument_says_what_it_wants():
+    with pytest.raises(UsageError, match="template:TEXT"):
+        labels("template", kind=Kind.PROMPTS)
