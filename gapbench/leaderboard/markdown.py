@@ -90,6 +90,7 @@ def _summary(tables: Sequence[Table]) -> list[str]:
             row
             for row in table.rows
             if table.primary in row.values
+            and not row.control
             and row.values[table.primary].significant
             and (row.values[table.primary].delta or 0) > 0
         ]
@@ -103,8 +104,6 @@ def _summary(tables: Sequence[Table]) -> list[str]:
 
 
 def _table(table: Table, specs: Mapping[str, MetricSpec]) -> list[str]:
-    head = ["#", "aligner", *(heading(name, specs.get(name)) for name in table.metrics)]
-    head.insert(3, "Δ")
     primary_first = [table.primary, *(name for name in table.metrics if name != table.primary)]
     head = ["#", "aligner", heading(table.primary, specs.get(table.primary)), "Δ"]
     head += [heading(name, specs.get(name)) for name in primary_first[1:]]

@@ -1,0 +1,135 @@
+"""Protocols: who is fitted on what, and what an aligner may see."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gapbench.bench.fitdata import FitRows, GuardedFitData
+from gapbench.bench.protocol import Protocol, depends_on_seed, draw, fit_and_test, halves, subset
+from gapbench.components import ActsOn, AlignerSpec, EmbeddedSplit, Need, Texts
+from gapbench.embeddings.arrays import unit_rows
+from gapbench.errors import UndeclaredData
+
+
+def captioned(n=12, d=3, seed=0):
+    rng = np.random.default_rng(seed)
+    owner = np.sort(rng.integers(0, n, 2 * n))
+    return EmbeddedSplit(
+        images=rng.normal(size=(n, d)).astype(np.float32),
+        fingerprint=f"f{seed}",
+        captions=Texts(rows=rng.normal(size=(2 * n, d)).astype(np.float32), owner=owner),
+    )
+
+
+def classed(n=30, d=4, classes=3):
+    rng = np.random.default_rng(1)
+    return EmbeddedSplit(
+        images=rng.normal(size=(n, d)).astype(np.float32),
+        fingerprint="g",
+        classes=tuple("abc"[:classes]),
+        labels=np.arange(n) % classes,
+        prompts=Texts(rows=rng.normal(size=(2 * classes, d)).astype(np.float32), owner=np.repeat(np.arange(classes), 2)),
+    )
+
+
+@given(n=st.integers(2, 40), seed=st.integers(0, 5))
+@settings(deadline=None)
+def test_halves_share_no_image_and_no_caption(n, seed):
+    split = captioned(n)
+    fit, test = halves(split, seed)
+    everything = np.concatenate([fit.images[:], test.images[:]])
+    np.testing.assert_array_equal(np.sort(everything, axis=0), np.sort(split.images, axis=0))
+    assert len(fit.captions.rows) + len(test.captions.rows) == 2 * n
+    for part in (fit, test):
+        for row, owner in zip(part.captions.rows[:], part.captions.owner, strict=True):
+            original = int(np.flatnonzero((split.captions.rows == row).all(axis=1))[0])
+            np.testing.assert_array_equal(part.images[np.array([owner])][0], split.images[split.captions.owner[original]])
+
+
+def test_subsets_depend_on_the_seed_and_on_nothing_else():
+    split = classed()
+    one, same, other = draw(split, 10, 0), draw(split, 10, 0), draw(split, 10, 1)
+    np.testing.assert_array_equal(one.images[:], same.images[:])
+    assert one.fingerprint == same.fingerprint != other.fingerprint
+    assert draw(split, 30, 0) is split
+
+
+def test_held_out_and_in_sample():
+    test, train = classed(), captioned()
+    assert fit_and_test(Protocol(name="held-out"), 0, test, train) == (train, test)
+    fit, scored = fit_and_test(Protocol(name="in-sample", fit_size=5), 0, test, None)
+    assert len(fit.images) == 5
+    assert scored is test
+    assert not depends_on_seed(Protocol(name="held-out"), 100, has_train=True)
+    assert depends_on_seed(Protocol(name="held-out"), None, has_train=False)
+    assert depends_on_seed(Protocol(name="held-out", fit_size=50), 100, has_train=True)
+    assert not depends_on_seed(Protocol(name="in-sample", fit_size=None), 100, has_train=False)
+
+
+def guarded(*needs, split=None, raw=False, captions=False):
+    spec = AlignerSpec(name="a", factory="m:A", summary="", family="", needs=frozenset(needs), acts_on=ActsOn.BOTH, raw=raw)
+    return GuardedFitData(spec, FitRows(split or classed(), captioned=captions, raw=raw), np.random.default_rng(0))
+
+
+READS = {
+    "images": Need.UNPAIRED_IMAGES,
+    "texts": Need.UNPAIRED_TEXTS,
+    "pairs": Need.PAIRS,
+    "labels": Need.LABELS,
+    "class_texts": Need.LABELS,
+    "validation": Need.VALIDATION,
+    "test_images": Need.TEST_IMAGES,
+    "test_texts": Need.TEST_TEXTS,
+}
+
+
+@pytest.mark.parametrize("name", READS)
+def test_nothing_can_be_read_without_declaring_it(name):
+    others = [need for need in Need if need is not READS[name]]
+    with pytest.raises(UndeclaredData, match=name):
+        getattr(guarded(*others), name)
+
+
+@pytest.mark.parametrize(
+    ("part", "need"),
+    [("images", Need.UNPAIRED_IMAGES), ("texts", Need.UNPAIRED_TEXTS), ("pairs", Need.PAIRS), ("classes", Need.LABELS)],
+)
+def test_moments_obey_the_same_declarations(part, need):
+    assert getattr(guarded(need).moments, part) is not None
+    with pytest.raises(UndeclaredData, match=part):
+        getattr(guarded(*[other for other in Need if other is not need]).moments, part)
+
+
+def test_what_is_declared_is_given_as_read_only_unit_rows():
+    split = classed()
+    data = guarded(Need.UNPAIRED_IMAGES, Need.UNPAIRED_TEXTS, Need.PAIRS, Need.LABELS, split=split)
+    np.testing.assert_allclose(data.images, unit_rows(split.images), atol=1e-7)
+    prototypes = unit_rows(unit_rows(split.prompts.rows[:]).reshape(3, 2, 4).mean(axis=1))
+    np.testing.assert_allclose(data.texts, prototypes, atol=1e-6)
+    np.testing.assert_allclose(data.pairs[1], prototypes[split.labels], atol=1e-6)
+    np.testing.assert_allclose(data.moments.pairs.cross, data.pairs[0].T @ data.pairs[1], atol=1e-4)
+    for array in (data.images, data.texts, *data.pairs, data.labels, data.class_texts):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 0
+        with pytest.raises(ValueError, match="WRITEABLE"):
+            array.flags.writeable = True
+
+
+def test_raw_rows_are_those_of_the_encoder():
+    split = classed()
+    np.testing.assert_array_equal(guarded(Need.UNPAIRED_IMAGES, split=split, raw=True).images, split.images)
+
+
+def test_pairs_of_captions_follow_their_owners():
+    split = captioned()
+    images, texts = guarded(Need.PAIRS, split=split, captions=True).pairs
+    np.testing.assert_allclose(images, unit_rows(split.images)[split.captions.owner], atol=1e-6)
+    np.testing.assert_allclose(texts, unit_rows(split.captions.rows), atol=1e-6)
+
+
+def test_a_subset_reads_only_its_rows():
+    split = classed()
+    part = subset(split, np.array([3, 8]))
+    np.testing.assert_array_equal(part.images[:], split.images[[3, 8]])
+    assert part.labels.tolist() == [0, 2]

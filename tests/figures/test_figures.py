@@ -1,0 +1,69 @@
+"""Figures: drawn from data alone, the same each time, and drawn again from what a run kept."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gapbench.figures.pair import PairData, draw_pair, project
+
+
+def data(captions=False):
+    rng = np.random.default_rng(0)
+    images = rng.normal(size=(40, 8)).astype(np.float32) + 2
+    texts = rng.normal(size=(40 if captions else 4, 8)).astype(np.float32)
+    return PairData(
+        images_before=images,
+        texts_before=texts,
+        images_after=images - 2,
+        texts_after=texts,
+        owner=np.arange(len(texts)),
+        labels=np.zeros(0, np.int64) if captions else np.arange(40) % 4,
+        classes=() if captions else ("ant", "bee", "cat", "dog"),
+        title="toy",
+        after="shift",
+    )
+
+
+@pytest.mark.parametrize("captions", [False, True])
+def test_a_pair_is_drawn_twice_the_same(tmp_path, captions):
+    files = [draw_pair(data(captions), tmp_path / name, method="pca") for name in ("a", "b")]
+    for one, two in zip(*files, strict=True):
+        assert one.read_bytes() == two.read_bytes()
+    with Image.open(files[0][0]) as picture:
+        assert picture.width > 1000
+        assert len(picture.convert("RGB").getcolors(10**6)) > 50
+    svg = files[0][1].read_text()
+    assert svg.count("<g id=\"axes_") == 2
+
+
+def test_pca_places_are_those_of_the_largest_spread():
+    rows = data().images_before
+    places = project(rows, "pca")
+    spread = np.linalg.svd(rows - rows.mean(axis=0), compute_uv=False)
+    np.testing.assert_allclose(np.linalg.norm(places, axis=0), spread[:2], rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_umap_is_the_same_for_the_same_rows():
+    rows = data().images_before
+    np.testing.assert_array_equal(project(rows, "umap"), project(rows, "umap"))
+
+
+@pytest.mark.slow
+def test_figures_are_drawn_again_from_what_the_run_kept(gapbench, tmp_path):
+    gapbench("run", "-d", "digits", "-p", "photo", "-m", "top1", "-m", "centroid-l2", "--out", tmp_path)
+    drawn = sorted((tmp_path / "figures").glob("*.png"))
+    assert [path.name for path in drawn] == [
+        "gap-accuracy.png",
+        "pca-mini-clip-digits-photo.png",
+        "umap-mini-clip-digits-photo.png",
+    ]
+    before = {path: path.read_bytes() for path in drawn}
+    for path in drawn:
+        path.unlink()
+    gapbench("figures", "--out", tmp_path)
+    assert {path: path.read_bytes() for path in drawn} == before
+
+
+def test_figures_without_a_run_say_what_to_do(gapbench, tmp_path):
+    assert "gapbench run --out" in gapbench("figures", "--out", tmp_path, code=2).stderr

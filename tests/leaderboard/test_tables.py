@@ -1,0 +1,129 @@
+"""Tables, their ranks, and the Markdown that is made of them."""
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from gapbench.bench.study import Reference, Study
+from gapbench.components import Measurement
+from gapbench.host.discovery import discover
+from gapbench.host.registry import Kind
+from gapbench.leaderboard.markdown import escape, write_markdown
+from gapbench.leaderboard.table import build_tables
+from gapbench.leaderboard.terminal import print_table
+from gapbench.results import outcomes
+from gapbench.results.finalise import finalise
+from gapbench.results.record import (
+    AlignerRef,
+    DatasetRef,
+    EncoderRef,
+    MetricValue,
+    PluginRef,
+    PromptsRef,
+    ProtocolRef,
+    Record,
+)
+from gapbench.stats import interval
+
+SPECS = {name: c.spec for name, c in discover().components(Kind.METRIC).items()}
+N = 400
+
+
+def row(folder, name, top1, gap, status="ok", reason="", created="2026-01-01T00:00:00Z", fingerprint="d"):
+    cell = (name + fingerprint + created).encode().hex()[:64].ljust(64, "0")
+    metrics, kept = {}, None
+    if status == "ok":
+        hits = np.arange(N) < round(top1 * N)
+        measured = Measurement(value=float(hits.mean()), n=N, outcomes=hits)
+        kept = outcomes.save(folder, cell, {"top1": measured}, None)
+        metrics = {
+            "top1": MetricValue(value=measured.value, ci95=interval(measured), n=N),
+            "centroid-l2": MetricValue(value=gap, ci95=(gap - 0.01, gap + 0.01), n=N),
+        }
+    return Record(
+        schema_version=1,
+        cell_id=cell,
+        study="toy",
+        encoder=EncoderRef(name="enc", fingerprint="e"),
+        dataset=DatasetRef(name="data", fingerprint=fingerprint, split="test", n=N),
+        prompts=PromptsRef(name="photo", n_texts=2),
+        aligner=AlignerRef(name=name, params={}, plugin=PluginRef(distribution="toy", version="0")),
+        protocol=ProtocolRef(name="held-out", fit_size=None, fit_split="train"),
+        seed=0,
+        status=status,
+        reason=reason,
+        metrics=metrics,
+        created_utc=created,
+        outcomes=kept,
+        notes={"label": name},
+        environment={"gapbench": "0", "python": "3", "platform": "x", "libraries": {"numpy": "2"}},
+    )
+
+
+@pytest.fixture
+def records(tmp_path):
+    rows = [
+        row(tmp_path, "identity", 0.90, 0.8),
+        row(tmp_path, "close", 0.905, 0.1),
+        row(tmp_path, "better", 0.97, 0.9),
+        row(tmp_path, "worse", 0.5, 0.05),
+        row(tmp_path, "random-rotation", 0.99, 1.0),
+        row(tmp_path, "bro|ken", 0, 0, status="error", reason="<script>alert(1)</script> | x"),
+    ]
+    return finalise(rows, tmp_path)
+
+
+def test_rows_are_ranked_by_the_task_and_share_ranks_where_they_cannot_be_told_apart(records, tmp_path):
+    (table,) = build_tables(records, tmp_path, SPECS)
+    assert table.primary == "top1"
+    assert {row.label: row.rank for row in table.rows} == {
+        "better": 1,
+        "identity": 2,
+        "close": 2,
+        "worse": 4,
+        "random-rotation": None,
+        "bro|ken": None,
+    }
+
+
+def test_older_data_of_the_same_name_do_not_share_a_table(tmp_path):
+    rows = [
+        row(tmp_path, "identity", 0.9, 0.8, created="2026-01-01T00:00:00Z", fingerprint="old"),
+        row(tmp_path, "identity", 0.8, 0.8, created="2026-02-01T00:00:00Z", fingerprint="new"),
+    ]
+    (table,) = build_tables(finalise(rows, tmp_path), tmp_path, SPECS)
+    assert table.rows[0].values["top1"].value == 0.8
+
+
+def test_the_terminal_table_fits_and_tells_all(records, tmp_path):
+    (table,) = build_tables(records, tmp_path, SPECS)
+    for width in (80, 120):
+        console = Console(width=width, record=True, file=open("/dev/null", "w"), color_system=None)
+        print_table(console, table, SPECS)
+        text = console.export_text()
+        console.file.close()
+        assert max(map(len, text.splitlines())) <= width
+        for word in ("better", "97.0", "+7.0*", "−40.0*", "error:", "0.050"):
+            assert word in text, text
+
+
+def test_markdown_is_the_same_for_the_same_records_and_escapes_everything(records, tmp_path):
+    study = Study(name="toy", title="A <b>toy</b>", reference=(Reference(metric="top1", value=0.9, source="paper", prompts="photo"),))
+    pages = []
+    for _ in range(2):
+        tables = build_tables(records, tmp_path, SPECS, study.reference)
+        pages.append(write_markdown(tables, tmp_path, study, SPECS, command="gapbench run --study toy").read_text())
+    assert pages[0] == pages[1]
+    page = pages[0]
+    assert "<script>" not in page
+    assert "<b>" not in page
+    assert "| 1 | `better` | **97.0** [94.8, 98.3] | +7.0\\* | 0.900" in page
+    assert "reported 90.00 % (360 of 400), paper; here 90.00 % (+0 images)" in page
+    assert "`random-rotation` (control)" in page
+    assert "better than identity: `better`" in page
+    widths = {line.replace("\\|", "").count("|") for line in page.splitlines() if line.startswith("|")}
+    assert len(widths) == 1
+
+
+def test_escaping_leaves_no_markup():
+    assert escape("a|b *c* <i> [x](y) `z`\n# no") == r"a\|b \*c\* &lt;i&gt; \[x\](y) \`z\` \# no"
