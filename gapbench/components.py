@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     Float32: TypeAlias = NDArray[np.float32]
     Float64: TypeAlias = NDArray[np.float64]
     Int64: TypeAlias = NDArray[np.int64]
+    Bools: TypeAlias = NDArray[np.bool_]
 
 
 class Need(StrEnum):
@@ -578,7 +579,7 @@ class Measurement:
 
     value: float
     n: int
-    outcomes: NDArray[np.bool_] | Float64 | None = None
+    outcomes: Bools | Float64 | None = None
     jackknife: Float64 | None = None
 
 

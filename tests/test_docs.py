@@ -1,0 +1,99 @@
+"""The documentation says what the code does."""
+
+import inspect
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from gapbench import hookspecs
+from gapbench.cli.main import COMMANDS
+from gapbench.cli.run import command as run_command
+from gapbench.host.registry import HOOKS
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+
+
+def test_every_hook_is_documented_with_its_signature():
+    page = (DOCS / "plugins.md").read_text()
+    for name in HOOKS.values():
+        function = getattr(hookspecs, name)
+        assert f"`{name}() -> {inspect.signature(function).return_annotation}`" in page
+
+
+def test_every_command_and_every_option_of_run_is_documented():
+    page = (DOCS / "cli.md").read_text()
+    for name in COMMANDS:
+        assert f"gapbench {name}" in page
+    for param in run_command.params:
+        for option in param.opts:
+            assert f"`{option}" in page, option
+
+
+def test_every_field_of_a_record_is_documented():
+    from gapbench.results.record import Record
+
+    page = (DOCS / "records.md").read_text()
+    for name in Record.__struct_fields__:
+        assert f"`{name}`" in page, name
+
+
+def test_mini_clip_figures_are_those_of_its_training():
+    page = (DOCS / "mini-clip.md").read_text()
+    training = json.loads((ROOT / "gapbench/builtin/encoders/mini_clip/training.json").read_text())
+    for name, value in training["figures"].items():
+        assert f"| {name} | {value} |" in page
+    assert f"{training['minutes']} minutes" in page
+
+
+def python_blocks(path):
+    return re.findall(r"```python\n(.*?)```", path.read_text(), flags=re.DOTALL)
+
+
+@pytest.mark.parametrize(("page", "stem"), [(DOCS / "plugins.md", "halfway"), (ROOT / "README.md", "my_aligner")])
+def test_the_aligner_in_the_docs_runs_and_is_ranked(gapbench, tmp_path, page, stem):
+    (block,) = python_blocks(page)
+    (tmp_path / f"{stem}.py").write_text(block)
+    done = gapbench(
+        *("run", "-d", "digits", "-p", "photo", "-a", "identity", "-a", "halfway", "--plugin", f"{stem}.py", "--no-figures")
+    )
+    assert re.search(r"^1 +halfway +99\.\d", done.stdout, flags=re.MULTILINE), done.stdout
+
+
+def test_the_embedding_file_in_the_docs_runs(gapbench, tmp_path, monkeypatch):
+    (block,) = python_blocks(DOCS / "embedding-files.md")
+    monkeypatch.chdir(tmp_path)
+    exec(block, {})
+    done = gapbench("run", "-d", "embeddings:file.npz", "--no-figures")
+    assert "precomputed / embeddings:file.npz / captions" in done.stdout
+
+
+def test_the_readme_has_exactly_two_commands_and_its_table_is_the_committed_one():
+    text = (ROOT / "README.md").read_text()
+    (block,) = re.findall(r"```sh readme\n(.*?)```", text, flags=re.DOTALL)
+    assert block == "pip install . && gapbench run\npip install '.[test]' && pytest\n"
+    for picture in re.findall(r"\]\((leaderboards/[^)]*)\)", text):
+        assert (ROOT / picture).is_file(), picture
+
+
+def test_numbers_in_the_readme_are_those_of_the_records():
+    """The table in README and quickstart is typed: it must say what the committed records say."""
+    shown = {}
+    for line in (ROOT / "leaderboards/digits/records.jsonl").read_text().splitlines():
+        record = json.loads(line)
+        if record["dataset"]["name"] == "color-digits" and record["prompts"]["name"] == "photo":
+            values = record["metrics"]
+            shown[record["aligner"]["name"]] = (
+                f"{100 * values['top1']['value']:.1f}",
+                f"{values['centroid-l2']['value']:.3f}",
+                f"{values['rmg']['value']:.3f}",
+            )
+    assert len(shown) == 5
+    for page in (ROOT / "README.md", DOCS / "quickstart.md"):
+        table = page.read_text().partition("mini-clip / color-digits / photo")[2].partition("```")[0]
+        for name, numbers in shown.items():
+            line = next(line for line in table.splitlines() if f" {name} " in line)
+            for number in numbers:
+                assert number in line.split(), (page.name, name, number)
