@@ -17,7 +17,7 @@ import numpy as np
 from gapbench.builtin.datasets.digits import CLASSES as DIGIT_WORDS
 from gapbench.components import Dataset, Missing, Split
 from gapbench.embeddings.fingerprint import hash_file
-from gapbench.errors import MissingAssetError
+from gapbench.errors import DataError, MissingAssetError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -162,7 +162,14 @@ class TorchvisionSet(Dataset):
         """Read ``train`` or ``test``."""
         key = "both" if self.layout.cut else name
         if key not in self._opened:
-            self._opened[key] = self._open(name)
+            try:
+                self._opened[key] = self._open(name)
+            except (RuntimeError, OSError, ValueError) as error:
+                where = self.context.data_root / self.layout.folder
+                raise DataError(
+                    f"Dataset {self.name}: torchvision does not take the files below {where} ({error}). Remove them and "
+                    "run with --download, or put the official ones there."
+                ) from error
         whole = self._opened[key]
         labels = _labels(whole)
         names = self.layout.classes or tuple(self.layout.rename(c) for c in _class_names(whole))
@@ -177,16 +184,17 @@ class TorchvisionSet(Dataset):
 
 @contextmanager
 def _own_files_allowed(cls: Any) -> Iterator[None]:
-    """Let STL-10 and CIFAR read files in their layout that are not the official ones.
+    """Let STL-10 read files in its layout that are not the official ones.
 
-    torchvision compares MD5 sums each time such a set is opened and refuses everything else, also a small set that
-    somebody made in the same layout. Downloads are checked all the same (by the archive's own sum); what was read is
-    identified by the hash of every picture, so other files can never pass for the official ones.
+    torchvision compares MD5 sums each time the set is opened and refuses everything else, also a small set that somebody
+    made in the same layout. A download is checked all the same (by the archive's own sum), and what was read is identified
+    by the hash of every picture, so other files can never pass for the official ones. Only STL-10: its files are plain
+    numbers, while CIFAR's are pickles, which must not be loaded unchecked.
     """
-    check = cls.__dict__.get("_check_integrity")
-    if check is None:
+    if cls.__name__ != "STL10":
         yield
         return
+    check = cls._check_integrity
     cls._check_integrity = lambda self: check(self) or _present(self)
     try:
         yield

@@ -109,7 +109,8 @@ class OpenClip(Encoder):
 
     @cached_property
     def _identity(self) -> dict[str, Any]:
-        self._need(self.source.weights.locate())
+        if (missing := self.missing()) is not None:
+            raise MissingAssetError(f"Missing: {missing.what}. To supply it: {missing.how}.")
         self.source.check_activation(content=True)
         architecture = self.source.architecture
         text, folders = architecture["text_cfg"], self._text_folders
@@ -138,14 +139,8 @@ class OpenClip(Encoder):
 
     @property
     def _text_folders(self) -> list[Path]:
-        return [self._need(asset.locate()).parent for asset in self.source.text_assets]
-
-    def _need(self, path: Path | None) -> Path:
-        if path is not None:
-            return path
-        missing = self.missing()
-        assert missing is not None
-        raise MissingAssetError(f"Missing: {missing.what}. To supply it: {missing.how}.")
+        """Folders of the tokenizer's and the text tower's files, all of them here."""
+        return [path.parent for asset in self.source.text_assets if (path := asset.locate()) is not None]
 
     # -- what it does -------------------------------------------------------------------------------------------
 
@@ -162,7 +157,8 @@ class OpenClip(Encoder):
         from open_clip.transform import PreprocessCfg, image_transform_v2
 
         self.identity()  # says what is missing or does not fit, before anything heavy
-        weights, precision = self._need(self.source.weights.locate()), PRECISIONS[self.context.dtype]
+        weights, precision = self.source.weights.locate(), PRECISIONS[self.context.dtype]
+        assert weights is not None
         device, tokenizer = _device(self.context.device), self._tokenizer()
         try:
             with TemporaryDirectory(prefix="gapbench-") as scratch:
@@ -217,7 +213,7 @@ class OpenClip(Encoder):
         import torch
         from safetensors.torch import save_file
 
-        state = torch.jit.load(str(weights), map_location="cpu").state_dict()
+        state = torch.jit.load(str(weights), map_location="cpu").state_dict()  # type: ignore[no-untyped-call]
         for name in ("input_resolution", "context_length", "vocab_size"):
             state.pop(name, None)
         path = scratch / "weights.safetensors"
@@ -281,6 +277,7 @@ def _device(name: str) -> Any:
         torch.empty(1, device=device)
     except Exception as error:
         raise UsageError(
-            f"--device {name!r} cannot be used here ({' '.join(str(error).split())[:120]}). Leave it out, or use --device cpu."
+            f"--device {name!r} cannot be used here ({' '.join(str(error).split())[:120]}). "
+            "Leave it out, or use --device cpu."
         ) from error
     return device

@@ -1,8 +1,8 @@
 """open_clip's own tables of models and weights, read without importing torch.
 
-A plan must say what an encoder is and what it lacks within a fraction of a second, but ``import open_clip`` brings torch
-with it. Model configurations are JSON files in its package; the table of weights is one module that needs torch only
-through safetensors, which it can do without.
+A plan must say what an encoder is and what it lacks within a fraction of a second, but ``import open_clip`` brings
+torch with it. Model configurations are JSON files in its package; the table of weights is one module that needs torch
+only through safetensors, which it can do without.
 """
 
 from __future__ import annotations
@@ -111,9 +111,8 @@ def _published() -> list[tuple[str, dict[str, Any]]]:
     for model, tag in table.list_pretrained():
         config = table.get_pretrained_cfg(model, tag)
         folder, _, name = str(config.get("url", "")).rpartition("/")
-        for part in (folder.rpartition("/")[2], Path(name).stem.rpartition("-")[2]):
-            if re.fullmatch(r"[0-9a-f]{8}|[0-9a-f]{64}", part):
-                found.append((part, dict(config)))
+        parts = (folder.rpartition("/")[2], Path(name).stem.rpartition("-")[2])
+        found += [(part, dict(config)) for part in parts if re.fullmatch(r"[0-9a-f]{8}|[0-9a-f]{64}", part)]
     return found
 
 

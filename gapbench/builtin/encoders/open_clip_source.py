@@ -110,7 +110,7 @@ class Source:
         try:
             shipped: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             if self.model == "" and not {"embed_dim", "vision_cfg", "text_cfg"} <= shipped["model_cfg"].keys():
-                raise KeyError("embed_dim, vision_cfg or text_cfg")  # noqa: TRY301 - one message for every bad file
+                raise KeyError("embed_dim, vision_cfg or text_cfg")
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(f"{path} is no configuration of an open_clip model ({error!r}).") from error
         return shipped

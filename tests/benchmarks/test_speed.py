@@ -1,0 +1,172 @@
+"""Speed and memory, each with its baseline in the same run; `pytest tests/benchmarks -s` prints the figures.
+
+The machine may be noisy: ratios are taken of medians or minima of alternating runs, and where a limit is missed once, the
+measurement is made a second time before it counts.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+
+def seconds(command, env=None, cwd=None):
+    start = time.perf_counter()
+    subprocess.run(command, check=True, capture_output=True, env={**os.environ, **(env or {})}, cwd=cwd)
+    return time.perf_counter() - start
+
+
+def ratio(command, baseline, runs=15):
+    """Median of one over the median of the other, measured in turn."""
+    times = [(seconds(command), seconds(baseline)) for _ in range(runs)][2:]
+    return statistics.median(a for a, _ in times) / statistics.median(b for _, b in times)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("command", "limit"), [("--help", 2.5), ("list", 4.0)])
+def test_start_up_against_a_bare_import_of_click(command, limit):
+    mine = [sys.executable, "-m", "gapbench", command]
+    bare = [sys.executable, "-c", "import click"]
+    found = ratio(mine, bare)
+    if found > limit:
+        found = min(found, ratio(mine, bare))
+    print(f"\ngapbench {command}: {found:.2f} x import click (limit {limit})")
+    assert found <= limit
+
+
+@pytest.mark.parametrize("command", ["--help", "list", "plugins"])
+def test_start_up_imports_nothing_heavy(command):
+    code = (
+        "import sys; sys.argv = ['gapbench', *sys.argv[1:]]\n"
+        "from gapbench.cli.main import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "print(sorted({'numpy', 'torch', 'faiss', 'scipy', 'sklearn', 'matplotlib'} & set(sys.modules)))"
+    )
+    out = subprocess.check_output([sys.executable, "-c", code, command], text=True)
+    assert out.splitlines()[-1] == "[]"
+
+
+@pytest.mark.slow
+def test_a_cold_run_and_the_same_again(tmp_path):
+    """Cold: encode included, figures not. Warm: a new results folder, so that every cell is run again."""
+    env = {"GAPBENCH_CACHE": str(tmp_path / "store")}
+    run = [sys.executable, "-m", "gapbench", "run", "--no-figures", "--out"]
+    cold = seconds([*run, str(tmp_path / "a")], env, tmp_path)
+    again = min(seconds([*run, str(tmp_path / "a")], env, tmp_path) for _ in range(2))
+    warm = min(seconds([*run, str(tmp_path / f"b{i}")], env, tmp_path) for i in range(2))
+    print(f"\ncold {cold:.1f} s; the same again {again:.1f} s; all cells from a warm store {warm:.1f} s")
+    assert cold <= 60
+    assert again <= 6
+
+
+def test_nothing_to_encode_imports_no_torch(gapbench, tmp_path):
+    run = ("run", "-d", "digits", "-p", "photo", "--no-figures")
+    gapbench(*run, "--out", tmp_path / "a")
+    code = (
+        "import sys; sys.argv = ['gapbench', *sys.argv[1:]]\n"
+        "from gapbench.cli.main import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "print('torch' in sys.modules)"
+    )
+    for arguments in ([*run, "--out", str(tmp_path / "b")], ["plan"], ["plan", "--study", "clip-stl10"]):
+        out = subprocess.check_output([sys.executable, "-c", code, *arguments], text=True, stderr=subprocess.DEVNULL)
+        assert out.splitlines()[-1] == "False"
+
+
+@pytest.mark.slow
+def test_encoding_keeps_up_with_a_bare_loop(tmp_path):
+    """Images per second of `encode_images` (decoding, resizing, storing) over a bare loop on ready tensors."""
+    import open_clip
+    import torch
+    from PIL import Image
+
+    from gapbench.builtin.encoders.open_clip import OpenClip
+    from gapbench.components import Context, Split
+    from gapbench.embeddings.encode import encode_images
+    from gapbench.embeddings.store import Store
+
+    torch.manual_seed(0)
+    checkpoint = tmp_path / "weights.pt"
+    torch.save(open_clip.create_model("ViT-B-32-quickgelu").state_dict(), checkpoint)
+    encoder = OpenClip(Context(data_root=tmp_path, device="cpu"), f"ViT-B-32-quickgelu/{checkpoint}")
+    rng = np.random.default_rng(0)
+    n, batch = 96, 32
+    pictures = [Image.fromarray(rng.integers(0, 255, (96, 96, 3), dtype=np.uint8)) for _ in range(n)]
+    split = Split(images=pictures, item_hashes=[str(i) for i in range(n)])
+    ready = [[encoder.prepare(p) for p in pictures[start : start + batch]] for start in range(0, n, batch)]
+    tensors = [torch.stack(part) for part in ready]
+    model = encoder._loaded[0]
+
+    def bare():
+        start = time.perf_counter()
+        with torch.inference_mode():
+            for part in tensors:
+                model.encode_image(part)
+        return n / (time.perf_counter() - start)
+
+    def ours(number):
+        start = time.perf_counter()
+        encode_images(encoder, split, Store(tmp_path / str(number)), "key", {}, batch_size=batch)
+        return n / (time.perf_counter() - start)
+
+    bare()
+    pairs = [(ours(i), bare()) for i in range(4)]
+    found = max(a / b for a, b in pairs)
+    median = statistics.median(a / b for a, b in pairs)
+    print(f"\nencoding: {median:.2f} of a bare loop (median of 4), best {found:.2f}; {pairs[-1][0]:.1f} images/s")
+    assert found >= 0.9
+
+
+PEAK = """
+import sys, threading, time
+sys.argv = ["gapbench", *sys.argv[1:]]
+
+def anonymous():
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("RssAnon")) / 1024
+
+peak, stop = [0.0], threading.Event()
+def watch():
+    while not stop.is_set():
+        peak[0] = max(peak[0], anonymous())
+        time.sleep(0.005)
+watcher = threading.Thread(target=watch, daemon=True)
+watcher.start()
+from gapbench.cli.main import _exit_code
+code = _exit_code()
+stop.set()
+print("peak", peak[0], code)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="reads /proc")
+def test_memory_does_not_grow_with_the_number_of_embeddings(tmp_path):
+    """Anonymous memory: what the run itself needs, without the mapped input."""
+    d, peaks = 64, {}
+    for n in (10**4, 10**5, 10**6):
+        rng = np.random.default_rng(0)
+        texts = rng.normal(size=(10, d)).astype(np.float32)
+        labels = rng.integers(0, 10, n)
+        images = rng.normal(size=(n, d)).astype(np.float32)
+        images += texts[labels]
+        path = tmp_path / f"{n}.npz"
+        np.savez(path, image=images, text=texts, label=labels)
+        del images
+        arguments = ["run", "-d", f"embeddings:{path}", "-a", "identity", "-a", "mean-center", "--no-figures"]
+        arguments += ["-m", "top1", "-m", "centroid-l2", "-m", "paired-cos", "--out", str(tmp_path / f"out{n}")]
+        env = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+        out = subprocess.run([sys.executable, "-c", PEAK, *arguments], capture_output=True, text=True, env=env, check=True)
+        _, peak, code = out.stdout.splitlines()[-1].split()
+        assert code == "0", out.stderr
+        peaks[n] = float(peak)
+        path.unlink()
+    print("\npeak anonymous memory in MB:", json.dumps({str(n): round(peak) for n, peak in peaks.items()}))
+    # Per item: labels, order and halves, outcomes and predictions, and what joining them costs for a moment.
+    per_item = 200 / 2**20
+    assert peaks[10**6] - peaks[10**4] <= 64 + 10**6 * per_item

@@ -1,0 +1,122 @@
+"""Metrics against plain NumPy in float64, on random and on published embeddings."""
+
+import numpy as np
+import pytest
+
+from gapbench.bench.fitdata import FitRows
+from gapbench.bench.scored import AlignedSplit
+from gapbench.builtin.aligners.controls import Identity
+from gapbench.builtin.metrics.gaps import CentroidDistance, LinearSeparability, PairedCosine, RelativeModalityGap
+from gapbench.builtin.metrics.tasks import ImageToText, MeanPerClassRecall, TextToImage, TopClasses
+from gapbench.components import ActsOn, AlignerSpec, EmbeddedSplit, Texts
+from gapbench.embeddings.files import EmbeddingFile
+from gapbench.errors import NotMeasurable
+
+SPEC = AlignerSpec(name="identity", factory="m:A", summary="", family="", needs=frozenset(), acts_on=ActsOn.NOTHING)
+
+
+def aligned(split):
+    rows = FitRows(split, captioned=split.captions is not None, raw=False)
+    return AlignedSplit(rows, Identity(), SPEC, np.random.default_rng(0))
+
+
+def unit(x):
+    return x.astype(np.float64) / np.linalg.norm(x.astype(np.float64), axis=1, keepdims=True)
+
+
+def captioned(n=60, d=8, gap=1.0):
+    rng = np.random.default_rng(3)
+    texts = rng.normal(size=(n, d)).astype(np.float32)
+    images = (texts + 0.3 * rng.normal(size=(n, d)) + gap).astype(np.float32)
+    return EmbeddedSplit(images=images, fingerprint="x", captions=Texts(rows=texts, owner=np.arange(n)))
+
+
+def classed(n=90, classes=6, d=8):
+    rng = np.random.default_rng(4)
+    prompts = rng.normal(size=(classes, d)).astype(np.float32)
+    labels = np.sort(rng.integers(0, classes, n) ** 2 % classes)
+    images = (prompts[labels] + rng.normal(size=(n, d))).astype(np.float32)
+    return EmbeddedSplit(
+        images=images,
+        fingerprint="y",
+        classes=tuple("abcdef"),
+        labels=labels,
+        prompts=Texts(rows=prompts, owner=np.arange(classes)),
+    )
+
+
+def rmg(x, y, pairs):
+    """Transcribe the authors' definition with full matrices."""
+
+    def inner(z):
+        similarity = z @ z.T
+        return (similarity.sum() - np.trace(similarity)) / (len(z) * (len(z) - 1))
+
+    between = max((1 - pairs) / 2, 1e-3)
+    within = ((1 - inner(x)) / 2 + (1 - inner(y)) / 2) / 2
+    return between / (between + within)
+
+
+@pytest.mark.parametrize("make", [captioned, classed])
+def test_gap_metrics_equal_full_matrices(make):
+    split = make()
+    x, y = unit(split.images), unit((split.captions or split.prompts).rows)
+    own = y if split.labels is None else y[split.labels]
+    data = aligned(split)
+    assert CentroidDistance().measure(data).value == pytest.approx(np.linalg.norm(x.mean(0) - y.mean(0)), rel=1e-5)
+    cosine = float((x * own).sum(axis=1).mean())
+    assert PairedCosine().measure(data).value == pytest.approx(cosine, rel=1e-5)
+    assert RelativeModalityGap().measure(data).value == pytest.approx(rmg(x, y, cosine), rel=1e-5)
+
+
+def test_the_jackknife_leaves_groups_out():
+    split = captioned(n=40)
+    measured = CentroidDistance().measure(aligned(split))
+    x, y = unit(split.images), unit(split.captions.rows)
+    expected = sorted(np.linalg.norm(np.delete(x, i, 0).mean(0) - np.delete(y, i, 0).mean(0)) for i in range(40))
+    np.testing.assert_allclose(sorted(measured.jackknife), expected, rtol=1e-5)
+
+
+def test_task_metrics_equal_numpy():
+    split = classed()
+    scores = unit(split.images) @ unit(split.prompts.rows).T
+    order = np.argsort(-scores, axis=1)
+    data = aligned(split)
+    hits = order[:, 0] == split.labels
+    assert TopClasses(k=1).measure(data).value == hits.mean()
+    assert TopClasses(k=5).measure(data).value == (order[:, :5] == split.labels[:, None]).any(axis=1).mean()
+    recall = np.mean([hits[split.labels == c].mean() for c in np.unique(split.labels)])
+    measured = MeanPerClassRecall().measure(data)
+    assert measured.value == pytest.approx(recall)
+    assert measured.outcomes.mean() == pytest.approx(measured.value)
+
+
+def test_recall_counts_images_without_captions_as_no_queries():
+    split = captioned()
+    few = EmbeddedSplit(
+        images=split.images, fingerprint="z", captions=Texts(rows=split.captions.rows[:20], owner=np.repeat(np.arange(10), 2))
+    )
+    assert ImageToText(k=1).measure(aligned(few)).n == 10
+    assert TextToImage(k=1).measure(aligned(few)).n == 20
+
+
+def test_separability_is_one_for_a_gap_and_a_half_without():
+    assert LinearSeparability().measure(aligned(captioned(n=400, gap=3.0))).value > 0.95
+    rng = np.random.default_rng(0)
+    same = EmbeddedSplit(
+        images=rng.normal(size=(600, 8)).astype(np.float32),
+        fingerprint="s",
+        captions=Texts(rows=rng.normal(size=(600, 8)).astype(np.float32), owner=np.arange(600)),
+    )
+    assert LinearSeparability().measure(aligned(same)).value == pytest.approx(0.5, abs=0.08)
+    with pytest.raises(NotMeasurable, match="four rows"):
+        LinearSeparability().measure(aligned(captioned(n=3)))
+
+
+def test_published_embeddings_give_the_published_numbers(shared_file):
+    data = aligned(EmbeddingFile(shared_file("mind_the_gap_clip.npz")).embedded("test"))
+    assert CentroidDistance().measure(data).value == pytest.approx(0.8514, abs=2e-4)
+    assert PairedCosine().measure(data).value == pytest.approx(0.310, abs=5e-4)
+    assert ImageToText(k=1).measure(data).value == 0.552
+    assert TextToImage(k=1).measure(data).value == 0.506
+    assert LinearSeparability().measure(data).value == 1
