@@ -57,7 +57,20 @@ def test_the_aligner_in_the_docs_runs_and_is_ranked(gapbench, tmp_path, page, st
     (block,) = python_blocks(page)
     (tmp_path / f"{stem}.py").write_text(block)
     done = gapbench(
-        *("run", "-d", "digits", "-p", "photo", "-a", "identity", "-a", "halfway", "--plugin", f"{stem}.py", "--no-figures")
+        *(
+            "run",
+            "-d",
+            "digits",
+            "-p",
+            "photo",
+            "-a",
+            "identity",
+            "-a",
+            "halfway",
+            "--plugin",
+            f"{stem}.py",
+            "--no-figures",
+        )
     )
     assert re.search(r"^1 +halfway +99\.\d", done.stdout, flags=re.MULTILINE), done.stdout
 

@@ -125,7 +125,13 @@ def _rows(task: CellTask, *, raw: bool) -> tuple[FitRows, FitRows]:
     """Give the rows to fit on and to score; shared by the aligners of a table, moments included."""
     header = task.header
     train = None if task.train is None else task.train.fingerprint
-    key: tuple[object, ...] = (header.encoder.fingerprint, task.test.fingerprint, train, header.prompts.name, header.notes.get("texts"))
+    key: tuple[object, ...] = (
+        header.encoder.fingerprint,
+        task.test.fingerprint,
+        train,
+        header.prompts.name,
+        header.notes.get("texts"),
+    )
     key += (task.protocol, task.seed, task.captioned, raw)
     if key not in _FIT_ROWS:
         while len(_FIT_ROWS) >= _FIT_ROWS_KEPT:

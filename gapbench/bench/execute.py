@@ -96,9 +96,7 @@ class Runner:
         self.path = options.folder / RECORDS
         self.tasks: dict[str, CellTask] = {}
 
-    def run(
-        self, *, encoding: Progress | None = None, on_cell: Callable[[Record], None] | None = None
-    ) -> Outcome:
+    def run(self, *, encoding: Progress | None = None, on_cell: Callable[[Record], None] | None = None) -> Outcome:
         """Encode, run, compare; on Ctrl-C what is finished is compared and kept, and the interrupt goes on."""
         outcome = Outcome()
         tell = on_cell or _tell_nobody

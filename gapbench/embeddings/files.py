@@ -20,8 +20,8 @@ from gapbench.embeddings.npz import open_npy, open_npz
 from gapbench.errors import DataError
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from gapbench.components import Int64, Missing, Rows
 

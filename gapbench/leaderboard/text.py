@@ -57,7 +57,7 @@ def reported_line(table: Table, reference: Reference) -> str:
 
 
 LEGEND = (
-    "Rows that cannot be told apart (paired tests on the primary metric, Holm-corrected) share a rank; controls are not ranked.",
+    "Rows that cannot be told apart (paired tests, Holm-corrected) share a rank; controls are not ranked.",
     "Brackets: 95 % interval. Δ: difference to `identity` on the same items; * marks p < 0.05 after Holm's correction.",
     "Gap metrics are shown beside the task and never rank: a smaller gap is not a better model.",
 )

@@ -10,11 +10,11 @@ from gapbench.errors import DataError
 from gapbench.results import outcomes
 
 if TYPE_CHECKING:
-    from gapbench.results.record import MetricValue, Record
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from gapbench.components import Measurement
+    from gapbench.results.record import MetricValue, Record
 
 BASELINE = "identity"
 

@@ -60,7 +60,8 @@ def read(path: Path) -> list[Record]:
             continue
         if version > SCHEMA_VERSION:
             raise DataError(
-                f"{path}, line {number}, has schema version {version}; this gapbench reads up to {SCHEMA_VERSION}. Upgrade it."
+                f"{path}, line {number}, has schema version {version}; this gapbench reads up to {SCHEMA_VERSION}. "
+                "Upgrade gapbench."
             )
         try:
             record = _decoder.decode(line)

@@ -29,7 +29,9 @@ def classed(n=30, d=4, classes=3):
         fingerprint="g",
         classes=tuple("abc"[:classes]),
         labels=np.arange(n) % classes,
-        prompts=Texts(rows=rng.normal(size=(2 * classes, d)).astype(np.float32), owner=np.repeat(np.arange(classes), 2)),
+        prompts=Texts(
+            rows=rng.normal(size=(2 * classes, d)).astype(np.float32), owner=np.repeat(np.arange(classes), 2)
+        ),
     )
 
 
@@ -44,7 +46,9 @@ def test_halves_share_no_image_and_no_caption(n, seed):
     for part in (fit, test):
         for row, owner in zip(part.captions.rows[:], part.captions.owner, strict=True):
             original = int(np.flatnonzero((split.captions.rows == row).all(axis=1))[0])
-            np.testing.assert_array_equal(part.images[np.array([owner])][0], split.images[split.captions.owner[original]])
+            np.testing.assert_array_equal(
+                part.images[np.array([owner])][0], split.images[split.captions.owner[original]]
+            )
 
 
 def test_subsets_depend_on_the_seed_and_on_nothing_else():
@@ -68,7 +72,9 @@ def test_held_out_and_in_sample():
 
 
 def guarded(*needs, split=None, raw=False, captions=False):
-    spec = AlignerSpec(name="a", factory="m:A", summary="", family="", needs=frozenset(needs), acts_on=ActsOn.BOTH, raw=raw)
+    spec = AlignerSpec(
+        name="a", factory="m:A", summary="", family="", needs=frozenset(needs), acts_on=ActsOn.BOTH, raw=raw
+    )
     return GuardedFitData(spec, FitRows(split or classed(), captioned=captions, raw=raw), np.random.default_rng(0))
 
 

@@ -23,7 +23,9 @@ def classed(pooling=Pooling.MEAN, n=50, d=6, classes=4):
         fingerprint="x",
         classes=tuple("abcd"),
         labels=rng.integers(0, classes, n),
-        prompts=Texts(rows=rng.normal(size=(3 * classes, d)).astype(np.float32), owner=np.repeat(np.arange(classes), 3)),
+        prompts=Texts(
+            rows=rng.normal(size=(3 * classes, d)).astype(np.float32), owner=np.repeat(np.arange(classes), 3)
+        ),
         pooling=pooling,
     )
 
@@ -84,7 +86,9 @@ def test_ranks_are_those_of_numpy():
         expected = (similarity[image] > own.max()).sum() if len(own) else 70
         assert data.image_to_text_ranks()[image] == expected
     for caption in range(70):
-        assert data.text_to_image_ranks()[caption] == (similarity[:, caption] > similarity[owner[caption], caption]).sum()
+        assert (
+            data.text_to_image_ranks()[caption] == (similarity[:, caption] > similarity[owner[caption], caption]).sum()
+        )
 
 
 def test_sums_are_those_of_numpy_and_do_not_depend_on_what_is_cached(monkeypatch):

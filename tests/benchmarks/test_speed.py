@@ -161,7 +161,9 @@ def test_memory_does_not_grow_with_the_number_of_embeddings(tmp_path):
         arguments = ["run", "-d", f"embeddings:{path}", "-a", "identity", "-a", "mean-center", "--no-figures"]
         arguments += ["-m", "top1", "-m", "centroid-l2", "-m", "paired-cos", "--out", str(tmp_path / f"out{n}")]
         env = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-        out = subprocess.run([sys.executable, "-c", PEAK, *arguments], capture_output=True, text=True, env=env, check=True)
+        out = subprocess.run(
+            [sys.executable, "-c", PEAK, *arguments], capture_output=True, text=True, env=env, check=True
+        )
         _, peak, code = out.stdout.splitlines()[-1].split()
         assert code == "0", out.stderr
         peaks[n] = float(peak)

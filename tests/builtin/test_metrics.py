@@ -94,7 +94,9 @@ def test_task_metrics_equal_numpy():
 def test_recall_counts_images_without_captions_as_no_queries():
     split = captioned()
     few = EmbeddedSplit(
-        images=split.images, fingerprint="z", captions=Texts(rows=split.captions.rows[:20], owner=np.repeat(np.arange(10), 2))
+        images=split.images,
+        fingerprint="z",
+        captions=Texts(rows=split.captions.rows[:20], owner=np.repeat(np.arange(10), 2)),
     )
     assert ImageToText(k=1).measure(aligned(few)).n == 10
     assert TextToImage(k=1).measure(aligned(few)).n == 20

@@ -76,7 +76,7 @@ def test_a_csv_of_captions(tmp_path):
     picture(tmp_path / "a.png")
     picture(tmp_path / "pictures" / "b.png")
     path = tmp_path / "captions.csv"
-    path.write_text("image,caption\na.png,one\nb.png,two\na.png,\"three, four\"\n")
+    path.write_text('image,caption\na.png,one\nb.png,two\na.png,"three, four"\n')
     split = CaptionFile(None, str(path)).split("test")
     assert split.captions == [["one", "three, four"], ["two"]]
     path.write_text("image,caption\na.png,one\nc.png,two\n")
@@ -112,7 +112,7 @@ def test_cifar10_in_its_own_format(tmp_path, monkeypatch):
     for name in [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]:
         batch = {"data": rng.integers(0, 255, (4, 3072), dtype=np.uint8), "labels": [3, 1, 0, 9]}
         (folder / name).write_bytes(pickle.dumps(batch))
-    names = "airplane automobile bird cat deer dog frog horse ship truck".split()
+    names = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
     (folder / "batches.meta").write_bytes(pickle.dumps({"label_names": names}))
     dataset = TorchvisionSet(context(tmp_path), name="cifar10", cls="CIFAR10", size=1)
     with pytest.raises(DataError, match="torchvision does not take the files"):  # pickles are never loaded unchecked

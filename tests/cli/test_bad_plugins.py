@@ -32,8 +32,6 @@ FAILING = {
 }
 
 
-
-
 @pytest.fixture
 def everybody(bad_plugins, gapbench, monkeypatch):
     monkeypatch.delenv("GAPBENCH_PLUGINS")
@@ -48,7 +46,19 @@ def everybody(bad_plugins, gapbench, monkeypatch):
 @pytest.mark.slow
 def test_run_with_all_bad_plugins_finishes_the_healthy_cells(everybody, tmp_path):
     done = everybody(
-        "run", "-d", "digits", "-p", "photo", "-m", "top1", "--no-figures", "--timeout", "5", "--out", tmp_path / "out", code=1
+        "run",
+        "-d",
+        "digits",
+        "-p",
+        "photo",
+        "-m",
+        "top1",
+        "--no-figures",
+        "--timeout",
+        "5",
+        "--out",
+        tmp_path / "out",
+        code=1,
     )
     records = [json.loads(line) for line in (tmp_path / "out" / "records.jsonl").read_text().splitlines()]
     by_name = {record["aligner"]["name"]: record for record in records}

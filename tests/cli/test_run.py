@@ -47,7 +47,18 @@ def test_published_anchors_are_met(gapbench, shared_file, tmp_path):
 
 def test_the_untrained_model_is_at_chance(gapbench, shared_file, tmp_path):
     file = shared_file("mind_the_gap_clip_random.npz")
-    gapbench("run", "-d", f"embeddings:{file}", "-a", "identity", "--protocol", "in-sample", "--no-figures", "--out", tmp_path)
+    gapbench(
+        "run",
+        "-d",
+        f"embeddings:{file}",
+        "-a",
+        "identity",
+        "--protocol",
+        "in-sample",
+        "--no-figures",
+        "--out",
+        tmp_path,
+    )
     metrics = records_of(tmp_path)[0]["metrics"]
     assert metrics["centroid-l2"]["value"] == pytest.approx(1.136, abs=0.002)
     assert metrics["i2t-recall@1"]["value"] < 0.01
@@ -145,7 +156,18 @@ def test_seeds_are_an_axis_only_where_they_matter(gapbench, tmp_path):
 
 def test_in_sample_is_marked_and_fits_on_a_hundred_by_default(gapbench, tmp_path):
     done = gapbench(
-        "run", "-d", "digits", "-p", "photo", "-a", "procrustes", "--protocol", "in-sample", "--no-figures", "--out", tmp_path
+        "run",
+        "-d",
+        "digits",
+        "-p",
+        "photo",
+        "-a",
+        "procrustes",
+        "--protocol",
+        "in-sample",
+        "--no-figures",
+        "--out",
+        tmp_path,
     )
     record = records_of(tmp_path)[0]
     assert record["protocol"] == {"name": "in-sample", "fit_size": 100, "fit_split": "test"}
@@ -155,21 +177,38 @@ def test_in_sample_is_marked_and_fits_on_a_hundred_by_default(gapbench, tmp_path
 
 
 def test_pairs_are_captions_where_the_dataset_has_them(gapbench, tmp_path):
-    gapbench("run", "-d", "color-digits", "-p", "photo", "-a", "procrustes", "-m", "top1", "--no-figures", "--out", tmp_path)
+    gapbench(
+        "run", "-d", "color-digits", "-p", "photo", "-a", "procrustes", "-m", "top1", "--no-figures", "--out", tmp_path
+    )
     assert records_of(tmp_path)[0]["notes"]["pairs"] == "captions"
 
 
 def test_approximate_indexes_tell_their_recall(gapbench, tmp_path):
     for kind in ("hnsw", "ivf"):
         out = tmp_path / kind
-        gapbench("run", "-d", "digits", "-p", "openai-80", "-a", "identity", "--index", kind, "--no-figures", "--out", out)
+        gapbench(
+            "run", "-d", "digits", "-p", "openai-80", "-a", "identity", "--index", kind, "--no-figures", "--out", out
+        )
         assert records_of(out)[0]["notes"]["index_recall_against_flat"] >= 0.9
 
 
 def test_a_sweep_has_one_row_a_value(gapbench, tmp_path):
     sweep = "gap-shift[delta=0.25,0.75,side=both,images]"
     done = gapbench(
-        "run", "-d", "digits", "-p", "photo", "-a", "identity", "-a", sweep, "-m", "top1", "--no-figures", "--out", tmp_path
+        "run",
+        "-d",
+        "digits",
+        "-p",
+        "photo",
+        "-a",
+        "identity",
+        "-a",
+        sweep,
+        "-m",
+        "top1",
+        "--no-figures",
+        "--out",
+        tmp_path,
     )
     assert len(records_of(tmp_path)) == 5
     assert "gap-shift[delta=0.75,side=images]" in done.stdout.replace("\n", "").replace(" ", "")
@@ -210,6 +249,8 @@ def test_tables_fit_eighty_columns_and_carry_no_colour_codes_when_piped(gapbench
 
 
 def test_changing_a_study_makes_it_local(gapbench, tmp_path):
-    done = gapbench("run", "--study", "digits", "-d", "digits", "-p", "photo", "-a", "identity", "--no-figures", cwd=tmp_path)
+    done = gapbench(
+        "run", "--study", "digits", "-d", "digits", "-p", "photo", "-a", "identity", "--no-figures", cwd=tmp_path
+    )
     assert "its results are local" in done.stderr
     assert (tmp_path / "leaderboards" / "local" / "README.md").is_file()

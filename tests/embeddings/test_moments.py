@@ -58,7 +58,11 @@ def test_first_moments_need_no_second_pass():
         yield rows(0, 10)
 
     moments = LazyMoments(
-        image_blocks=images, text_blocks=images, pair_blocks=lambda: iter(()), label_blocks=lambda: iter(()), n_classes=0
+        image_blocks=images,
+        text_blocks=images,
+        pair_blocks=lambda: iter(()),
+        label_blocks=lambda: iter(()),
+        n_classes=0,
     )
     for _ in range(3):
         assert moments.images.mean.shape == (5,)
@@ -77,7 +81,10 @@ def test_unit_rows_keep_zero_rows_and_normalise_tiny_ones():
 @settings(deadline=None)
 def test_shards_read_as_one_array(sizes, data):
     parts = [rows(i, size) for i, size in enumerate(sizes)]
-    whole, sharded = np.concatenate(parts), ShardedRows([p.astype(np.float16) if i % 2 else p for i, p in enumerate(parts)])
+    whole, sharded = (
+        np.concatenate(parts),
+        ShardedRows([p.astype(np.float16) if i % 2 else p for i, p in enumerate(parts)]),
+    )
     assert sharded.shape == whole.shape
     index = np.array(data.draw(st.lists(st.integers(0, len(whole) - 1), min_size=1, max_size=9)))
     np.testing.assert_allclose(sharded[index], whole[index], atol=2e-3)

@@ -77,7 +77,7 @@ import os
 from pathlib import Path
 import numpy as np
 from gapbench.embeddings.store import Store
-with Store(Path({str(tmp_path / 'store')!r})).write_images("a", {{}}, 4, 2) as writer:
+with Store(Path({str(tmp_path / "store")!r})).write_images("a", {{}}, 4, 2) as writer:
     writer.append(np.ones((2, 2), np.float32))
     os.kill(os.getpid(), 9)
 """

@@ -33,7 +33,7 @@ def test_a_pair_is_drawn_twice_the_same(tmp_path, captions):
         assert picture.width > 1000
         assert len(picture.convert("RGB").getcolors(10**6)) > 50
     svg = files[0][1].read_text()
-    assert svg.count("<g id=\"axes_") == 2
+    assert svg.count('<g id="axes_') == 2
 
 
 def test_pca_places_are_those_of_the_largest_spread():

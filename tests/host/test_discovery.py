@@ -11,7 +11,7 @@ from gapbench.host.discovery import BUILTIN, discover
 from gapbench.host.registry import HOOKS, Kind
 from gapbench.host.selection import select
 
-GOOD = '''
+GOOD = """
 import gapbench
 
 class A:
@@ -22,7 +22,7 @@ class A:
 def gapbench_aligners():
     return [gapbench.AlignerSpec(name="mine", factory="{stem}:A", summary="", family="", needs=frozenset(),
                                  acts_on=gapbench.ActsOn.BOTH)]
-'''
+"""
 
 
 def plugin(tmp_path, name, text):
@@ -67,7 +67,10 @@ def test_a_file_that_is_not_there_is_a_usage_error(tmp_path):
         (GOOD.replace("frozenset()", 'frozenset({"labels!"})'), "no gapbench.Need"),
         (GOOD.replace("return [", "yield 1; return ["), "gives int"),
         (GOOD.replace("acts_on=", 'params={"a": 1}, acts_on='), "write gapbench.Param"),
-        (GOOD.replace("acts_on=", 'params={"a": gapbench.Param(default=3, high=2, doc="")}, acts_on='), "outside None..2"),
+        (
+            GOOD.replace("acts_on=", 'params={"a": gapbench.Param(default=3, high=2, doc="")}, acts_on='),
+            "outside None..2",
+        ),
         (GOOD.replace("return [", "return ").replace(")]", ")"), "must return a list of specs"),
     ],
 )
@@ -86,7 +89,9 @@ def test_strict_raises(tmp_path):
 
 
 def test_two_names_in_one_plugin_clash(tmp_path):
-    text = GOOD.replace("return [", "spec = ").replace("acts_on=gapbench.ActsOn.BOTH)]", "acts_on=gapbench.ActsOn.BOTH)\n    return [spec, spec]")
+    text = GOOD.replace("return [", "spec = ").replace(
+        "acts_on=gapbench.ActsOn.BOTH)]", "acts_on=gapbench.ActsOn.BOTH)\n    return [spec, spec]"
+    )
     (broken,) = discover(plugin_files=[plugin(tmp_path, "twice_the_name", text)]).broken
     assert "two aligners named 'mine'" in broken.cause
 

@@ -23,7 +23,10 @@ def toy_registry():
         AlignerSpec(name=name, factory="toy:A", summary="", family="", needs=frozenset(), acts_on=ActsOn.BOTH, params=p)
         for name, p in (("shift", params), ("shove", {}), ("other", {}))
     ]
-    prompts = [PromptSpec(name="plain", factory="toy:P", summary=""), PromptSpec(name="template", factory="toy:T", summary="", argument="TEXT")]
+    prompts = [
+        PromptSpec(name="plain", factory="toy:P", summary=""),
+        PromptSpec(name="template", factory="toy:T", summary="", argument="TEXT"),
+    ]
     components = [Component(Kind.ALIGNER, spec, ORIGIN) for spec in aligners]
     components += [Component(Kind.PROMPTS, spec, ORIGIN) for spec in prompts]
     return Registry([Plugin(ORIGIN, (), tuple(components))], [])

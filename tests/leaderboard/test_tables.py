@@ -108,7 +108,11 @@ def test_the_terminal_table_fits_and_tells_all(records, tmp_path):
 
 
 def test_markdown_is_the_same_for_the_same_records_and_escapes_everything(records, tmp_path):
-    study = Study(name="toy", title="A <b>toy</b>", reference=(Reference(metric="top1", value=0.9, source="paper", prompts="photo"),))
+    study = Study(
+        name="toy",
+        title="A <b>toy</b>",
+        reference=(Reference(metric="top1", value=0.9, source="paper", prompts="photo"),),
+    )
     pages = []
     for _ in range(2):
         tables = build_tables(records, tmp_path, SPECS, study.reference)

@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from copy import deepcopy
 from functools import cached_property
 from importlib.util import find_spec
@@ -213,7 +214,9 @@ class OpenClip(Encoder):
         import torch
         from safetensors.torch import save_file
 
-        state = torch.jit.load(str(weights), map_location="cpu").state_dict()  # type: ignore[no-untyped-call]
+        with warnings.catch_warnings():  # deprecated, but nothing else reads what OpenAI published
+            warnings.filterwarnings("ignore", message=".*torch.jit.load", category=FutureWarning)
+            state = torch.jit.load(str(weights), map_location="cpu").state_dict()  # type: ignore[no-untyped-call]
         for name in ("input_resolution", "context_length", "vocab_size"):
             state.pop(name, None)
         path = scratch / "weights.safetensors"

@@ -27,11 +27,19 @@ SPECS = (
     _task("top5", "TopClasses", "share of images with the right class among the five best", Need.LABELS, k=5),
     _task("mean-per-class-recall", "MeanPerClassRecall", "top1 with every class weighing the same", Need.LABELS),
     *(
-        _task(f"i2t-recall@{k}", "ImageToText", f"share of images with an own caption in the first {k}", Need.CAPTIONS, k=k)
+        _task(
+            f"i2t-recall@{k}",
+            "ImageToText",
+            f"share of images with an own caption in the first {k}",
+            Need.CAPTIONS,
+            k=k,
+        )
         for k in (1, 5, 10)
     ),
     *(
-        _task(f"t2i-recall@{k}", "TextToImage", f"share of captions with their image in the first {k}", Need.CAPTIONS, k=k)
+        _task(
+            f"t2i-recall@{k}", "TextToImage", f"share of captions with their image in the first {k}", Need.CAPTIONS, k=k
+        )
         for k in (1, 5, 10)
     ),
     MetricSpec(

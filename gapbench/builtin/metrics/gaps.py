@@ -24,7 +24,7 @@ RMG_CLAMP = 1e-3
 
 def _without(parts: Float64) -> Float64:
     """Totals with each group left out ``(G, ...)``; a single group is never left out."""
-    total = parts.sum(axis=0, keepdims=True)
+    total: Float64 = parts.sum(axis=0, keepdims=True)
     return total - parts if len(parts) > 1 else total
 
 
@@ -44,7 +44,7 @@ class CentroidDistance:
         sums = data.gap_sums()
 
         def value(n_x: Float64, x: Float64, n_y: Float64, y: Float64) -> Float64:
-            return np.linalg.norm(x / n_x[:, None] - y / n_y[:, None], axis=1)
+            return np.asarray(np.linalg.norm(x / n_x[:, None] - y / n_y[:, None], axis=1))
 
         return _with_jackknife(sums, value, sums.image_count, sums.image_sum, sums.text_count, sums.text_sum)
 
@@ -53,8 +53,9 @@ class RelativeModalityGap:
     r"""Relative modality gap, the authors' definition (Schrodi et al., ICLR 2025; repository, ``compute_rmg``). O(N d).
 
     :math:`p = (1 - \bar c_{xy}) / 2` over pairs, at least 0.001; :math:`q` the mean of :math:`(1 - \bar c_{xx}) / 2` and
-    :math:`(1 - \bar c_{yy}) / 2` over pairs of different items of one modality; :math:`\mathrm{RMG} = p / (p + q)`. The inner
-    means come from sums: :math:`(\lVert \sum_i x_i \rVert^2 - N) / (N (N - 1))`.
+    :math:`(1 - \bar c_{yy}) / 2` over pairs of different items of one modality;
+    :math:`\mathrm{RMG} = p / (p + q)`. The inner means come from sums:
+    :math:`(\lVert \sum_i x_i \rVert^2 - N) / (N (N - 1))`.
     """
 
     def measure(self, data: ScoredSplit) -> Measurement:
@@ -62,7 +63,7 @@ class RelativeModalityGap:
         sums = data.gap_sums()
 
         def inner(n: Float64, total: Float64) -> Float64:
-            return (np.einsum("gd,gd->g", total, total) - n) / np.maximum(n * (n - 1), 1)
+            return np.asarray((np.einsum("gd,gd->g", total, total) - n) / np.maximum(n * (n - 1), 1))
 
         def value(*parts: Float64) -> Float64:
             n_x, x, n_y, y, n_pairs, dots = parts
@@ -71,7 +72,14 @@ class RelativeModalityGap:
             return np.asarray(between / (between + within))
 
         return _with_jackknife(
-            sums, value, sums.image_count, sums.image_sum, sums.text_count, sums.text_sum, sums.pair_count, sums.pair_dot
+            sums,
+            value,
+            sums.image_count,
+            sums.image_sum,
+            sums.text_count,
+            sums.text_sum,
+            sums.pair_count,
+            sums.pair_dot,
         )
 
 
