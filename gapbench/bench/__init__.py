@@ -1,1 +1,1 @@
-"""."""
+"""Running a benchmark: studies, plan, protocols, cells, execution."""

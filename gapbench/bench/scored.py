@@ -123,8 +123,7 @@ class AlignedSplit:
             rows, owner = self._test.class_texts, np.arange(len(split.classes))
         if self._scores_only:
             return rows, owner
-        mapped = [checked_map(self._aligner.texts, rows[block], self._method("texts")) for block in blocks(len(rows))]
-        return np.concatenate(mapped), owner
+        return np.concatenate([self._mapped("texts", rows[block]) for block in blocks(len(rows))]), owner
 
     @property
     def _scores_only(self) -> bool:
@@ -134,9 +133,17 @@ class AlignedSplit:
         return f"Aligner {self._spec.name!r}: {name}()"
 
     def _map_images(self, rows: Float32) -> Float32:
-        if self._scores_only:
+        return rows if self._scores_only else self._mapped("images", rows, self.texts.shape[1])
+
+    def _mapped(self, side: str, rows: Float32, width: int | None = None) -> Float32:
+        """Map rows of one side; an aligner that does not act on a side need not have a method for it."""
+        method = getattr(self._aligner, side, None)
+        if method is None:
+            acts = {ActsOn.NOTHING: (), ActsOn.IMAGES: ("images",), ActsOn.TEXTS: ("texts",)}
+            if side in acts.get(self._spec.acts_on, ("images", "texts")):
+                raise PluginError(f"Aligner {self._spec.name!r} acts on {self._spec.acts_on} but has no method {side}().")
             return rows
-        return checked_map(self._aligner.images, rows, self._method("images"), self.texts.shape[1])
+        return checked_map(method, rows, self._method(side), width)
 
     @cached_property
     def _kept(self) -> Float32 | None:

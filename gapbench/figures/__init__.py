@@ -1,1 +1,1 @@
-"""."""
+"""Figures: images and texts before and after alignment, and gap against accuracy."""

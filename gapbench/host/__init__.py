@@ -1,1 +1,1 @@
-"""."""
+"""The plugin host: discovery, validation, registry, selection, building."""

@@ -1,1 +1,1 @@
-"""."""
+"""Tables from records: the model, the terminal, Markdown."""

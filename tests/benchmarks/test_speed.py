@@ -115,10 +115,11 @@ def test_encoding_keeps_up_with_a_bare_loop(tmp_path):
         return n / (time.perf_counter() - start)
 
     bare()
-    pairs = [(ours(i), bare()) for i in range(4)]
-    found = max(a / b for a, b in pairs)
-    median = statistics.median(a / b for a, b in pairs)
-    print(f"\nencoding: {median:.2f} of a bare loop (median of 4), best {found:.2f}; {pairs[-1][0]:.1f} images/s")
+    rates = [(ours(i), bare()) for i in range(5)]
+    found = statistics.median(a / b for a, b in rates)
+    if found < 0.9:  # a noisy machine: once more before it counts
+        found = max(found, statistics.median(ours(5 + i) / bare() for i in range(5)))
+    print(f"\nencoding: {found:.2f} of a bare loop (median of 5); {rates[-1][0]:.1f} images/s")
     assert found >= 0.9
 
 
