@@ -315,7 +315,10 @@ class Dataset(Protocol):
     """Images with class labels and/or captions, in named splits. Building one touches no data."""
 
     def files(self) -> Sequence[Path]:
-        """Give the files that the splits are read from: while they are unchanged, a remembered manifest is valid."""
+        """Give the files that the splits are read from: while they are unchanged, a remembered manifest is valid.
+
+        Without files nothing is remembered, and the splits are read each time.
+        """
         return ()
 
     def missing(self) -> Missing | None:

@@ -11,25 +11,14 @@ import msgspec
 from threadpoolctl import threadpool_limits
 
 from gapbench.bench.cell import CellTask, run_cell
-from gapbench.bench.materials import CAPTIONS, GIVEN, prompt_set
+from gapbench.bench.header import record_header
+from gapbench.bench.materials import prompt_set
 from gapbench.bench.plan import Cell, Plan, Source, needed_splits, wanted_metrics
-from gapbench.embeddings.fingerprint import fingerprint
 from gapbench.errors import GapbenchError
 from gapbench.host.registry import Kind
 from gapbench.results import journal
 from gapbench.results.finalise import finalise
-from gapbench.results.provenance import environment
-from gapbench.results.record import (
-    SCHEMA_VERSION,
-    AlignerRef,
-    DatasetRef,
-    EncoderRef,
-    PluginRef,
-    PromptsRef,
-    ProtocolRef,
-    Record,
-    Timing,
-)
+from gapbench.results.record import Record, Timing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -125,7 +114,10 @@ class Runner:
             # Two OpenMP runtimes and a BLAS would each take all cores for matrices of a few rows: one thread is faster,
             # and sums then round the same way on every machine. More cores are used by --jobs.
             with threadpool_limits(limits=1):
-                for record in self._execute(tasks):
+                for ended in self._execute(tasks):
+                    record = msgspec.structs.replace(
+                        ended, created_utc=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+                    )
                     journal.append(self.path, record)
                     tell(record)
         finally:
@@ -211,50 +203,11 @@ class Runner:
     def _header(
         self, cell: Cell, test: EmbeddedSplit, train: EmbeddedSplit | None, prompts: PromptSet | None
     ) -> Record:
-        """Write the record without its results; its id covers everything that the results depend on."""
-        source, origin = cell.source, cell.aligner.component.origin
+        source = cell.source
         encoder = test.fingerprint if source.encoder is None else self.materials.encoder_fingerprint(source.encoder)
-        aligner = AlignerRef(
-            name=cell.aligner.name,
-            params=dict(cell.aligner.params),
-            plugin=PluginRef(distribution=origin.distribution, version=origin.version),
-        )
-        texts = {CAPTIONS: "captions", GIVEN: "given"}.get(cell.prompts_name) or fingerprint(
-            None if prompts is None else [list(prompts.prompts), list(prompts.owner), prompts.pooling]
-        )
-        scored = test.captions if cell.captioned else test.prompts
-        fit_split = "test" if cell.protocol.fits_on_test else "train" if train is not None else "half of test"
-        identity = [
-            SCHEMA_VERSION,
-            encoder,
-            test.fingerprint,
-            None if train is None else train.fingerprint,
-            texts,
-            msgspec.to_builtins(aligner),
-            [cell.protocol.name, cell.protocol.fit_size, fit_split, cell.seed, self.plan.index],
-        ]
-        return Record(
-            schema_version=SCHEMA_VERSION,
-            cell_id=fingerprint(identity),
-            study=self.study,
-            encoder=EncoderRef(name=source.encoder_name, fingerprint=encoder),
-            dataset=DatasetRef(
-                name=source.dataset_name, fingerprint=test.fingerprint, split="test", n=len(test.images)
-            ),
-            prompts=PromptsRef(name=cell.prompts_name, n_texts=0 if scored is None else len(scored.rows)),
-            aligner=aligner,
-            protocol=ProtocolRef(name=cell.protocol.name, fit_size=cell.protocol.fit_size, fit_split=fit_split),
-            seed=cell.seed,
-            status="ok",
-            timing=Timing(
-                encode_s=round(self.materials.encode_seconds.get((source.encoder_key, source.dataset.name), 0.0), 3),
-                fit_s=0.0,
-                score_s=0.0,
-            ),
-            environment=environment(),
-            created_utc=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            notes={"label": cell.aligner.label, "texts": texts, "index": self.plan.index},
-        )
+        seconds = self.materials.encode_seconds.get((source.encoder_key, source.dataset.name), 0.0)
+        header = record_header(cell, test, train, prompts, study=self.study, index=self.plan.index, encoder=encoder)
+        return msgspec.structs.replace(header, timing=Timing(encode_s=round(seconds, 3), fit_s=0.0, score_s=0.0))
 
     # -- running ------------------------------------------------------------------------------------------------
 

@@ -154,14 +154,15 @@ class Materials:
         if key not in self._manifests:
             dataset = self.dataset(selected)
             files, name = optional(dataset, "files", ()), f"{_origin(selected)}|{selected.name}|{split}"
-            known = self.store.recall("dataset", name, files)
+            known = self.store.recall("dataset", name, files) if files else None
             if known is not None:
                 self._manifests[key] = msgspec.convert(known, Manifest, strict=False)
             elif not read:
                 return None
             else:
                 manifest = manifest_of(dataset.split(split), f"{selected.name}, split {split!r}")
-                self.store.remember("dataset", name, files, msgspec.to_builtins(manifest))
+                if files:
+                    self.store.remember("dataset", name, files, msgspec.to_builtins(manifest))
                 self._manifests[key] = manifest
         return self._manifests[key]
 

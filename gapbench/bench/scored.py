@@ -141,7 +141,9 @@ class AlignedSplit:
         if method is None:
             acts = {ActsOn.NOTHING: (), ActsOn.IMAGES: ("images",), ActsOn.TEXTS: ("texts",)}
             if side in acts.get(self._spec.acts_on, ("images", "texts")):
-                raise PluginError(f"Aligner {self._spec.name!r} acts on {self._spec.acts_on} but has no method {side}().")
+                raise PluginError(
+                    f"Aligner {self._spec.name!r} acts on {self._spec.acts_on} but has no method {side}()."
+                )
             return rows
         return checked_map(method, rows, self._method(side), width)
 

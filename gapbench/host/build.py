@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 from gapbench.errors import GapbenchError, PluginError
@@ -50,6 +51,26 @@ def load(reference: str, origin: Origin) -> Any:
     except Exception as error:
         raise PluginError(f"{origin}: importing {module_name!r} raises {describe(error)}.") from error
     return target
+
+
+def source_hash(reference: str) -> str:
+    """Give the SHA-256 of the file that holds an implementation; empty where it has none.
+
+    A version number does not change while an author works on a method; its code does.
+    """
+    import hashlib
+    from importlib.util import find_spec
+    from pathlib import Path
+
+    module_name = reference.partition(":")[0]
+    loaded = sys.modules.get(module_name)
+    try:
+        file = (
+            getattr(loaded, "__file__", None) if loaded is not None else getattr(find_spec(module_name), "origin", None)
+        )
+        return hashlib.sha256(Path(str(file)).read_bytes()).hexdigest()
+    except (OSError, ImportError, ValueError):
+        return ""
 
 
 def build(selected: Selected, *arguments: Any) -> Any:

@@ -11,7 +11,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from gapbench.errors import DataError
-from gapbench.results.finalise import BASELINE, load_outcomes, table_key
+from gapbench.results.finalise import BASELINE, load_outcomes, newest, table_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -128,26 +128,6 @@ def build_tables(
     for record in newest(records):
         groups.setdefault(table_key(record), []).append(record)
     return [_table(group, folder, metrics, reference) for group in groups.values()]
-
-
-def newest(records: Iterable[Record]) -> list[Record]:
-    """Drop records that were made of older data, weights or code under the same names."""
-    latest: dict[tuple[object, ...], Record] = {}
-    for record in records:
-        key = (
-            record.encoder.name,
-            record.dataset.name,
-            record.prompts.name,
-            record.notes.get("label"),
-            record.aligner.plugin.distribution,
-            record.protocol,
-            record.seed,
-            record.notes.get("index"),
-        )
-        if key not in latest or latest[key].created_utc <= record.created_utc:
-            latest[key] = record
-    kept = {record.cell_id for record in latest.values()}
-    return [record for record in latest.values() if record.cell_id in kept]
 
 
 def _table(

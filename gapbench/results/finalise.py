@@ -36,15 +36,39 @@ def table_key(record: Record) -> TableKey:
     )
 
 
+def newest(records: Iterable[Record]) -> list[Record]:
+    """Drop records that were made of older data, weights or code under the same names."""
+    latest: dict[tuple[object, ...], Record] = {}
+    for record in records:
+        key = (
+            record.encoder.name,
+            record.dataset.name,
+            record.prompts.name,
+            record.notes.get("label"),
+            record.aligner.plugin.distribution,
+            record.protocol,
+            record.seed,
+            record.notes.get("index"),
+        )
+        if key not in latest or latest[key].created_utc <= record.created_utc:
+            latest[key] = record
+    return list(latest.values())
+
+
 def finalise(records: Iterable[Record], folder: Path) -> list[Record]:
     """Fill in differences to ``identity``, paired tests and Holm's correction; sort the records.
 
-    Cells of one seed are compared with each other. A cell without its outcomes file keeps its values and a note.
+    Cells of one seed are compared with each other. A cell without its outcomes file keeps its values and a note; one that
+    a newer cell of the same names has replaced is left as it is, and counts in no correction.
     """
+    everything = list(records)
+    current = newest(everything)
+    kept = {record.cell_id for record in current}
     groups: dict[TableKey, list[Record]] = {}
-    for record in records:
+    for record in current:
         groups.setdefault((*table_key(record), record.seed), []).append(record)
     done = [record for group in groups.values() for record in _compared(group, folder)]
+    done += [record for record in everything if record.cell_id not in kept]
     return sorted(done, key=lambda record: (*map(str, table_key(record)), record.seed, *_row_key(record)))
 
 

@@ -129,3 +129,12 @@ def test_raw_rows_keep_their_norms(run):
 def test_a_side_that_is_declared_must_have_its_method(run):
     _, records = run("-a", "texts-missing", code=1)
     assert records["texts-missing"]["status"] == "error"
+
+
+def test_changing_the_code_of_a_plugin_runs_its_cells_again(run, tmp_path):
+    run("-a", "plus-bias", "-a", "identity")
+    path = tmp_path / "kinds.py"
+    path.write_text(path.read_text().replace("== 3, 10.0", "== 5, 10.0"))
+    done, _ = run("-a", "plus-bias", "-a", "identity")
+    assert "(1 from an earlier run)" in done.stdout
+    assert done.stdout.count("plus-bias") == 1

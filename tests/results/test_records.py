@@ -179,3 +179,13 @@ def test_the_environment_names_no_host_and_no_user():
     assert "numpy" in text
     assert socket.gethostname() not in text
     assert getpass.getuser() not in text
+
+
+def test_a_replaced_record_counts_in_no_correction(tmp_path):
+    rng = np.random.default_rng(2)
+    base, other = rng.random(100) < 0.9, rng.random(100) < 0.6
+    old = msgspec.structs.replace(with_outcomes(tmp_path, "o", "other", other), created_utc="2025-01-01T00:00:00Z")
+    rows = [with_outcomes(tmp_path, "a", "identity", base), with_outcomes(tmp_path, "b", "other", other), old]
+    done = {r.cell_id: r.metrics["top1"] for r in finalise(rows, tmp_path)}
+    assert done["b" * 8].p_holm == done["b" * 8].p
+    assert done["o" * 8].p_holm is None

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +20,6 @@ from gapbench.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
     from PIL.Image import Image
@@ -140,8 +140,13 @@ class Digits:
         del context  # nothing to look up: the data come with scikit-learn
 
     def files(self) -> Sequence[Path]:
-        """No files: a memo is valid for one version of gapbench."""
-        return ()
+        """Give this module and scikit-learn's data file: what is read from them stays as long as they do."""
+        from importlib.util import find_spec
+
+        spec = find_spec("sklearn")
+        assert spec is not None
+        assert spec.origin is not None
+        return (Path(__file__), Path(spec.origin).parent / "datasets" / "data" / "digits.csv.gz")
 
     def missing(self) -> Missing | None:
         """Nothing is ever missing."""

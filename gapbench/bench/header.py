@@ -1,0 +1,84 @@
+"""The header of a record: which cell it is, and the id that covers everything its results depend on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from gapbench.bench.materials import CAPTIONS, GIVEN
+from gapbench.embeddings.fingerprint import fingerprint
+from gapbench.host.build import source_hash
+from gapbench.host.discovery import BUILTIN
+from gapbench.results.provenance import environment
+from gapbench.results.record import (
+    SCHEMA_VERSION,
+    AlignerRef,
+    DatasetRef,
+    EncoderRef,
+    PluginRef,
+    PromptsRef,
+    ProtocolRef,
+    Record,
+)
+
+if TYPE_CHECKING:
+    from gapbench.bench.plan import Cell
+    from gapbench.components import EmbeddedSplit, PromptSet
+
+
+def record_header(
+    cell: Cell,
+    test: EmbeddedSplit,
+    train: EmbeddedSplit | None,
+    prompts: PromptSet | None,
+    *,
+    study: str,
+    index: str,
+    encoder: str,
+) -> Record:
+    """Write a record without its results.
+
+    Parameters
+    ----------
+    cell, test, train, prompts
+        What is run, and on what.
+    study, index
+        Name of the study, and kind of the index over prompts.
+    encoder
+        Fingerprint of the encoder; of an embedding file, that of the file.
+    """
+    origin = cell.aligner.component.origin
+    aligner = AlignerRef(
+        name=cell.aligner.name,
+        params=dict(cell.aligner.params),
+        plugin=PluginRef(distribution=origin.distribution, version=origin.version),
+    )
+    texts = {CAPTIONS: "captions", GIVEN: "given"}.get(cell.prompts_name) or fingerprint(
+        None if prompts is None else [list(prompts.prompts), list(prompts.owner), prompts.pooling]
+    )
+    fit_split = "test" if cell.protocol.fits_on_test else "train" if train is not None else "half of test"
+    # The version of a plugin stays while its author works on it; its code does not.
+    code = "" if origin == BUILTIN else source_hash(cell.aligner.component.spec.factory)
+    identity = [
+        [SCHEMA_VERSION, encoder, test.fingerprint, None if train is None else train.fingerprint, texts],
+        [msgspec.to_builtins(aligner), code],
+        [cell.protocol.name, cell.protocol.fit_size, fit_split, cell.seed, index],
+    ]
+    scored = test.captions if cell.captioned else test.prompts
+    return Record(
+        schema_version=SCHEMA_VERSION,
+        cell_id=fingerprint(identity),
+        study=study,
+        encoder=EncoderRef(name=cell.source.encoder_name, fingerprint=encoder),
+        dataset=DatasetRef(
+            name=cell.source.dataset_name, fingerprint=test.fingerprint, split="test", n=len(test.images)
+        ),
+        prompts=PromptsRef(name=cell.prompts_name, n_texts=0 if scored is None else len(scored.rows)),
+        aligner=aligner,
+        protocol=ProtocolRef(name=cell.protocol.name, fit_size=cell.protocol.fit_size, fit_split=fit_split),
+        seed=cell.seed,
+        status="ok",
+        environment=environment(),
+        notes={"label": cell.aligner.label, "texts": texts, "index": index} | ({"code": code} if code else {}),
+    )
