@@ -12,7 +12,7 @@ from gapbench.errors import DataError, UsageError
 from gapbench.figures.gap_accuracy import draw_gap_accuracy
 from gapbench.figures.pair import PairData, draw_pair
 from gapbench.leaderboard.markdown import slug
-from gapbench.leaderboard.table import build_tables
+from gapbench.leaderboard.table import PRIMARY, build_tables
 from gapbench.results import journal
 
 if TYPE_CHECKING:
@@ -104,7 +104,17 @@ def _pair_data(runner: Runner, record: Record) -> PairData | None:
         classes=() if before.captioned else tuple(before.classes),
         title=f"{record.encoder.name}, {record.dataset.name}, {record.prompts.name}",
         after=str(record.notes.get("label", record.aligner.name)),
+        scores=_scores(record),
     )
+
+
+def _scores(record: Record) -> tuple[str, str]:
+    """Say the primary metric before and after alignment; empty where there is no identity to compare with."""
+    name = next((name for name in PRIMARY if name in record.metrics), "")
+    value = record.metrics.get(name)
+    if value is None or value.delta is None:
+        return "", ""
+    return f"{name} {100 * (value.value - value.delta):.1f} %", f"{name} {100 * value.value:.1f} %"
 
 
 def _keep(data: PairData, path: Path) -> None:
@@ -117,14 +127,14 @@ def _keep(data: PairData, path: Path) -> None:
         texts_after=data.texts_after,
         owner=data.owner,
         labels=data.labels,
-        words=np.array([data.title, data.after, *data.classes]),
+        words=np.array([data.title, data.after, *data.scores, *data.classes]),
     )
 
 
 def _kept(path: Path) -> PairData:
     arrays = open_npz(path)
     try:
-        title, after, *classes = (str(word) for word in arrays.pop("words"))
-        return PairData(**arrays, title=title, after=after, classes=tuple(classes))
+        title, after, one, two, *classes = (str(word) for word in arrays.pop("words"))
+        return PairData(**arrays, title=title, after=after, scores=(one, two), classes=tuple(classes))
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path} is not the data of a figure ({error}); remove it and run again.") from error

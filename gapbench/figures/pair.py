@@ -23,7 +23,7 @@ class PairData:
     """What the picture shows: rows before and after alignment, and whose they are.
 
     ``owner`` is for each text its class, or its image where there are no classes; ``labels`` is the class of each image, or
-    empty.
+    empty. ``scores`` says in words how well the task is done before and after, over the whole test split.
     """
 
     images_before: Float32
@@ -35,6 +35,7 @@ class PairData:
     classes: Sequence[str]
     title: str
     after: str
+    scores: tuple[str, str] = ("", "")
 
 
 def project(rows: Float32, method: str, seed: int = 0) -> Float64:
@@ -68,8 +69,12 @@ def draw_pair(data: PairData, path: Path, *, method: str) -> list[Path]:
     with mpl.rc_context(RC):
         figure = new_figure(11, 5)
         axes = figure.subplots(1, 2, sharex=True, sharey=True)
-        _panel(axes[0], before_x, before_t, data, "before", data.images_before, data.texts_before)
-        _panel(axes[1], after_x, after_t, data, f"after {data.after}", data.images_after, data.texts_after)
+        titles = [
+            f"{when}{', ' if score else ''}{score}"
+            for when, score in zip(("before", f"after {data.after}"), data.scores, strict=True)
+        ]
+        _panel(axes[0], before_x, before_t, data, titles[0], data.images_before, data.texts_before)
+        _panel(axes[1], after_x, after_t, data, titles[1], data.images_after, data.texts_after)
         figure.suptitle(f"{data.title} ({method.upper()} of {len(data.images_before)} images)")
         if len(data.classes):
             handles, names = axes[0].get_legend_handles_labels()
@@ -96,29 +101,33 @@ def _panel(
     if len(data.classes):
         _annotate(axes, texts, [data.classes[owner] for owner in data.owner])
     distance = float(np.linalg.norm(unit_rows(rows).mean(axis=0) - unit_rows(text_rows).mean(axis=0)))
-    axes.set_title(f"{title}: centroid distance {distance:.2f}")
+    axes.set_title(f"{title}, centroid distance {distance:.2f}")
     axes.set_xticks([])
     axes.set_yticks([])
 
 
 def _annotate(axes: Any, places: Float64, names: Sequence[str]) -> None:
-    """Write each name beside its star; where stars crowd, names move up or down until they are apart."""
+    """Write each name beside its star; where it is crowded, names move up or down until they touch nothing."""
     low, high = axes.get_ylim()
     left, right = axes.get_xlim()
-    height, width = (high - low) * 0.045, (right - left) * 0.16
-    taken: list[tuple[float, float]] = []
+    height, width, gap = (high - low) * 0.045, (right - left) * 0.1, (right - left) * 0.02
+    written: list[tuple[float, float]] = []
+
+    def free(x: float, level: float) -> bool:
+        """Whether a name that begins right of x overlaps neither another name nor another star."""
+        names_apart = all(abs(level - y) >= height or abs(x - other) >= width for other, y in written)
+        stars = places[(np.abs(places[:, 1] - level) < height * 0.8) & (places[:, 0] > x) & (places[:, 0] < x + width)]
+        return names_apart and not len(stars)
+
     for number in np.argsort(places[:, 1]):
-        x, y = places[number]
-        level = float(y)
-        for step in range(2 * len(names)):
-            level = float(y) + height * ((step + 1) // 2) * (1 if step % 2 else -1)
-            if all(abs(level - other_y) >= height or abs(x - other_x) >= width for other_x, other_y in taken):
-                break
-        taken.append((float(x), level))
+        x, y = (float(place) for place in places[number])
+        steps = [0.0, *(sign * step * height / 2 for step in range(1, 4 * len(names)) for sign in (1, -1))]
+        level = next((y + step for step in steps if free(x, y + step)), y)
+        written.append((x, level))
         axes.annotate(
             names[number],
             xy=(x, y),
-            xytext=(x + (right - left) * 0.02, level),
+            xytext=(x + gap, level),
             va="center",
             fontsize=9,
             zorder=4,
