@@ -16,7 +16,7 @@ from gapbench.components import ActsOn, GapSums, Pooling
 from gapbench.embeddings.arrays import blocks, unit_rows
 from gapbench.embeddings.moments import add_grouped
 from gapbench.errors import PluginError, UndeclaredData
-from gapbench.retrieval import PromptIndex, own_ranks, pool, top_classes_by_scores
+from gapbench.retrieval import PromptIndex, own_ranks, own_ranks_by_scores, pool, top_classes_by_scores
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -292,11 +292,9 @@ class AlignedSplit:
         )
         own_image = [np.array([owner]) for owner in self.owner]
         if self._scores_only and hasattr(self._aligner, "scores"):
+            # Texts rank images by columns, which are whole only when all blocks are there: N x M scores in memory.
             scores = np.concatenate(list(self._score_blocks()))
-            one = np.eye(scores.shape[1], dtype=np.float32)
-            return own_ranks(scores, one, own_texts), own_ranks(
-                np.ascontiguousarray(scores.T), np.eye(len(scores), dtype=np.float32), own_image
-            )
+            return own_ranks_by_scores([scores], own_texts), own_ranks_by_scores([scores.T], own_image)
         return (
             own_ranks(images, self._with_bias(texts, "text_bias"), own_texts),
             own_ranks(texts, self._with_bias(images, "image_bias"), own_image),

@@ -125,3 +125,14 @@ def test_a_map_that_breaks_the_contract_is_named(method, message):
 def test_float16_output_is_taken():
     rows = np.ones((2, 3), np.float32)
     assert checked_map(lambda x: x.astype(np.float16), rows, "images()").dtype == np.float32
+
+
+def test_retrieval_by_scores_equals_retrieval_by_vectors():
+    class Plain:
+        def scores(self, x, t):
+            return x @ t.T
+
+    vectors = aligned(captioned(), captions=True)
+    scores = aligned(captioned(), Plain(), ActsOn.SCORES, captions=True)
+    np.testing.assert_array_equal(scores.image_to_text_ranks(), vectors.image_to_text_ranks())
+    np.testing.assert_array_equal(scores.text_to_image_ranks(), vectors.text_to_image_ranks())
