@@ -8,19 +8,27 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from gapbench.components import (
-        ActsOn,
         Aligner,
-        AlignerSpec,
-        Better,
-        Context,
         Dataset,
-        DatasetSpec,
-        Download,
         Encoder,
-        EncoderSpec,
         FitData,
         Measurement,
         Metric,
+        PromptSet,
+        PromptStrategy,
+        ScoredSplit,
+        Split,
+    )
+    from gapbench.errors import GapbenchError, UndeclaredData
+    from gapbench.hookspecs import hookimpl
+    from gapbench.specs import (
+        ActsOn,
+        AlignerSpec,
+        Better,
+        Context,
+        DatasetSpec,
+        Download,
+        EncoderSpec,
         MetricFamily,
         MetricSpec,
         Missing,
@@ -28,14 +36,8 @@ if TYPE_CHECKING:
         Offer,
         Param,
         Pooling,
-        PromptSet,
         PromptSpec,
-        PromptStrategy,
-        ScoredSplit,
-        Split,
     )
-    from gapbench.errors import GapbenchError, UndeclaredData
-    from gapbench.hookspecs import hookimpl
 
 __all__ = [
     "ActsOn",
@@ -68,7 +70,22 @@ __all__ = [
     "hookimpl",
 ]
 
-_HOMES = {"hookimpl": "gapbench.hookspecs", "GapbenchError": "gapbench.errors", "UndeclaredData": "gapbench.errors"}
+_HOMES = {
+    "gapbench.hookspecs": ("hookimpl",),
+    "gapbench.errors": ("GapbenchError", "UndeclaredData"),
+    "gapbench.components": (
+        "Aligner",
+        "Dataset",
+        "Encoder",
+        "FitData",
+        "Measurement",
+        "Metric",
+        "PromptSet",
+        "PromptStrategy",
+        "ScoredSplit",
+        "Split",
+    ),
+}
 
 
 def __getattr__(name: str) -> Any:
@@ -77,4 +94,5 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'gapbench' has no attribute {name!r}")
     import importlib
 
-    return getattr(importlib.import_module(_HOMES.get(name, "gapbench.components")), name)
+    home = next((module for module, names in _HOMES.items() if name in names), "gapbench.specs")
+    return getattr(importlib.import_module(home), name)

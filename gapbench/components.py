@@ -1,8 +1,7 @@
-"""The words of the contract: what a plugin hands over (specs) and what it implements (protocols).
+"""Protocols: what the implementation of a component does, and what passes between it and the host.
 
-A *spec* describes a component in strings and numbers and names its implementation as ``"module:attribute"``, so that
-listing and planning never import the implementation, nor NumPy, nor torch. A *protocol* says what the implementation
-does. The protocols can be subclassed for their default methods; matching their shape is enough.
+The protocols can be subclassed for their default methods; matching their shape is enough. What a plugin hands over at
+start-up are specs, in `gapbench.specs`.
 
 Row conventions: ``images`` is ``(N, d)``, ``texts`` is ``(M, d)``, both float32. *Raw* rows are as the encoder gave
 them, *unit rows* are normalised.
@@ -10,10 +9,10 @@ them, *unit rows* are normalised.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from enum import StrEnum
-from types import MappingProxyType
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, Self
+
+from gapbench.specs import Pooling
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -24,211 +23,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
+    from gapbench.specs import Missing, Offer
+
     Float32: TypeAlias = NDArray[np.float32]
     Float64: TypeAlias = NDArray[np.float64]
     Int64: TypeAlias = NDArray[np.int64]
     Bools: TypeAlias = NDArray[np.bool_]
-
-
-class Need(StrEnum):
-    """What an aligner or a metric reads. Anything that is not declared cannot be read."""
-
-    UNPAIRED_IMAGES = "unpaired-images"  # image rows of the fit split
-    UNPAIRED_TEXTS = "unpaired-texts"  # text rows of the fit split, of the kind that is scored (prompts or captions)
-    PAIRS = "pairs"  # captions where the dataset has them, else image and class prompt
-    LABELS = "labels"  # the class of each image
-    CAPTIONS = "captions"  # metrics only: the scored texts are captions, so that retrieval has a meaning
-    VALIDATION = "validation"  # a slice of the fit split, set apart for choosing parameters
-    TEST_IMAGES = "test-images"  # unlabelled test images: transductive
-    TEST_TEXTS = "test-texts"  # the test texts: transductive
-
-
-class ActsOn(StrEnum):
-    """What an aligner changes."""
-
-    NOTHING = "nothing"
-    IMAGES = "images"
-    TEXTS = "texts"
-    BOTH = "both"
-    SCORES = "scores"
-
-
-class Offer(StrEnum):
-    """What a dataset has besides images."""
-
-    LABELS = "labels"
-    CAPTIONS = "captions"
-
-
-class Pooling(StrEnum):
-    """How the prompts of one class become its score."""
-
-    MEAN = "mean"  # average the unit rows, normalise: one prototype a class, made before alignment
-    NEAREST = "nearest"  # keep all prompts: the class of the nearest one wins
-
-
-class Better(StrEnum):
-    """Which way a metric is read."""
-
-    HIGHER = "higher"
-    LOWER = "lower"
-
-
-class MetricFamily(StrEnum):
-    """Task metrics rank; gap metrics are shown beside them and never rank."""
-
-    TASK = "task"
-    GAP = "gap"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Param:
-    """One parameter of an aligner: a keyword of its constructor, settable as ``name[key=value]``.
-
-    ``low`` and ``high`` are inclusive bounds, ``choices`` the only values allowed. The type is that of ``default``.
-    """
-
-    default: bool | int | float | str
-    doc: str
-    low: float | None = None
-    high: float | None = None
-    choices: tuple[bool | int | float | str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Download:
-    """What would have to be fetched: ``size`` in bytes (None where unknown), where from, and its checksum."""
-
-    size: int | None
-    source: str
-    checksum: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Missing:
-    """Something that is not on this machine: what, how large in bytes, and how to supply it."""
-
-    what: str
-    size: int | None
-    how: str
-
-
-def _frozen(mapping: Mapping[str, Any]) -> Mapping[str, Any]:
-    return MappingProxyType(dict(mapping))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Spec:
-    """What all specs share.
-
-    Parameters
-    ----------
-    name
-        Lower-case letters, digits and ``- _ . @``; unique within its kind over all plugins.
-    factory
-        ``"module:attribute"``, imported only when the component is built.
-    summary
-        One line for ``gapbench list``.
-    argument
-        Empty for a plain component. For a family (``open_clip:MODEL/PRETRAINED``) the placeholder of the argument that
-        follows the colon; the factory then takes it as its last positional argument.
-    options
-        Keywords given to the factory, so that one factory can serve many specs.
-    """
-
-    name: str
-    factory: str
-    summary: str
-    argument: str = ""
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        """Freeze the mappings, so that no component can change another's spec."""
-        object.__setattr__(self, "options", _frozen(self.options))
-
-
-@dataclass(frozen=True, kw_only=True)
-class EncoderSpec(Spec):
-    """An encoder. The factory is called as ``factory(context[, argument], **options)`` and gives an `Encoder`."""
-
-    weights: Download | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class DatasetSpec(Spec):
-    """A dataset. The factory is called as ``factory(context[, argument], **options)`` and gives a `Dataset`.
-
-    ``splits`` maps the names to their number of items (None where only the data tells). ``test`` is scored; ``train``,
-    where it exists, is fitted on. ``precomputed`` says that the dataset brings embeddings instead of images and
-    gives a `PrecomputedDataset`.
-    """
-
-    offers: frozenset[Offer]
-    splits: Mapping[str, int | None]
-    licence: str
-    download: Download | None = None
-    precomputed: bool = False
-
-    def __post_init__(self) -> None:
-        """Freeze the mappings."""
-        super().__post_init__()
-        object.__setattr__(self, "splits", _frozen(self.splits))
-
-
-@dataclass(frozen=True, kw_only=True)
-class PromptSpec(Spec):
-    """A prompt strategy. The factory is called as ``factory([argument], **options)`` and gives a `PromptStrategy`."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class AlignerSpec(Spec):
-    """An aligner. The factory is called as ``factory(**params)`` and gives an `Aligner`.
-
-    ``raw`` asks for rows as the encoder gave them; otherwise the aligner receives unit rows.
-    """
-
-    family: str
-    needs: frozenset[Need]
-    acts_on: ActsOn
-    params: Mapping[str, Param] = field(default_factory=dict)
-    stochastic: bool = False
-    raw: bool = False
-    reference: str = ""
-
-    def __post_init__(self) -> None:
-        """Freeze the mappings."""
-        super().__post_init__()
-        object.__setattr__(self, "params", _frozen(self.params))
-
-
-@dataclass(frozen=True, kw_only=True)
-class MetricSpec(Spec):
-    """A metric. The factory is called as ``factory(**options)`` and gives a `Metric`.
-
-    ``needs`` may hold `Need.LABELS` (the scored texts are class prompts), `Need.CAPTIONS` (the scored texts are
-    captions) or `Need.PAIRS` (either); where the cell has none of it, the metric is left out.
-    """
-
-    unit: str
-    better: Better
-    family: MetricFamily
-    needs: frozenset[Need] = frozenset()
-    reference: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Context:
-    """Where a dataset or an encoder finds its files, and what it may do.
-
-    ``device`` is ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``; ``dtype`` is ``float32``, ``bfloat16`` or
-    ``float16``. ``offline`` forbids any use of the network, ``download`` allows fetching.
-    """
-
-    data_root: Path
-    device: str = "auto"
-    dtype: str = "float32"
-    offline: bool = False
-    download: bool = False
 
 
 class Rows(Protocol):

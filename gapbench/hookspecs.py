@@ -23,7 +23,7 @@ import pluggy
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from gapbench.components import AlignerSpec, DatasetSpec, EncoderSpec, MetricSpec, PromptSpec
+    from gapbench.specs import AlignerSpec, DatasetSpec, EncoderSpec, MetricSpec, PromptSpec
 
 #: Name of the pluggy project and of the entry-point group.
 PROJECT = "gapbench"

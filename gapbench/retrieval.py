@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gapbench.components import Pooling
 from gapbench.embeddings.arrays import blocks, unit_rows
 from gapbench.embeddings.moments import add_grouped
 from gapbench.exact import BLOCK_SCORES, exact_scores, own_ranks, own_ranks_by_scores, rounding_bound
+from gapbench.specs import Pooling
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from gapbench.components import Better, Float32, Float64, Int64, Measurement
+    from gapbench.components import Float32, Float64, Int64, Measurement
+    from gapbench.specs import Better
 
 #: Lower and upper end.
 Interval = tuple[float, float]

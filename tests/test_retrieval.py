@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gapbench.components import Pooling
 from gapbench.embeddings.arrays import unit_rows
 from gapbench.exact import exact_pair_scores, exact_scores, rounding_bound
 from gapbench.retrieval import PromptIndex, own_ranks, own_ranks_by_scores, pool, top_classes_by_scores
+from gapbench.specs import Pooling
 
 
 def reference_classes(queries, texts, owner, n_classes, k, bias=0.0):

@@ -15,7 +15,8 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
 from gapbench import stats
-from gapbench.components import Better, Measurement
+from gapbench.components import Measurement
+from gapbench.specs import Better
 
 
 @given(n=st.integers(1, 100_000), share=st.floats(0, 1))

@@ -13,7 +13,6 @@ from gapbench.bench.fitdata import FitRows, GuardedFitData
 from gapbench.bench.isolation import CellTimeout, deadline, no_threads_left, quiet
 from gapbench.bench.protocol import fit_and_test, subset
 from gapbench.bench.scored import AlignedSplit
-from gapbench.components import AlignerSpec, Need
 from gapbench.embeddings.fingerprint import derive_rng
 from gapbench.errors import GapbenchError, NotMeasurable
 from gapbench.host.build import build
@@ -22,6 +21,7 @@ from gapbench.host.selection import Selected, select
 from gapbench.host.validate import describe
 from gapbench.results import outcomes
 from gapbench.results.record import MetricValue, Record, Timing
+from gapbench.specs import AlignerSpec, Need
 from gapbench.stats import interval
 
 if TYPE_CHECKING:

@@ -11,17 +11,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gapbench.components import Need, Pooling
 from gapbench.embeddings.arrays import blocks, unit_rows
 from gapbench.embeddings.moments import LazyMoments
 from gapbench.errors import UndeclaredData
 from gapbench.retrieval import pool
+from gapbench.specs import Need, Pooling
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gapbench.components import (
-        AlignerSpec,
         ClassMoments,
         EmbeddedSplit,
         FitData,
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
         RowMoments,
         Rows,
     )
+    from gapbench.specs import AlignerSpec
 
 
 def read_only(rows: Float32) -> Float32:

@@ -13,20 +13,22 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from gapbench.components import EmbeddedSplit, Pooling, PromptSet, Texts
+from gapbench.components import EmbeddedSplit, PromptSet, Texts
 from gapbench.embeddings.encode import encode_images, encode_texts
 from gapbench.embeddings.fingerprint import fingerprint
 from gapbench.errors import DataError, PluginError
 from gapbench.host.build import build
+from gapbench.specs import Pooling
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rich.progress import Progress
 
-    from gapbench.components import Context, Dataset, Encoder, PrecomputedDataset, PromptStrategy, Split
+    from gapbench.components import Dataset, Encoder, PrecomputedDataset, PromptStrategy, Split
     from gapbench.embeddings.store import Store
     from gapbench.host.selection import Selected
+    from gapbench.specs import Context
 
 #: Reserved names: the encoder of an embedding file, its class texts, and a dataset's own captions.
 PRECOMPUTED, GIVEN, CAPTIONS = "precomputed", "given", "captions"

@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING
 
 from gapbench.bench.materials import CAPTIONS, GIVEN, PRECOMPUTED, optional, prompt_set
 from gapbench.bench.protocol import Protocol, depends_on_seed
-from gapbench.components import AlignerSpec, DatasetSpec, MetricSpec, Need, Offer
 from gapbench.errors import GapbenchError
 from gapbench.host.registry import Kind, Registry
 from gapbench.host.selection import Selected, select
+from gapbench.specs import AlignerSpec, DatasetSpec, MetricSpec, Need, Offer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from gapbench.bench.materials import Materials
     from gapbench.bench.study import Study
-    from gapbench.components import Missing
+    from gapbench.specs import Missing
 
 TRANSDUCTIVE = frozenset({Need.TEST_IMAGES, Need.TEST_TEXTS})
 

@@ -12,17 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gapbench.components import ActsOn, GapSums, Pooling
+from gapbench.components import GapSums
 from gapbench.embeddings.arrays import blocks, unit_rows
 from gapbench.embeddings.moments import add_grouped
 from gapbench.errors import PluginError, UndeclaredData
 from gapbench.retrieval import PromptIndex, own_ranks, own_ranks_by_scores, pool, top_classes_by_scores
+from gapbench.specs import ActsOn, Pooling
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from gapbench.bench.fitdata import FitRows
-    from gapbench.components import AlignerSpec, Float32, Int64
+    from gapbench.components import Float32, Int64
+    from gapbench.specs import AlignerSpec
 
 #: Aligned rows of at most this many bytes are kept in memory during a cell.
 CACHE_BYTES = 64 * 2**20

@@ -9,7 +9,7 @@ from gapbench.hookspecs import hookimpl
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from gapbench.components import AlignerSpec, DatasetSpec, EncoderSpec, MetricSpec, PromptSpec
+    from gapbench.specs import AlignerSpec, DatasetSpec, EncoderSpec, MetricSpec, PromptSpec
 
 
 @hookimpl

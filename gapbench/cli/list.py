@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gapbench.cli.options import plugin_options, registry_from
-from gapbench.components import AlignerSpec, DatasetSpec, MetricSpec
 from gapbench.errors import UsageError
 from gapbench.host.registry import Kind, did_you_mean
+from gapbench.specs import AlignerSpec, DatasetSpec, MetricSpec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

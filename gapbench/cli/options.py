@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from gapbench.bench.study import Study
-    from gapbench.components import Context
     from gapbench.host.registry import Registry
+    from gapbench.specs import Context
 
     Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -86,7 +86,7 @@ def context_from(options: dict[str, Any]) -> Context:
     """Make the context of encoders and datasets, and see to it that nothing is fetched behind its back."""
     import os
 
-    from gapbench.components import Context
+    from gapbench.specs import Context
 
     if options["download"] and options["offline"]:
         raise UsageError("--download and --offline contradict each other; leave one out.")

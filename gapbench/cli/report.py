@@ -10,13 +10,13 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table as RichTable
 
-from gapbench.components import MetricSpec
 from gapbench.host.registry import Kind
 from gapbench.leaderboard.markdown import write_markdown
 from gapbench.leaderboard.table import build_tables
 from gapbench.leaderboard.terminal import print_table
 from gapbench.leaderboard.text import LEGEND
 from gapbench.results import journal
+from gapbench.specs import MetricSpec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,17 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gapbench.components import EmbeddedSplit, Offer, Pooling, Texts
+from gapbench.components import EmbeddedSplit, Texts
 from gapbench.embeddings.arrays import ShardedRows, check_rows
 from gapbench.embeddings.fingerprint import fingerprint, hash_file
 from gapbench.embeddings.npz import open_npy, open_npz
 from gapbench.errors import DataError
+from gapbench.specs import Offer, Pooling
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from gapbench.components import Int64, Missing, Rows
+    from gapbench.components import Int64, Rows
+    from gapbench.specs import Missing
 
 SCHEMA = "image (N, d), text (M, d), and label (N,) or pair (M,)"
 

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from gapbench.bench.execute import Outcome, Runner
     from gapbench.bench.study import Study
-    from gapbench.components import MetricSpec
     from gapbench.results.record import Record
+    from gapbench.specs import MetricSpec
 
 FOLDER = "figures"
 

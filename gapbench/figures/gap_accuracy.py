@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from gapbench.components import MetricSpec
     from gapbench.leaderboard.table import Table
+    from gapbench.specs import MetricSpec
 
 GAP = "centroid-l2"
 

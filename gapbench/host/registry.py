@@ -6,8 +6,15 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from gapbench.components import AlignerSpec, DatasetSpec, EncoderSpec, MetricSpec, PromptSpec, Spec
 from gapbench.errors import BrokenPluginError, UsageError
+from gapbench.specs import (
+    AlignerSpec,
+    DatasetSpec,
+    EncoderSpec,
+    MetricSpec,
+    PromptSpec,
+    Spec,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

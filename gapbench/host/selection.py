@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from gapbench.components import AlignerSpec, Param
 from gapbench.errors import UsageError
 from gapbench.host.registry import did_you_mean
+from gapbench.specs import AlignerSpec, Param
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

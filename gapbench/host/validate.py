@@ -6,9 +6,16 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from gapbench.components import AlignerSpec, DatasetSpec, MetricSpec, Need, Param, Spec
 from gapbench.errors import PluginError
 from gapbench.host.registry import HOOKS, SPEC_TYPES, Component, Kind, Origin, did_you_mean
+from gapbench.specs import (
+    AlignerSpec,
+    DatasetSpec,
+    MetricSpec,
+    Need,
+    Param,
+    Spec,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gapbench.bench.study import Study
-    from gapbench.components import MetricSpec
     from gapbench.leaderboard.table import Row, Table
+    from gapbench.specs import MetricSpec
 
 FILE = "README.md"
 

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gapbench.bench.study import Reference
-    from gapbench.components import Measurement, MetricSpec
+    from gapbench.components import Measurement
     from gapbench.results.record import MetricValue, Record
+    from gapbench.specs import MetricSpec
 
 #: Ranked by the first of these that a table has.
 PRIMARY = ("top1", "i2t-recall@1")

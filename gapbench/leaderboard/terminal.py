@@ -8,16 +8,16 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from gapbench.components import MetricFamily
 from gapbench.leaderboard.text import difference, heading, interval, is_share, number, reported_line
+from gapbench.specs import MetricFamily
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from rich.console import Console
 
-    from gapbench.components import MetricSpec
     from gapbench.leaderboard.table import Row, Table
+    from gapbench.specs import MetricSpec
 
 #: Gap metrics in the order in which they are shown.
 GAPS = ("centroid-l2", "rmg", "paired-cos", "linear-separability")

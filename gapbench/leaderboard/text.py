@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from gapbench.bench.study import Reference
-    from gapbench.components import MetricSpec
     from gapbench.leaderboard.table import Table, Value
+    from gapbench.specs import MetricSpec
 
 
 def is_share(metric: str, spec: MetricSpec | None) -> bool:

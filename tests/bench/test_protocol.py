@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 
 from gapbench.bench.fitdata import FitRows, GuardedFitData
 from gapbench.bench.protocol import Protocol, depends_on_seed, draw, fit_and_test, halves, subset
-from gapbench.components import ActsOn, AlignerSpec, EmbeddedSplit, Need, Texts
+from gapbench.components import EmbeddedSplit, Texts
 from gapbench.embeddings.arrays import unit_rows
 from gapbench.errors import UndeclaredData
+from gapbench.specs import ActsOn, AlignerSpec, Need
 
 
 def captioned(n=12, d=3, seed=0):

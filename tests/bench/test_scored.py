@@ -7,9 +7,10 @@ from gapbench.bench import scored as module
 from gapbench.bench.fitdata import FitRows
 from gapbench.bench.scored import AlignedSplit, checked_map
 from gapbench.builtin.aligners.controls import Identity
-from gapbench.components import ActsOn, AlignerSpec, EmbeddedSplit, Pooling, Texts
+from gapbench.components import EmbeddedSplit, Texts
 from gapbench.embeddings.arrays import unit_rows
 from gapbench.errors import PluginError
+from gapbench.specs import ActsOn, AlignerSpec, Pooling
 
 
 def spec(acts_on=ActsOn.BOTH):

@@ -86,9 +86,10 @@ def test_encoding_keeps_up_with_a_bare_loop(tmp_path):
     from PIL import Image
 
     from gapbench.builtin.encoders.open_clip import OpenClip
-    from gapbench.components import Context, Split
+    from gapbench.components import Split
     from gapbench.embeddings.encode import encode_images
     from gapbench.embeddings.store import Store
+    from gapbench.specs import Context
 
     torch.manual_seed(0)
     checkpoint = tmp_path / "weights.pt"

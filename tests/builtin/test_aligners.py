@@ -15,9 +15,10 @@ from gapbench.bench.fitdata import FitRows, GuardedFitData
 from gapbench.builtin.aligners import SPECS
 from gapbench.builtin.aligners.controls import Identity, RandomRotation
 from gapbench.builtin.aligners.procrustes import nearest_rotation
-from gapbench.components import ActsOn, EmbeddedSplit, Texts
+from gapbench.components import EmbeddedSplit, Texts
 from gapbench.embeddings.arrays import unit_rows
 from gapbench.retrieval import PromptIndex
+from gapbench.specs import ActsOn
 
 BY_NAME = {spec.name: spec for spec in SPECS}
 CLIP = Path(__file__).parents[3] / "shared" / "data" / "mind_the_gap_clip.npz"

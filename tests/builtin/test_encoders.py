@@ -11,9 +11,9 @@ import pytest
 from gapbench.builtin.datasets.digits import ColorDigits, Digits
 from gapbench.builtin.encoders import mini_clip
 from gapbench.builtin.encoders.open_clip import OpenClip
-from gapbench.components import Context
 from gapbench.embeddings.arrays import unit_rows
 from gapbench.errors import DataError, UsageError
+from gapbench.specs import Context
 
 
 def context(tmp_path, **changes):
@@ -148,7 +148,7 @@ import sys
 from pathlib import Path
 from gapbench.builtin.encoders.mini_clip import mini_clip
 from gapbench.builtin.encoders.open_clip import OpenClip
-from gapbench.components import Context
+from gapbench.specs import Context
 context = Context(data_root=Path({str(tmp_path)!r}))
 mini_clip(context).identity()
 OpenClip(context, "ViT-B-32-quickgelu/openai").missing()

@@ -8,9 +8,10 @@ from gapbench.bench.scored import AlignedSplit
 from gapbench.builtin.aligners.controls import Identity
 from gapbench.builtin.metrics.gaps import CentroidDistance, LinearSeparability, PairedCosine, RelativeModalityGap
 from gapbench.builtin.metrics.tasks import ImageToText, MeanPerClassRecall, TextToImage, TopClasses
-from gapbench.components import ActsOn, AlignerSpec, EmbeddedSplit, Texts
+from gapbench.components import EmbeddedSplit, Texts
 from gapbench.embeddings.files import EmbeddingFile
 from gapbench.errors import NotMeasurable
+from gapbench.specs import ActsOn, AlignerSpec
 
 SPEC = AlignerSpec(name="identity", factory="m:A", summary="", family="", needs=frozenset(), acts_on=ActsOn.NOTHING)
 

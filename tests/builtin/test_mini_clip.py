@@ -7,8 +7,8 @@ import pytest
 
 from gapbench.builtin.datasets.digits import ColorDigits, Digits
 from gapbench.builtin.encoders.mini_clip import HOME, mini_clip
-from gapbench.components import Context
 from gapbench.embeddings.arrays import unit_rows
+from gapbench.specs import Context
 
 TEMPLATES = ("{}", "a photo of a {}", "a high-resolution photo of a cute {} in nature")
 

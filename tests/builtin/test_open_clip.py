@@ -13,8 +13,8 @@ from gapbench.builtin.encoders import open_clip_registry as registry
 from gapbench.builtin.encoders.mini_clip import HOME
 from gapbench.builtin.encoders.open_clip import OpenClip
 from gapbench.builtin.encoders.open_clip_source import TRANSFORM, parse
-from gapbench.components import Context
 from gapbench.errors import DataError, GapbenchError, MissingAssetError, UsageError
+from gapbench.specs import Context
 
 TINY = {
     "embed_dim": 16,

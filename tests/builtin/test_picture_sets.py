@@ -12,8 +12,8 @@ from PIL import Image
 from gapbench.builtin.datasets.captions import CaptionFile
 from gapbench.builtin.datasets.folder import ImageFolder
 from gapbench.builtin.datasets.torchvision_sets import LAYOUTS, TorchvisionSet
-from gapbench.components import Context
 from gapbench.errors import DataError
+from gapbench.specs import Context
 
 
 def picture(path, color=(10, 20, 30)):

@@ -6,12 +6,12 @@ import sys
 import pytest
 
 from gapbench.builtin.prompts.strategies import OwnCaptions, Templates, from_file, openai_80, template
-from gapbench.components import Pooling
 from gapbench.errors import DataError, UsageError
 from gapbench.host.build import build
 from gapbench.host.discovery import discover
 from gapbench.host.registry import Kind
 from gapbench.host.selection import select
+from gapbench.specs import Pooling
 
 CLASSES = ("cat", "dog")
 

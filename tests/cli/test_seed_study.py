@@ -40,7 +40,7 @@ def test_without_network_and_files_it_says_what_is_missing_how_large_and_how_to_
 
 def test_stl10_is_read_from_its_binary_layout(tmp_path):
     from gapbench.builtin.datasets.torchvision_sets import TorchvisionSet
-    from gapbench.components import Context
+    from gapbench.specs import Context
 
     dataset = TorchvisionSet(Context(data_root=write_stl10(tmp_path)), name="stl10", cls="STL10", size=1)
     assert dataset.missing() is None

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from gapbench.components import Offer
 from gapbench.embeddings.files import EmbeddingFile
 from gapbench.errors import DataError
+from gapbench.specs import Offer
 
 
 def good(**changes):

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gapbench.components import ActsOn, AlignerSpec, Param, PromptSpec
 from gapbench.errors import UsageError
 from gapbench.host.registry import Component, Kind, Origin, Plugin, Registry
 from gapbench.host.selection import select
+from gapbench.specs import ActsOn, AlignerSpec, Param, PromptSpec
 
 ORIGIN = Origin("toy", "1.0", "toy", "toy")
 

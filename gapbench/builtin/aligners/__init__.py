@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gapbench.components import ActsOn, AlignerSpec, Need, Param
+from gapbench.specs import ActsOn, AlignerSpec, Need, Param
 
 _RENORMALISE = Param(default=True, doc="normalise the result")
 _LIANG = (

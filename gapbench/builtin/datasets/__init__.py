@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gapbench.components import DatasetSpec, Download, Offer
+from gapbench.specs import DatasetSpec, Download, Offer
 
 _LABELS = frozenset({Offer.LABELS})
 _MB = 1_000_000

@@ -15,7 +15,7 @@ from gapbench.errors import DataError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from gapbench.components import Context
+    from gapbench.specs import Context
 
 
 class CaptionFile(Dataset):

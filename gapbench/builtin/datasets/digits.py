@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-    from gapbench.components import Context, Int64, Missing
+    from gapbench.components import Int64
+    from gapbench.specs import Context, Missing
 
     Pixels = NDArray[np.uint8]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gapbench.embeddings.files import EmbeddingFile
 
 if TYPE_CHECKING:
-    from gapbench.components import Context
+    from gapbench.specs import Context
 
 
 def embedding_file(context: Context, path: str) -> EmbeddingFile:

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gapbench.builtin.datasets.digits import CLASSES as DIGIT_WORDS
-from gapbench.components import Dataset, Missing, Split
+from gapbench.components import Dataset, Split
 from gapbench.embeddings.fingerprint import hash_file
 from gapbench.errors import DataError, MissingAssetError
+from gapbench.specs import Missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from PIL.Image import Image
 
-    from gapbench.components import Context
+    from gapbench.specs import Context
 
 #: CIFAR-10, SVHN and others have plain names; only these need words of their own.
 EUROSAT_WORDS = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gapbench.components import EncoderSpec
+from gapbench.specs import EncoderSpec
 
 SPECS = (
     EncoderSpec(

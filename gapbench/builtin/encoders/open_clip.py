@@ -27,16 +27,18 @@ import numpy as np
 
 from gapbench.builtin.encoders.open_clip_registry import SIZES, package
 from gapbench.builtin.encoders.open_clip_source import TEXT_FILES, parse
-from gapbench.components import Encoder, Missing
+from gapbench.components import Encoder
 from gapbench.embeddings.fingerprint import fingerprint, hash_file
 from gapbench.errors import DataError, GapbenchError, MissingAssetError, UsageError
+from gapbench.specs import Missing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from PIL.Image import Image
 
-    from gapbench.components import Context, Float32
+    from gapbench.components import Float32
+    from gapbench.specs import Context
 
 PRECISIONS = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gapbench.components import Better, MetricFamily, MetricSpec, Need
+from gapbench.specs import Better, MetricFamily, MetricSpec, Need
 
 _TASKS = "gapbench.builtin.metrics.tasks"
 _GAPS = "gapbench.builtin.metrics.gaps"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gapbench.components import PromptSpec
+from gapbench.specs import PromptSpec
 
 _MODULE = "gapbench.builtin.prompts.strategies"
 

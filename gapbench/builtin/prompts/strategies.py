@@ -8,9 +8,10 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gapbench.components import Pooling, PromptSet
+from gapbench.components import PromptSet
 from gapbench.errors import DataError, UsageError
 from gapbench.host.registry import did_you_mean
+from gapbench.specs import Pooling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gapbench.builtin.encoders.open_clip import OpenClip
 
 if TYPE_CHECKING:
-    from gapbench.components import Context
+    from gapbench.specs import Context
 
 HOME = Path(__file__).parent
 
