@@ -63,12 +63,18 @@ def gapbench(tmp_path):
 @pytest.fixture(scope="session")
 def bad_plugins(tmp_path_factory):
     """Put all bad plugins on a path of their own, with the metadata that an installation would write."""
-    return install_all(tmp_path_factory.mktemp("site"))
+    return install_all(ROOT / "tests" / "plugins_broken", tmp_path_factory.mktemp("site"))
 
 
-def install_all(site):
+@pytest.fixture(scope="session")
+def own_plugins(tmp_path_factory):
+    """Put the distributions below ``plugins/`` on a path of their own."""
+    return install_all(ROOT / "plugins", tmp_path_factory.mktemp("site"))
+
+
+def install_all(source, site):
     """Write modules and ``*.dist-info`` folders: what pip does with a pure Python distribution."""
-    for project in sorted((ROOT / "tests" / "plugins_broken").glob("*/pyproject.toml")):
+    for project in sorted(source.glob("*/pyproject.toml")):
         meta = tomllib.loads(project.read_text())["project"]
         for module in project.parent.glob("*.py"):
             (site / module.name).write_text(module.read_text())
