@@ -9,7 +9,7 @@ import sys
 import click
 
 from gapbench import __version__
-from gapbench.errors import BrokenPluginError, GapbenchError
+from gapbench.errors import BrokenPluginError, GapbenchError, UsageError
 
 #: Command, module and one line of help; the module is imported when its command is called.
 COMMANDS = {
@@ -97,8 +97,17 @@ def _exit_code() -> int:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - nobody reads any more
         return 1
     except GapbenchError as error:
-        if "--strict" in sys.argv:
-            raise
-        click.echo(f"error: {error}", err=True)
-        return 3 if isinstance(error, BrokenPluginError) else 2
+        return _told(error)
     return result if isinstance(result, int) else 0
+
+
+def _told(error: GapbenchError) -> int:
+    """Tell an error and give its exit code; ``--strict`` adds the traceback, and leaves usage errors their code."""
+    code = 3 if isinstance(error, BrokenPluginError) else 2
+    if "--strict" not in sys.argv:
+        click.echo(f"error: {error}", err=True)
+        return code
+    import traceback
+
+    traceback.print_exception(error)
+    return code if isinstance(error, UsageError | BrokenPluginError) else 1

@@ -12,7 +12,9 @@ import click
 from gapbench.cli.options import plugin_options
 
 if TYPE_CHECKING:
-    from gapbench.host.registry import Broken, Plugin, Registry
+    from rich.text import Text
+
+    from gapbench.host.registry import Broken, Origin, Plugin, Registry
 
 
 @click.command("plugins")
@@ -72,10 +74,18 @@ def _show(registry: Registry) -> None:
         summary = ", ".join(
             f"{count} {kind}{'' if count == 1 or kind.endswith('s') else 's'}" for kind, count in counts.items()
         )
-        grid.add_row(Text(str(plugin.origin), style="bold"), Text(summary).append(f"\n{names}", style="dim"))
+        hooks = ", ".join(plugin.hooks)
+        grid.add_row(_where(plugin.origin), Text(summary).append(f"\n{names}\n{hooks}", style="dim"))
     for broken in registry.broken:
         grid.add_row(
-            Text(f"{broken.origin}\nbroken", style="bold red"),
+            Text("broken: ", style="bold red").append_text(_where(broken.origin)),
             Text(broken.cause).append(f"\n{broken.fix}", style="dim"),
         )
     console.print(grid)
+
+
+def _where(origin: Origin) -> Text:
+    """Distribution and version, and below them the entry point."""
+    from rich.text import Text
+
+    return Text(str(origin), style="bold").append(f"\n{origin.entry_point} = {origin.module}", style="not bold dim")

@@ -35,21 +35,20 @@ def load(reference: str, origin: Origin) -> Any:
     module_name, _, attribute = reference.partition(":")
     try:
         target: Any = importlib.import_module(module_name)
+    except (KeyboardInterrupt, GapbenchError):
+        raise
+    except BaseException as error:
+        if isinstance(error, ModuleNotFoundError) and error.name:
+            missing = error.name.partition(".")[0]
+            if missing == module_name.partition(".")[0]:
+                raise PluginError(f"{origin}: there is no module {error.name!r}, which {reference!r} names.") from error
+            raise PluginError(f"{origin}: {reference!r} {_needs(missing, origin)}") from error
+        raise PluginError(f"{origin}: importing {module_name!r} raises {describe(error)}.") from error
+    try:
         for part in attribute.split("."):
             target = getattr(target, part)
-    except ModuleNotFoundError as error:
-        missing = (error.name or "").partition(".")[0]
-        if missing == module_name.partition(".")[0]:
-            raise PluginError(f"{origin}: there is no module {error.name!r}, which {reference!r} names.") from error
-        raise PluginError(
-            f"{origin}: {reference!r} needs the package {missing!r}, which is not installed. Run: pip install {missing}"
-        ) from error
     except AttributeError as error:
         raise PluginError(f"{origin}: module {module_name!r} has no {attribute!r}.") from error
-    except GapbenchError:
-        raise
-    except Exception as error:
-        raise PluginError(f"{origin}: importing {module_name!r} raises {describe(error)}.") from error
     return target
 
 
@@ -87,17 +86,34 @@ def build(selected: Selected, *arguments: Any) -> Any:
     positional = arguments if selected.argument is None else (*arguments, selected.argument)
     try:
         built = factory(*positional, **spec.options, **selected.params)
-    except GapbenchError:
+    except (KeyboardInterrupt, GapbenchError):
         raise
-    except ModuleNotFoundError as error:
-        raise PluginError(
-            f"{origin}: {component.kind} {selected.name!r} needs the package {error.name!r}, which is not installed. "
-            f"Run: pip install {error.name}"
-        ) from error
-    except Exception as error:
+    except BaseException as error:
+        if isinstance(error, ModuleNotFoundError) and error.name:
+            missing = error.name.partition(".")[0]
+            raise PluginError(f"{origin}: {component.kind} {selected.name!r} {_needs(missing, origin)}") from error
         raise PluginError(f"{origin}: building {component.kind} {selected.name!r} raises {describe(error)}.") from error
     methods = ("embedded", "offers", "splits") if getattr(spec, "precomputed", False) else METHODS[component.kind]
     for method in methods:
         if not callable(getattr(built, method, None)):
             raise PluginError(f"{origin}: {component.kind} {selected.name!r} has no method {method}().")
     return built
+
+
+def _needs(missing: str, origin: Origin) -> str:
+    """Say which package is missing and how to get it: by the plugin's own extra where it has one for it."""
+    import re
+    from importlib.metadata import requires
+
+    said = f"needs the package {missing!r}, which is not installed."
+    try:
+        requirements = requires(origin.distribution) or []
+    except Exception:  # a single file, or a checkout that is not installed
+        requirements = []
+    wanted = missing.lower().replace("_", "-")
+    for requirement in requirements:
+        name = re.match(r"[\w.-]+", requirement)
+        extra = re.search(r"""extra\s*==\s*["']([^"']+)""", requirement)
+        if name and extra and name[0].lower().replace("_", "-") == wanted:
+            return f"{said} Run: pip install '{origin.distribution}[{extra[1]}]'"
+    return f"{said} Run: pip install {missing}"

@@ -7,20 +7,23 @@ in a guard of its own, and only what is whole is registered.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import sys
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pluggy
 
 from gapbench import __version__, hookspecs
 from gapbench.errors import PluginError, UsageError
-from gapbench.host.registry import HOOKS, Broken, Component, Kind, Origin, Plugin, Registry
+from gapbench.host.registry import HOOKS, UNKNOWN, Broken, Kind, Origin, Plugin, Registry
 from gapbench.host.validate import components_of, describe, hooks_of
+from gapbench.specs import Spec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from importlib.metadata import EntryPoint
     from pathlib import Path
 
@@ -49,16 +52,16 @@ def discover(*, plugin_files: Sequence[Path] = (), blocked: Sequence[str] = (), 
     """
     host = _Host(strict=strict)
     host.add(BUILTIN, lambda: importlib.import_module(BUILTIN.module))
-    allowed = _allowed()
+    allowed, left_out = _allowed(), {_plain(name) for name in blocked}
     for origin, entry_point in _installed():
         names = {_plain(origin.distribution), _plain(origin.entry_point)}
-        if names & {_plain(name) for name in blocked} or (allowed is not None and not names & allowed):
+        if names & left_out or (allowed is not None and not names & allowed):
             continue
         host.add(origin, entry_point.load)
-    for path in plugin_files:
+    for path in dict.fromkeys(file.resolve() for file in plugin_files):
         if not path.is_file():
             raise UsageError(f"There is no plugin file {str(path)!r}. Check the path after --plugin.")
-        if path.stem not in blocked:
+        if not {_plain(path.stem), _plain(path.name)} & left_out:
             host.add(Origin(path.name, "", "--plugin", path.stem), _loader(path))
     return host.registry()
 
@@ -74,6 +77,11 @@ class _Host:
         self._broken: list[Broken] = []
 
     def add(self, origin: Origin, load: Callable[[], Any]) -> None:
+        # What a plugin prints while it is looked at must not get into a command's output (JSON, say).
+        with contextlib.redirect_stdout(sys.stderr):
+            self._add(origin, load)
+
+    def _add(self, origin: Origin, load: Callable[[], Any]) -> None:
         try:
             module = load()
         except KeyboardInterrupt:
@@ -83,17 +91,19 @@ class _Host:
                 origin, "discover", f"importing it raises {describe(error)}.", _how_to_mend(origin, error), error
             )
             return
-        components: list[Component] = []
         try:
             hooks = hooks_of(module)
             components = components_of(hooks, origin)
-        except PluginError as error:
-            self._fail(origin, "validate", str(error), _ask_author(origin), error, _claimed(module))
-            return
-        try:
-            self._manager.register(module, name=f"{origin.distribution}:{origin.entry_point}")
-        except (ValueError, pluggy.PluginValidationError) as error:
-            self._fail(origin, "validate", describe(error), _ask_author(origin), error)
+            # The checked hooks alone: pluggy would look at every other name of the module as well.
+            self._manager.register(
+                SimpleNamespace(**{HOOKS[kind]: hook for kind, hook in hooks.items()}),
+                name=f"{origin.distribution}:{origin.entry_point}:{origin.module}",
+            )
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a plugin's objects can raise whenever they are touched
+            cause = str(error) if isinstance(error, PluginError) else f"checking it raises {describe(error)}."
+            self._fail(origin, "validate", cause, _ask_author(origin), error, _claimed(module))
             return
         self._plugins.append(Plugin(origin, tuple(HOOKS[kind] for kind in hooks), tuple(components)))
 
@@ -123,13 +133,19 @@ class _Host:
                     if plugin.origin != BUILTIN:
                         clashing.setdefault(plugin.origin, (plugin, kind, name, plugins))
         for plugin, kind, name, plugins in clashing.values():
-            others = " and ".join(str(other.origin) for other in plugins if other is not plugin)
+            others = " and ".join(
+                f"{other.origin} (entry point {other.origin.entry_point})"
+                if other.origin.distribution == plugin.origin.distribution
+                else str(other.origin)
+                for other in plugins
+                if other is not plugin
+            )
             self._plugins.remove(plugin)
             self._fail(
                 plugin.origin,
                 "validate",
                 f"its {kind} {name!r} has the name of one of {others}.",
-                f"Uninstall one of them, or leave one out with --no-plugin {plugin.origin.distribution}.",
+                f"Uninstall one of them, or leave one out with --no-plugin {plugin.origin.handle}.",
                 None,
                 [(component.kind, component.spec.name) for component in plugin.components],
             )
@@ -140,12 +156,38 @@ def _installed() -> Iterator[tuple[Origin, EntryPoint]]:
     """Walk over the entry points of all installed distributions, in a fixed order."""
     from importlib.metadata import entry_points
 
-    for entry_point in sorted(
-        entry_points(group=hookspecs.PROJECT), key=lambda e: (e.dist.name if e.dist else "", e.name)
-    ):
-        dist = entry_point.dist
-        name, version = (dist.name, dist.version) if dist is not None else ("unknown", "")
-        yield Origin(name, version, entry_point.name, entry_point.value), entry_point
+    found: Iterable[EntryPoint]
+    try:
+        found = entry_points(group=hookspecs.PROJECT)
+    except Exception:  # one unreadable entry_points.txt, of whatever package, ends the standard library's walk
+        found = _readable_entry_points()
+    named = [(_origin(entry_point), entry_point) for entry_point in found]
+    yield from sorted(named, key=lambda pair: (pair[0].distribution, pair[0].entry_point))
+
+
+def _readable_entry_points() -> Iterator[EntryPoint]:
+    """Read distribution by distribution, without those that cannot be read; slower, so only after a failure."""
+    from importlib.metadata import distributions
+
+    seen = set()
+    for dist in distributions():
+        try:
+            name = _plain(dist.name)
+            if name not in seen:  # the first on the path hides the others, as it does for imports
+                seen.add(name)
+                yield from [entry_point for entry_point in dist.entry_points if entry_point.group == hookspecs.PROJECT]
+        except Exception:  # noqa: S112 - pip says what is wrong with it; the host goes on without it
+            continue
+
+
+def _origin(entry_point: EntryPoint) -> Origin:
+    """Say where an entry point comes from, as far as damaged metadata tells."""
+    try:
+        dist: Any = entry_point.dist
+        name, version = dist.name, dist.version
+    except Exception:
+        name, version = None, None
+    return Origin(str(name or UNKNOWN), str(version or ""), entry_point.name, entry_point.value)
 
 
 def _allowed() -> set[str] | None:
@@ -162,10 +204,15 @@ def _loader(path: Path) -> Callable[[], Any]:
     """Give a function that imports a file as a module of its own name."""
 
     def load() -> Any:
-        from importlib.util import module_from_spec, spec_from_file_location
+        from importlib.util import find_spec, module_from_spec, spec_from_file_location
 
+        if not path.stem.isidentifier():
+            raise ImportError(f"{path.stem!r} is no name that Python can import; rename the file")
+        # Also modules that are not imported yet: a plugin called numpy.py must not become everybody's NumPy.
         known = sys.modules.get(path.stem)
-        if known is not None and getattr(known, "__file__", None) != str(path.resolve()):
+        home = find_spec(path.stem) if known is None else None
+        taken = getattr(known, "__file__", "") if known is not None else home.origin if home is not None else None
+        if taken is not None and taken != str(path.resolve()):
             raise ImportError(f"the name {path.stem!r} is taken by another module; rename the file")
         spec = spec_from_file_location(path.stem, path.resolve())
         if spec is None or spec.loader is None:
@@ -187,7 +234,8 @@ def _claimed(module: Any) -> list[tuple[Kind, str]]:
     claimed = []
     for kind, hook in HOOKS.items():
         try:
-            claimed += [(kind, str(spec.name)) for spec in getattr(module, hook)()]
+            specs = list(getattr(module, hook)())
+            claimed += [(kind, spec.name) for spec in specs if isinstance(spec, Spec) and isinstance(spec.name, str)]
         except KeyboardInterrupt:
             raise
         except BaseException:  # noqa: S112 - it is known to be broken; this only improves later messages
@@ -197,13 +245,11 @@ def _claimed(module: Any) -> list[tuple[Kind, str]]:
 
 def _how_to_mend(origin: Origin, error: BaseException) -> str:
     if isinstance(error, ModuleNotFoundError) and error.name:
-        return (
-            f"Install {error.name.partition('.')[0]!r}, or leave the plugin out with --no-plugin {origin.distribution}."
-        )
+        return f"Install {error.name.partition('.')[0]!r}, or leave the plugin out with --no-plugin {origin.handle}."
     return _ask_author(origin)
 
 
 def _ask_author(origin: Origin) -> str:
     if origin.entry_point == "--plugin":
         return f"Mend {origin.distribution}."
-    return f"Upgrade or uninstall {origin.distribution}, or leave it out with --no-plugin {origin.distribution}."
+    return f"Upgrade or uninstall {origin.distribution}, or leave it out with --no-plugin {origin.handle}."

@@ -47,6 +47,10 @@ SPEC_TYPES: Mapping[Kind, type[Spec]] = {
 }
 
 
+#: Stands for a distribution whose metadata does not tell its name.
+UNKNOWN = "unknown"
+
+
 @dataclass(frozen=True)
 class Origin:
     """Where a plugin comes from: a distribution's entry point, or a file."""
@@ -58,6 +62,11 @@ class Origin:
 
     def __str__(self) -> str:
         return f"{self.distribution} {self.version}".strip()
+
+    @property
+    def handle(self) -> str:
+        """What ``--no-plugin`` takes to leave it out; metadata may be too damaged to tell the distribution."""
+        return self.entry_point if self.distribution == UNKNOWN else self.distribution
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import itertools
 import re
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from gapbench.errors import UsageError
@@ -22,6 +23,9 @@ Value = bool | int | float | str
 #: Parameters in brackets at the end: ``[name=value,value,name=value]``.
 BRACKETS = re.compile(r"^(?P<name>.*?)\[(?P<params>\s*\w+\s*=.*)\]$", re.DOTALL)
 
+#: The same after the argument of a family, which may hold brackets of its own: the last ones count.
+LAST_BRACKETS = re.compile(r"^(?P<argument>.*)\[(?P<params>\s*\w+\s*=[^\[\]]*)\]$", re.DOTALL)
+
 
 @dataclass(frozen=True)
 class Selected:
@@ -35,7 +39,11 @@ class Selected:
     def name(self) -> str:
         """Name, with the argument of a family: ``open_clip:ViT-B-32/openai``."""
         base = self.component.spec.name
-        return base if self.argument is None else f"{base}:{self.argument}"
+        if self.argument is None:
+            return base
+        ambiguous = _quoted(self.argument) or self.argument != self.argument.strip()
+        ambiguous = ambiguous or bool(params_of(self.component) and LAST_BRACKETS.match(self.argument))
+        return f'{base}:"{self.argument}"' if ambiguous else f"{base}:{self.argument}"
 
     @property
     def label(self) -> str:
@@ -81,20 +89,14 @@ def params_of(component: Component) -> Mapping[str, Param]:
 
 
 def _resolve(registry: Registry, kind: Kind, pattern: str) -> Iterator[Selected]:
-    brackets = BRACKETS.match(pattern)
-    name, sweep = (
-        (brackets["name"], brackets["params"])
-        if brackets and not _is_family(registry, kind, pattern)
-        else (pattern, "")
-    )
-    base, colon, argument = name.partition(":")
+    base, colon, argument = pattern.partition(":")
     if colon and base in registry.components(kind):
-        component = registry.get(kind, base)
-        if not component.spec.argument:
-            raise UsageError(f"{kind.capitalize()} {base!r} takes no argument; write {base!r} alone.")
-        yield Selected(component, _unquoted(argument, base, component), {})
+        yield from _members(registry.get(kind, base), argument)
         return
-    if any(sign in name for sign in "*?"):
+    brackets = BRACKETS.match(pattern)
+    name, sweep = (brackets["name"], brackets["params"]) if brackets else (pattern, "")
+    base, colon, _ = name.partition(":")
+    if any(sign in base for sign in "*?"):
         matches = [known for known in registry.components(kind) if fnmatchcase(known, name)]
         matches = [known for known in matches if not registry.components(kind)[known].spec.argument]
         if not matches:
@@ -109,13 +111,23 @@ def _resolve(registry: Registry, kind: Kind, pattern: str) -> Iterator[Selected]
             yield Selected(component, None, params)
 
 
-def _is_family(registry: Registry, kind: Kind, pattern: str) -> bool:
-    component = registry.components(kind).get(pattern.partition(":")[0])
-    return component is not None and bool(component.spec.argument) and not params_of(component)
+def _members(component: Component, text: str) -> Iterator[Selected]:
+    """Resolve what follows the colon: an argument, and a sweep only where the family has parameters."""
+    base = component.spec.name
+    if not component.spec.argument:
+        raise UsageError(f"{component.kind.capitalize()} {base!r} takes no argument; write {base!r} alone.")
+    brackets = LAST_BRACKETS.match(text) if params_of(component) else None
+    argument, sweep = (brackets["argument"], brackets["params"]) if brackets else (text, "")
+    for params in _combinations(component, sweep):
+        yield Selected(component, _unquoted(argument, base, component), params)
+
+
+def _quoted(text: str) -> bool:
+    return len(text) > 1 and text[0] == text[-1] and text[0] in "\"'"
 
 
 def _unquoted(argument: str, base: str, component: Component) -> str:
-    if len(argument) > 1 and argument[0] == argument[-1] and argument[0] in "\"'":
+    if _quoted(argument):
         argument = argument[1:-1]
     if not argument:
         raise UsageError(f"{base!r} needs an argument: {base}:{component.spec.argument}")
@@ -165,6 +177,8 @@ def parse_value(owner: str, key: str, param: Param, text: str) -> Value:
     except (KeyError, ValueError):
         wanted = {bool: "true or false", int: "a whole number", float: "a number"}[type(param.default)]
         raise UsageError(f"{owner}[{key}={text}]: {key!r} must be {wanted}.") from None
+    if isinstance(value, float) and not isfinite(value):
+        raise UsageError(f"{owner}[{key}={text}]: {key!r} must be a finite number.")
     if param.choices and value not in param.choices:
         raise UsageError(f"{owner}[{key}={text}]: {key!r} must be one of {', '.join(map(str, param.choices))}.")
     if isinstance(value, int | float) and not isinstance(value, bool) and not _within(value, param):

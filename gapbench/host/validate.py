@@ -3,28 +3,52 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from gapbench.errors import PluginError
 from gapbench.host.registry import HOOKS, SPEC_TYPES, Component, Kind, Origin, did_you_mean
 from gapbench.specs import (
+    ActsOn,
     AlignerSpec,
+    Better,
     DatasetSpec,
+    Download,
+    EncoderSpec,
+    MetricFamily,
     MetricSpec,
     Need,
+    Offer,
     Param,
     Spec,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._@-]*")
 FACTORY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
 #: Names that stand for something else: what an embedding file brings.
 RESERVED = {Kind.ENCODER: ("precomputed",), Kind.PROMPTS: ("given",)}
+
+#: Types of the plain fields: a dataclass checks none, and a wrong one would come up far from here.
+FIELDS: dict[type[Spec], dict[str, type | tuple[type, ...]]] = {
+    Spec: {"summary": str, "argument": str, "options": Mapping},
+    EncoderSpec: {"weights": (Download, type(None))},
+    DatasetSpec: {"splits": Mapping, "licence": str, "download": (Download, type(None)), "precomputed": bool},
+    AlignerSpec: {
+        "family": str,
+        "acts_on": ActsOn,
+        "params": Mapping,
+        "stochastic": bool,
+        "raw": bool,
+        "reference": str,
+    },
+    MetricSpec: {"unit": str, "better": Better, "family": MetricFamily, "reference": str},
+}
 
 
 def hooks_of(plugin: Any) -> dict[Kind, Callable[[], Any]]:
@@ -38,8 +62,15 @@ def hooks_of(plugin: Any) -> dict[Kind, Callable[[], Any]]:
     kinds = {hook: kind for kind, hook in HOOKS.items()}
     found: dict[Kind, Callable[[], Any]] = {}
     for name in sorted(dir(plugin)):
-        member = getattr(plugin, name)
-        marked = getattr(member, "gapbench_impl", None) is not None
+        try:
+            member = getattr(plugin, name)
+            marked = isinstance(getattr(member, "gapbench_impl", None), dict)  # some objects have every attribute
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            if name.startswith("gapbench_"):
+                raise PluginError(f"Reading its {name!r} raises {describe(error)}.") from error
+            continue  # a lazy attribute or a proxy that cannot be had here: no hook, so no concern of the host
         if not marked and not (name.startswith("gapbench_") and callable(member)):
             continue
         if name not in kinds:
@@ -108,16 +139,41 @@ def check_spec(kind: Kind, spec: Any) -> None:
         raise PluginError(f"{what} has a reserved name; choose another one.")
     if not isinstance(factory, str) or not FACTORY.fullmatch(factory):
         raise PluginError(f'{what} has the factory {spec.factory!r}; write it as "package.module:attribute".')
+    _check_fields(what, spec)
     if isinstance(spec, AlignerSpec | MetricSpec):
-        needs: Any = spec.needs
-        unknown = [need for need in needs if not isinstance(need, Need)]
-        if unknown:
-            raise PluginError(f"{what} needs {unknown[0]!r}, which is no gapbench.Need.")
+        _check_members(f"{what} needs", spec.needs, Need)
+    if isinstance(spec, DatasetSpec):
+        _check_members(f"{what} offers", spec.offers, Offer)
     if isinstance(spec, DatasetSpec) and not spec.precomputed and "test" not in spec.splits:
         raise PluginError(f"{what} has no split 'test'; something must be scored.")
     if isinstance(spec, AlignerSpec):
-        for name, param in spec.params.items():
-            _check_param(f"{what}, parameter {name!r},", param)
+        _check_params(what, spec.params)
+
+
+def _check_fields(what: str, spec: Spec) -> None:
+    for owner, fields in FIELDS.items():
+        for name, wanted in fields.items() if isinstance(spec, owner) else ():
+            value = getattr(spec, name)
+            if not isinstance(value, wanted):
+                word = (wanted[0] if isinstance(wanted, tuple) else wanted).__name__
+                raise PluginError(f"{what} has {name}={value!r}; it must be of type {word}.")
+    if not all(isinstance(name, str) for name in spec.options):
+        raise PluginError(f"{what} has options that are no keywords: {', '.join(map(repr, spec.options))}.")
+
+
+def _check_members(what: str, members: Any, wanted: type) -> None:
+    if not isinstance(members, AbstractSet):
+        raise PluginError(f"{what} {members!r}; write frozenset({{gapbench.{wanted.__name__}...}}).")
+    for member in members:
+        if not isinstance(member, wanted):
+            raise PluginError(f"{what} {member!r}, which is no gapbench.{wanted.__name__}.")
+
+
+def _check_params(what: str, params: Mapping[Any, Any]) -> None:
+    for name, param in params.items():
+        if not isinstance(name, str) or not name.isidentifier():
+            raise PluginError(f"{what} has a parameter {name!r}; it must be a keyword of the constructor.")
+        _check_param(f"{what}, parameter {name!r},", param)
 
 
 def _check_param(what: str, param: Any) -> None:
@@ -125,6 +181,14 @@ def _check_param(what: str, param: Any) -> None:
         raise PluginError(f"{what} is {type(param).__name__}; write gapbench.Param(default=..., doc=...).")
     if not isinstance(param.default, bool | int | float | str):
         raise PluginError(f"{what} has a default of type {type(param.default).__name__}; use a bool, number or string.")
+    bounds: tuple[Any, ...] = (param.low, param.high)
+    choices: Any = param.choices
+    if not all(bound is None or isinstance(bound, int | float) for bound in bounds):
+        raise PluginError(f"{what} has the bounds {param.low!r}..{param.high!r}; they must be numbers or None.")
+    if not isinstance(choices, tuple):
+        raise PluginError(f"{what} has choices={choices!r}; write a tuple.")
+    if isinstance(param.default, float) and not isfinite(param.default):
+        raise PluginError(f"{what} has the default {param.default}; it must be finite.")
     if param.choices and param.default not in param.choices:
         raise PluginError(f"{what} has the default {param.default!r}, which is not among its choices.")
     if isinstance(param.default, int | float) and not isinstance(param.default, bool):

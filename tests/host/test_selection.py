@@ -108,3 +108,54 @@ def test_mistakes_are_named(pattern, message):
 def test_a_family_without_its_argument_says_what_it_wants():
     with pytest.raises(UsageError, match="template:TEXT"):
         labels("template", kind=Kind.PROMPTS)
+
+
+FAMILY = Registry(
+    [
+        Plugin(
+            ORIGIN,
+            (),
+            tuple(
+                Component(Kind.ALIGNER, AlignerSpec(name=name, argument="FILE", params=params, **REST), ORIGIN)
+                for REST in [
+                    {"factory": "toy:A", "summary": "", "family": "", "needs": frozenset(), "acts_on": ActsOn.BOTH}
+                ]
+                for name, params in (("plain", {}), ("tuned", {"count": Param(default=3, low=0, high=10, doc="")}))
+            ),
+        )
+    ],
+    [],
+)
+
+
+def test_a_family_with_parameters_takes_both():
+    first, second = select(FAMILY, Kind.ALIGNER, ["tuned:some.file[count=3,5]"])
+    assert (first.argument, first.params, first.label) == ("some.file", {"count": 3}, "tuned:some.file")
+    assert (second.params, second.label) == ({"count": 5}, "tuned:some.file[count=5]")
+    with pytest.raises(UsageError, match="no parameter 'cuont'"):
+        select(FAMILY, Kind.ALIGNER, ["tuned:some.file[cuont=5]"])
+
+
+@given(
+    name=st.sampled_from(["plain", "tuned"]),
+    argument=st.text(alphabet="ab \"'[]=,:*?{}1", min_size=1, max_size=12),
+    count=st.integers(0, 10),
+)
+@settings(deadline=None)
+def test_any_argument_survives_its_label(name, argument, count):
+    sweep = f"[count={count}]" if name == "tuned" else ""
+    (selected,) = select(FAMILY, Kind.ALIGNER, [f'{name}:"{argument}"{sweep}'])
+    assert selected.argument == argument
+    (again,) = select(FAMILY, Kind.ALIGNER, [selected.label])
+    assert again == selected
+
+
+def test_a_misspelt_family_is_named_whatever_its_argument_holds():
+    with pytest.raises(UsageError, match="Did you mean 'template'"):
+        labels('tempalte:"what is a {}?"', kind=Kind.PROMPTS)
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+def test_only_finite_numbers_are_values(value):
+    with pytest.raises(UsageError, match="finite"):
+        labels(f"shift[size={value}]")
