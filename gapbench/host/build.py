@@ -68,7 +68,9 @@ def source_hash(reference: str) -> str:
             getattr(loaded, "__file__", None) if loaded is not None else getattr(find_spec(module_name), "origin", None)
         )
         return hashlib.sha256(Path(str(file)).read_bytes()).hexdigest()
-    except (OSError, ImportError, ValueError):
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # finding a submodule imports its package; what is wrong with it comes out when it is built
         return ""
 
 
