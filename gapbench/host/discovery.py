@@ -58,7 +58,7 @@ def discover(*, plugin_files: Sequence[Path] = (), blocked: Sequence[str] = (), 
         if names & left_out or (allowed is not None and not names & allowed):
             continue
         host.add(origin, entry_point.load)
-    for path in dict.fromkeys(file.resolve() for file in plugin_files):
+    for path in {file.resolve(): file for file in plugin_files}.values():  # one given twice counts once
         if not path.is_file():
             raise UsageError(f"There is no plugin file {str(path)!r}. Check the path after --plugin.")
         if not {_plain(path.stem), _plain(path.name)} & left_out:
