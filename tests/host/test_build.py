@@ -4,11 +4,11 @@ import sys
 
 import pytest
 
-from gapbench.components import ActsOn, AlignerSpec
 from gapbench.errors import DataError, PluginError
 from gapbench.host.build import build, load, source_hash
 from gapbench.host.registry import Component, Kind, Origin
 from gapbench.host.selection import Selected
+from gapbench.specs import ActsOn, AlignerSpec
 
 ORIGIN = Origin("gapbench-toy", "1.0", "toy", "toy")
 
