@@ -12,6 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from gapbench.bench.cell import CellTask, run_cell
 from gapbench.bench.header import record_header
+from gapbench.bench.isolation import calling
 from gapbench.bench.materials import prompt_set
 from gapbench.bench.plan import Cell, Plan, Source, needed_splits, wanted_metrics
 from gapbench.errors import GapbenchError
@@ -93,10 +94,10 @@ class Runner:
         known = {record.cell_id: record for record in journal.read(self.path)}
         wanted: list[str] = []
         for source in self.plan.sources:
-            cells = [cell for cell in self.plan.cells if cell.source is source]
             try:
-                self._encode(source, cells, encoding)
-                made = list(self._tasks(source, cells))
+                cells, prompts = self._with_prompts(source, outcome)
+                self._encode(source, cells, prompts, encoding)
+                made = list(self._tasks(source, cells, prompts))
             except GapbenchError as error:
                 if self.options.strict:
                     raise
@@ -147,29 +148,38 @@ class Runner:
 
     # -- encoding -----------------------------------------------------------------------------------------------
 
-    def _encode(self, source: Source, cells: Sequence[Cell], progress: Progress | None) -> None:
+    def _with_prompts(self, source: Source, outcome: Outcome) -> tuple[list[Cell], dict[str, PromptSet]]:
+        """Write the prompts of a source's cells; a strategy that fails costs its own cells alone."""
+        cells = [cell for cell in self.plan.cells if cell.source is source]
+        strategies = {cell.prompts_name: cell.prompts for cell in cells if cell.prompts is not None}
+        written: dict[str, PromptSet] = {}
+        for name, strategy in strategies.items():
+            classes = self.materials.known_manifest(source.dataset, "test").classes
+            try:
+                written[name] = prompt_set(strategy, classes)
+            except GapbenchError as error:
+                if self.options.strict:
+                    raise
+                outcome.failures.append((f"prompts {name} on {source.dataset_name}", str(error)))
+        return [cell for cell in cells if cell.prompts is None or cell.prompts_name in written], written
+
+    def _encode(
+        self, source: Source, cells: Sequence[Cell], prompts: dict[str, PromptSet], progress: Progress | None
+    ) -> None:
         """Encode what the store does not have: each picture and each string once."""
-        if source.encoder is None:
+        if source.encoder is None or not cells:
             return
         strings: list[str] = []
         for split in needed_splits(source, cells[0].protocol):
             self.materials.encode(source.encoder, source.dataset, split, progress)
             strings += self.materials.known_manifest(source.dataset, split).caption_strings
-        for prompts in self._prompt_sets(source, cells).values():
-            strings += prompts.prompts
+        for written in prompts.values():
+            strings += written.prompts
         self.materials.encode_strings(source.encoder, source.dataset, strings, progress)
-
-    def _prompt_sets(self, source: Source, cells: Sequence[Cell]) -> dict[str, PromptSet]:
-        strategies = {cell.prompts_name: cell.prompts for cell in cells if cell.prompts is not None}
-        if not strategies:
-            return {}
-        classes = self.materials.known_manifest(source.dataset, "test").classes
-        return {name: prompt_set(strategy, classes) for name, strategy in strategies.items()}
 
     # -- tasks --------------------------------------------------------------------------------------------------
 
-    def _tasks(self, source: Source, cells: Sequence[Cell]) -> Iterator[CellTask]:
-        prompt_sets = self._prompt_sets(source, cells)
+    def _tasks(self, source: Source, cells: Sequence[Cell], prompt_sets: dict[str, PromptSet]) -> Iterator[CellTask]:
         splits: dict[str, tuple[EmbeddedSplit, EmbeddedSplit | None]] = {}
         for cell in cells:
             if cell.prompts_name not in splits:
@@ -197,7 +207,8 @@ class Runner:
 
     def _embedded(self, source: Source, prompts: PromptSet | None, split: str) -> EmbeddedSplit:
         if source.encoder is None:
-            return self.materials.precomputed(source.dataset).embedded(split)
+            with calling(source.dataset):
+                return self.materials.precomputed(source.dataset).embedded(split)
         return self.materials.embedded(source.encoder, source.dataset, prompts, split)
 
     def _header(

@@ -9,10 +9,13 @@ import threading
 from typing import TYPE_CHECKING
 
 from gapbench.errors import GapbenchError, PluginError
+from gapbench.host.validate import describe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
+
+    from gapbench.host.selection import Selected
 
 
 class CellTimeout(GapbenchError):  # noqa: N818 - becomes the status "timeout"
@@ -33,6 +36,20 @@ class Quiet(io.TextIOBase):
         """Count and forget."""
         self.characters += len(text)
         return len(text)
+
+
+@contextlib.contextmanager
+def calling(selected: Selected) -> Iterator[None]:
+    """Turn whatever an encoder, a dataset or a prompt strategy raises into a `PluginError` with its name."""
+    try:
+        yield
+    except (GapbenchError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        component = selected.component
+        raise PluginError(
+            f"{component.kind.capitalize()} {selected.name!r} ({component.origin}) raised {describe(error)}."
+        ) from error
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
+from gapbench.bench.isolation import calling
 from gapbench.components import EmbeddedSplit, PromptSet, Texts
 from gapbench.embeddings.encode import encode_images, encode_texts
 from gapbench.embeddings.fingerprint import fingerprint
@@ -135,11 +136,13 @@ class Materials:
 
     def identity(self, selected: Selected) -> dict[str, Any]:
         """Everything that changes an encoder's embeddings; remembered while its files are unchanged."""
-        encoder = self.encoder(selected)
-        files, name = optional(encoder, "files", ()), f"{_origin(selected)}|{selected.name}|{self.context.dtype}"
+        encoder, name = self.encoder(selected), f"{_origin(selected)}|{selected.name}|{self.context.dtype}"
+        with calling(selected):
+            files = optional(encoder, "files", ())
         known = self.store.recall("encoder", name, files) if files else None
         if known is None:
-            known = dict(encoder.identity())
+            with calling(selected):
+                known = dict(encoder.identity())
             if files:
                 self.store.remember("encoder", name, files, known)
         return dict(known)
@@ -155,14 +158,17 @@ class Materials:
         key = (selected.name, split)
         if key not in self._manifests:
             dataset = self.dataset(selected)
-            files, name = optional(dataset, "files", ()), f"{_origin(selected)}|{selected.name}|{split}"
+            name = f"{_origin(selected)}|{selected.name}|{split}"
+            with calling(selected):
+                files = optional(dataset, "files", ())
             known = self.store.recall("dataset", name, files) if files else None
             if known is not None:
                 self._manifests[key] = msgspec.convert(known, Manifest, strict=False)
             elif not read:
                 return None
             else:
-                manifest = manifest_of(dataset.split(split), f"{selected.name}, split {split!r}")
+                with calling(selected):
+                    manifest = manifest_of(dataset.split(split), f"{selected.name}, split {split!r}")
                 if files:
                     self.store.remember("dataset", name, files, msgspec.to_builtins(manifest))
                 self._manifests[key] = manifest
@@ -183,8 +189,10 @@ class Materials:
         manifest, key = self.known_manifest(dataset, split), self.image_key(encoder, dataset, split)
         if self.store.has_images(key):
             return
-        pictures = self.dataset(dataset).split(split)
-        if manifest_of(pictures, dataset.name).fingerprint != manifest.fingerprint:
+        with calling(dataset):
+            pictures = self.dataset(dataset).split(split)
+            again = manifest_of(pictures, dataset.name)
+        if again.fingerprint != manifest.fingerprint:
             raise DataError(f"{dataset.name}, split {split!r}, changed while it was being read; run again.")
         identity = {
             "encoder": self.identity(encoder),
@@ -193,7 +201,8 @@ class Materials:
             "split": split,
             "items": manifest.fingerprint,
         }
-        seconds = encode_images(self.encoder(encoder), pictures, self.store, key, identity, progress=progress)
+        with calling(encoder):
+            seconds = encode_images(self.encoder(encoder), pictures, self.store, key, identity, progress=progress)
         self._add_seconds(encoder, dataset, seconds)
 
     def encode_strings(
@@ -203,7 +212,8 @@ class Materials:
         fp = self.encoder_fingerprint(encoder)
         if missing := self.store.missing_texts(fp, strings):
             start = perf_counter()
-            encode_texts(self.encoder(encoder), fp, missing, self.store, progress=progress)
+            with calling(encoder):
+                encode_texts(self.encoder(encoder), fp, missing, self.store, progress=progress)
             self._add_seconds(encoder, dataset, perf_counter() - start)
 
     def _add_seconds(self, encoder: Selected, dataset: Selected, seconds: float) -> None:
@@ -245,7 +255,8 @@ def prompt_set(selected: Selected, classes: Sequence[str]) -> PromptSet:
         Something else than strings, an owner outside the classes, or a class without a prompt.
     """
     strategy: PromptStrategy = build(selected)
-    prompts = strategy.prompts(tuple(classes))
+    with calling(selected):
+        prompts = strategy.prompts(tuple(classes))
     what = f"Prompt strategy {selected.name!r}"
     if not isinstance(prompts, PromptSet):
         raise PluginError(f"{what} gave {type(prompts).__name__} where a PromptSet is wanted.")

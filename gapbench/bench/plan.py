@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gapbench.bench.isolation import calling
 from gapbench.bench.materials import CAPTIONS, GIVEN, PRECOMPUTED, optional, prompt_set
 from gapbench.bench.protocol import Protocol, depends_on_seed
 from gapbench.errors import GapbenchError
@@ -177,7 +178,8 @@ def _sources(study: Study, registry: Registry, materials: Materials, plan: Plan)
         if not _available(dataset, materials, plan):
             continue
         try:
-            splits = optional(materials.dataset(dataset), "splits", dict(_spec(dataset).splits))
+            with calling(dataset):
+                splits = optional(materials.dataset(dataset), "splits", dict(_spec(dataset).splits))
         except GapbenchError as error:
             plan.skips.append(Skip(f"dataset {dataset.name}", str(error), failed=True))
             continue
@@ -190,10 +192,13 @@ def _given_sources(datasets: Sequence[Selected], materials: Materials, plan: Pla
     for dataset in datasets:
         try:
             file = materials.precomputed(dataset)
-            file.missing()
-            yield Source(encoder=None, dataset=dataset, offers=file.offers(), splits=dict(file.splits()))
+            with calling(dataset):
+                optional(file, "missing", None)
+                source = Source(encoder=None, dataset=dataset, offers=file.offers(), splits=dict(file.splits()))
         except GapbenchError as error:
             plan.skips.append(Skip(f"dataset {dataset.name}", str(error), failed=True))
+        else:
+            yield source
 
 
 def _spec(dataset: Selected) -> DatasetSpec:
@@ -207,12 +212,13 @@ def _available(selected: Selected, materials: Materials, plan: Plan) -> bool:
     what = f"{selected.component.kind} {selected.name}"
     try:
         built = materials.built(selected)
-        missing: Missing | None = optional(built, "missing", None)
-        if missing is None:
-            return True
-        if materials.context.download and not materials.context.offline:
-            built.download()
-            return True
+        with calling(selected):
+            missing: Missing | None = optional(built, "missing", None)
+            if missing is None:
+                return True
+            if materials.context.download and not materials.context.offline:
+                built.download()
+                return True
         plan.skips.append(Skip(what, f"{missing.what} is not on this machine: {missing.how}", missing.size))
     except GapbenchError as error:
         plan.skips.append(Skip(what, str(error), failed=True))

@@ -97,7 +97,14 @@ def build(selected: Selected, *arguments: Any) -> Any:
         raise PluginError(f"{origin}: building {component.kind} {selected.name!r} raises {describe(error)}.") from error
     methods = ("embedded", "offers", "splits") if getattr(spec, "precomputed", False) else METHODS[component.kind]
     for method in methods:
-        if not callable(getattr(built, method, None)):
+        try:
+            found = callable(getattr(built, method, None))
+        except Exception as error:
+            what = f"{component.kind} {selected.name!r}"
+            raise PluginError(
+                f"{origin}: {what} raises {describe(error)} where its {method}() is looked up."
+            ) from error
+        if not found:
             raise PluginError(f"{origin}: {component.kind} {selected.name!r} has no method {method}().")
     return built
 
