@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gapbench.builtin.metrics.by_item import mean_by_item
 from gapbench.components import Measurement
 from gapbench.embeddings.arrays import unit_rows
 from gapbench.errors import NotMeasurable
@@ -84,32 +85,39 @@ class RelativeModalityGap:
 
 
 class PairedCosine:
-    r"""Mean cosine of pairs, :math:`\frac1P \sum x_i \cdot y_i`. O(N d)."""
+    r"""Mean cosine of pairs, :math:`\frac1P \sum x_i \cdot y_i`. O(N d). An image with its captions is one item."""
 
     def measure(self, data: ScoredSplit) -> Measurement:
         """Measure."""
         parts = [np.einsum("ij,ij->i", x, y, dtype=np.float64) for x, y in data.pair_rows()]
         cosines = np.concatenate(parts)
-        return Measurement(value=float(cosines.mean()), n=len(cosines), outcomes=cosines)
+        return mean_by_item(cosines, data.owner if data.captioned else np.arange(len(cosines)))
 
 
 class LinearSeparability:
     """Held-out accuracy of a logistic regression that tells images from texts (after Fahim et al. 2024).
 
-    The modalities are balanced, at most 2,000 rows each, drawn with the cell's generator; half of each is fitted on, the
-    other half scored. Standardised on the fitted half, C = 1. 0.5: cannot be told apart; 1: a plane parts them. With class
-    prompts there are as few rows of each modality as there are classes: read the interval.
+    The modalities are balanced, at most 2,000 rows each, drawn with the cell's generator; half is fitted on, the other
+    half scored. Captions go with their images, one each, so that no item is on both sides. Standardised on the fitted
+    half, C = 1. 0.5: cannot be told apart; 1: a plane parts them. With class prompts there are as few rows of each
+    modality as there are prompts: read the interval.
     """
 
     def measure(self, data: ScoredSplit) -> Measurement:
         """Measure."""
-        n = min(data.n_images, len(data.texts), SEPARABILITY_ROWS)
+        text_of = data.rng.permutation(len(data.texts))
+        if data.captioned:  # the first caption of each image in a shuffled order
+            image_of, first = np.unique(data.owner[text_of], return_index=True)
+            text_of = text_of[first]
+            together = data.rng.permutation(len(image_of))
+            image_of, text_of = image_of[together], text_of[together]
+        else:
+            image_of = data.rng.permutation(data.n_images)
+        n = min(len(image_of), len(text_of), SEPARABILITY_ROWS)
         if n < 4:  # noqa: PLR2004 - two rows a side to fit on, two to score
             raise NotMeasurable(f"it needs four rows of each modality; there are {n}")
-        images = unit_rows(data.image_rows(np.sort(data.rng.permutation(data.n_images)[:n])))
-        texts = unit_rows(data.texts[np.sort(data.rng.permutation(len(data.texts))[:n])])
-        order = data.rng.permutation(n)
-        return self._held_out(images, texts, order[: n // 2], order[n // 2 :])
+        images, texts = unit_rows(data.image_rows(image_of[:n])), unit_rows(data.texts[text_of[:n]])
+        return self._held_out(images, texts, np.arange(n // 2), np.arange(n // 2, n))
 
     @staticmethod
     def _held_out(images: Float32, texts: Float32, fit: np.ndarray, score: np.ndarray) -> Measurement:

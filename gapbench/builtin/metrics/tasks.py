@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gapbench.builtin.metrics.by_item import mean_by_item
 from gapbench.components import Measurement
 
 if TYPE_CHECKING:
@@ -32,16 +33,24 @@ class TopClasses:
 class MeanPerClassRecall:
     r"""Mean over the classes present of the share of right images: :math:`\frac1C \sum_c \frac{1}{n_c} \sum_{i \in c} h_i`.
 
-    The outcome of item i is :math:`\frac{N}{C\,n_c} h_i`, so that their mean is the value.
+    Where all classes are of one size this is top1, with its outcomes. Else the outcome of item i is
+    :math:`v + \frac{N}{C\,n_c} (h_i - r_c)` with :math:`v` the value and :math:`r_c` the recall of its class: their mean
+    is the value, and resampling them varies what was found within the classes but not the classes' sizes, which the
+    test split fixes. (Resampling :math:`\frac{N}{C\,n_c} h_i` gives intervals half as wide again, some beyond 1.)
     """
 
     def measure(self, data: ScoredSplit) -> Measurement:
         """Measure."""
         labels = data.labels
+        hits = data.top_classes(1)[:, 0] == labels
         counts = np.bincount(labels)
-        weights = len(labels) / (np.count_nonzero(counts) * counts[labels])
-        outcomes = weights * (data.top_classes(1)[:, 0] == labels)
-        return Measurement(value=float(outcomes.mean()), n=len(labels), outcomes=outcomes)
+        present = counts[counts > 0]
+        if present.min() == present.max():
+            return _share(hits)
+        recall = np.bincount(labels, hits) / np.maximum(counts, 1)
+        value = float(recall[counts > 0].mean())
+        weights = len(labels) / (len(present) * counts[labels])
+        return Measurement(value=value, n=len(labels), outcomes=value + weights * (hits - recall[labels]))
 
 
 class ImageToText:
@@ -56,11 +65,14 @@ class ImageToText:
 
 
 class TextToImage:
-    """Recall@k: share of captions whose image is among the first k images. O(N M d)."""
+    """Recall@k: share of captions whose image is among the first k images. O(N M d).
+
+    Captions of one image succeed and fail together, so an image with its captions is one item.
+    """
 
     def __init__(self, *, k: int) -> None:
         self.k = k
 
     def measure(self, data: ScoredSplit) -> Measurement:
         """Measure."""
-        return _share(data.text_to_image_ranks() < self.k)
+        return mean_by_item(data.text_to_image_ranks() < self.k, data.owner)
