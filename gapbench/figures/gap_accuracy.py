@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from gapbench.figures.style import RC, color, new_figure, save
 from gapbench.leaderboard.text import is_share
+from gapbench.results.finalise import BASELINE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,11 +30,11 @@ def draw_gap_accuracy(tables: Sequence[Table], specs: Mapping[str, MetricSpec], 
     with mpl.rc_context(RC):
         figure = new_figure(4.2 * columns, 3.4 * lines)
         grid = figure.subplots(lines, columns, squeeze=False)
+        names = _names(shown)
         for axes, table in zip(grid.flat, shown, strict=False):
-            _panel(axes, table, specs)
+            _panel(axes, table, specs, names)
         for axes in list(grid.flat)[len(shown) :]:
             axes.set_visible(False)
-        names = list(dict.fromkeys(row.label for table in shown for row in table.rows if row.rank is not None))
         handles = [
             mpl.lines.Line2D([], [], color=color(_number(names, n)), marker="o", linestyle="", label=n) for n in names
         ]
@@ -46,11 +47,15 @@ def _number(names: Sequence[str], name: str) -> int:
     return (names.index(name) * 3) % 10
 
 
-def _panel(axes: Any, table: Table, specs: Mapping[str, MetricSpec]) -> None:
+def _names(tables: Sequence[Table]) -> list[str]:
+    """Name the aligners of all panels, ``identity`` first: one order, so that a colour means the same everywhere."""
+    names = {row.label for table in tables for row in table.rows if row.rank is not None}
+    return sorted(names, key=lambda name: (name != BASELINE, name))
+
+
+def _panel(axes: Any, table: Table, specs: Mapping[str, MetricSpec], names: Sequence[str]) -> None:
     share = 100 if is_share(table.primary, specs.get(table.primary)) else 1
     rows = sorted((row for row in table.rows if row.rank is not None), key=lambda row: row.label)
-    names = sorted(row.label for row in rows)
-    names.sort(key=lambda name: name != "identity")
     for row in rows:
         gap, task = row.values.get(GAP), row.values.get(table.primary)
         if gap is None or task is None:
