@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gapbench.figures.style import RC, color, new_figure, save
+from gapbench.figures.style import COLORS, RC, color, new_figure, save, shape
 from gapbench.leaderboard.text import is_share
 from gapbench.results.finalise import BASELINE
 
@@ -36,7 +36,8 @@ def draw_gap_accuracy(tables: Sequence[Table], specs: Mapping[str, MetricSpec], 
         for axes in list(grid.flat)[len(shown) :]:
             axes.set_visible(False)
         handles = [
-            mpl.lines.Line2D([], [], color=color(_number(names, n)), marker="o", linestyle="", label=n) for n in names
+            mpl.lines.Line2D([], [], color=color(_number(names, name)), marker=_shape(names, name), ls="", label=name)
+            for name in names
         ]
         figure.legend(handles=handles, loc="outside lower center", ncols=min(6, len(names)), frameon=False)
         return save(figure, path)
@@ -45,6 +46,12 @@ def draw_gap_accuracy(tables: Sequence[Table], specs: Mapping[str, MetricSpec], 
 def _number(names: Sequence[str], name: str) -> int:
     """Spread a few names over the colours, so that neighbours differ much."""
     return (names.index(name) * 3) % 10
+
+
+def _shape(names: Sequence[str], name: str) -> str:
+    """Change shape with each name, and by one more when the colours begin again: a hundred names stay apart."""
+    number = names.index(name)
+    return shape(number + number // len(COLORS))
 
 
 def _names(tables: Sequence[Table]) -> list[str]:
@@ -65,7 +72,7 @@ def _panel(axes: Any, table: Table, specs: Mapping[str, MetricSpec], names: Sequ
             share * task.value,
             xerr=_arms(gap.value, gap.ci95, 1),
             yerr=_arms(task.value, task.ci95, share),
-            fmt="o",
+            fmt=_shape(names, row.label),
             color=color(_number(names, row.label)),
             capsize=2,
             linewidth=1.2,

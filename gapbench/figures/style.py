@@ -32,6 +32,11 @@ def color(number: int) -> str:
     return COLORS[number % len(COLORS)]
 
 
+def shape(number: int) -> str:
+    """Give a shape that differs from its neighbours', for points that colour alone should not tell apart."""
+    return MARKERS[number % len(MARKERS)]
+
+
 def marker(number: int) -> str:
     """Give the shape of a class: it changes when the colours are used up."""
     return MARKERS[(number // len(COLORS)) % len(MARKERS)]

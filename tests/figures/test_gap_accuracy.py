@@ -55,3 +55,10 @@ def test_a_point_looks_as_its_legend_entry_in_every_panel(monkeypatch, tmp_path)
             entry = entries[gaps[gap]]
             assert to_hex(point.get_color()) == to_hex(entry.get_color())
             assert point.get_marker() == entry.get_marker()
+
+
+def test_thirty_aligners_each_look_different(monkeypatch, tmp_path):
+    names = {f"aligner{i:02}": (0.9, 0.01 * i) for i in range(30)}
+    entries, _ = drawn(monkeypatch, tmp_path, [table("one", **names)])
+    looks = {(to_hex(entry.get_color()), entry.get_marker()) for entry in entries.values()}
+    assert len(looks) == len(names)
