@@ -75,6 +75,11 @@ def draw_pair(data: PairData, path: Path, *, method: str) -> list[Path]:
         ]
         _panel(axes[0], before_x, before_t, data, titles[0], data.images_before, data.texts_before)
         _panel(axes[1], after_x, after_t, data, titles[1], data.images_after, data.texts_after)
+        for side, texts in zip(
+            axes, (before_t, after_t), strict=True
+        ):  # when all points are in, so that limits are final
+            if len(data.classes):
+                _annotate(side, texts, [data.classes[owner] for owner in data.owner])
         figure.suptitle(f"{data.title} ({method.upper()} of {len(data.images_before)} images)")
         if len(data.classes):
             handles, names = axes[0].get_legend_handles_labels()
@@ -98,8 +103,6 @@ def _panel(
         axes.scatter(*images.T, color=color(0), s=18, label="image", linewidths=0)
     stars = {"marker": "*", "color": "black", "s": 130 if len(data.classes) else 30, "zorder": 6}
     axes.scatter(*texts.T, label="text", edgecolors="white", linewidths=0.5, **stars)
-    if len(data.classes):
-        _annotate(axes, texts, [data.classes[owner] for owner in data.owner])
     distance = float(np.linalg.norm(unit_rows(rows).mean(axis=0) - unit_rows(text_rows).mean(axis=0)))
     axes.set_title(f"{title}, centroid distance {distance:.2f}")
     axes.set_xticks([])

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from matplotlib.text import Text
 from PIL import Image
 
 from gapbench.figures.pair import PairData, draw_pair, project
@@ -67,3 +68,31 @@ def test_figures_are_drawn_again_from_what_the_run_kept(gapbench, tmp_path):
 
 def test_figures_without_a_run_say_what_to_do(gapbench, tmp_path):
     assert "gapbench run --out" in gapbench("figures", "--out", tmp_path, code=2).stderr
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_names_of_stars_do_not_overlap_where_one_side_is_much_wider(monkeypatch, tmp_path, side):
+    rng = np.random.default_rng(1)
+    texts = rng.normal(size=(10, 8)).astype(np.float32) * 0.05 + 1
+    near, far = (rng.normal(size=(30, 8)).astype(np.float32) * 0.1 + shift for shift in (1, -3))
+    kept = []
+    monkeypatch.setattr("gapbench.figures.pair.save", lambda figure, _: kept.append(figure) or [])
+    crowded = PairData(
+        images_before=(near, far)[side],
+        texts_before=texts,
+        images_after=(far, near)[side],
+        texts_after=texts,
+        owner=np.arange(10),
+        labels=np.arange(30) % 10,
+        classes=("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"),
+        title="toy",
+        after="shift",
+    )
+    draw_pair(crowded, tmp_path / "pair", method="pca")
+    (figure,) = kept
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        boxes = [Text.get_window_extent(text) for text in axes.texts]
+        assert len(boxes) == 10
+        for i, one in enumerate(boxes):
+            assert not [j for j, two in enumerate(boxes[:i]) if one.overlaps(two)]
