@@ -28,8 +28,10 @@ def escape(text: str) -> str:
 def code(text: str) -> str:
     """Write text as code in a table cell."""
     line = " ".join(text.split()).replace("|", "\\|")
-    fence = "``" if "`" in line else "`"
-    return f"{fence}{line}{fence}"
+    longest = max(map(len, re.findall("`+", line)), default=0)
+    fence = "`" * (longest + 1)  # a run of backticks of the fence's own length would end the code
+    space = " " if line.startswith("`") or line.endswith("`") else ""
+    return f"{fence}{space}{line}{space}{fence}"
 
 
 def write_markdown(
@@ -54,7 +56,7 @@ def write_markdown(
     for table in tables:
         lines += _table(table, specs)
         for figure in figures:
-            if figure.stem.endswith(slug(table.title)) and figure not in used:
+            if figure.stem.partition("-")[2] == slug(table.title) and figure not in used:
                 used.add(figure)
                 lines += _figure(figure)
     if skips:
@@ -99,14 +101,14 @@ def _summary(tables: Sequence[Table]) -> list[str]:
             if better
             else "nothing is better than `identity` by more than noise"
         )
-        lines.append(f"- {escape(table.title)}, by {table.primary}: rank 1 {names}; {verdict}.")
+        lines.append(f"- {escape(table.title)}, by {escape(table.primary)}: rank 1 {names}; {verdict}.")
     return lines
 
 
 def _table(table: Table, specs: Mapping[str, MetricSpec]) -> list[str]:
     primary_first = [table.primary, *(name for name in table.metrics if name != table.primary)]
-    head = ["#", "aligner", heading(table.primary, specs.get(table.primary)), "Δ"]
-    head += [heading(name, specs.get(name)) for name in primary_first[1:]]
+    first, *others = [escape(heading(name, specs.get(name))) for name in primary_first]
+    head = ["#", "aligner", first, "Δ", *others]
     lines = [f"## {escape(table.title)}", "", f"{table.how[:1].upper()}{table.how[1:]}.", ""]
     lines += ["| " + " | ".join(head) + " |", "|" + "|".join(["--:", ":--", *["--:"] * (len(head) - 2)]) + "|"]
     good = [row for row in table.rows if table.primary in row.values]

@@ -1,5 +1,8 @@
 """Tables, their ranks, and the Markdown that is made of them."""
 
+import re
+
+import msgspec
 import numpy as np
 import pytest
 from rich.console import Console
@@ -8,7 +11,7 @@ from gapbench.bench.study import Reference, Study
 from gapbench.components import Measurement
 from gapbench.host.discovery import discover
 from gapbench.host.registry import Kind
-from gapbench.leaderboard.markdown import escape, write_markdown
+from gapbench.leaderboard.markdown import code, escape, write_markdown
 from gapbench.leaderboard.table import build_tables
 from gapbench.leaderboard.terminal import print_table
 from gapbench.results import outcomes
@@ -131,3 +134,38 @@ def test_markdown_is_the_same_for_the_same_records_and_escapes_everything(record
 
 def test_escaping_leaves_no_markup():
     assert escape("a|b *c* <i> [x](y) `z`\n# no") == r"a\|b \*c\* &lt;i&gt; \[x\](y) \`z\` \# no"
+
+
+@pytest.mark.parametrize("text", ["a``<img src=x>``b", "`x", "x`", "a|b", "```", "plain"])
+def test_code_ends_where_its_text_ends(text):
+    written = code(text)
+    fence = re.match("`+", written).group()
+    inner = written[len(fence) : -len(fence)]
+    assert written.endswith(fence)
+    assert not inner.startswith("`")
+    assert not inner.endswith("`")
+    assert fence not in re.findall("`+", inner)
+    assert inner.strip().replace("\\|", "|") == text
+
+
+def test_a_figure_is_shown_with_its_own_encoder(tmp_path):
+    rows = [
+        msgspec.structs.replace(row(tmp_path, "identity", 0.5, 0.8), encoder=EncoderRef(name=name, fingerprint=name))
+        for name in ("clip", "mini-clip")
+    ]
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures" / "umap-mini-clip-data-photo.png").touch()
+    tables = build_tables(rows, tmp_path, SPECS)
+    page = write_markdown(tables, tmp_path, Study(name="toy"), SPECS, command="gapbench run").read_text()
+    first, second = page.split("## mini-clip / data / photo")
+    assert "umap-" not in first
+    assert "umap-mini-clip-data-photo.png" in second
+
+
+def test_markup_in_the_name_of_a_metric_stays_text(tmp_path):
+    value = MetricValue(value=0.5, ci95=None, n=N)
+    odd = msgspec.structs.replace(row(tmp_path, "identity", 0.9, 0.8), metrics={"a|<b>": value}, outcomes=None)
+    tables = build_tables([odd], tmp_path, SPECS)
+    page = write_markdown(tables, tmp_path, Study(name="toy"), SPECS, command="gapbench run").read_text()
+    assert "<b>" not in page
+    assert "a\\|&lt;b&gt;" in page
