@@ -47,7 +47,7 @@ def write_markdown(
     lines = [f"# {escape(study.title or study.name)}", ""]
     if study.about:
         lines += [study.about.strip(), ""]
-    lines += ["Made by", "", "```", command, "```", "", *_summary(tables), "", "How to read it:", ""]
+    lines += ["Made by", "", "```", command, "```", "", *_summary(tables, specs), "", "How to read it:", ""]
     lines += [f"- {line}" for line in LEGEND]
     lines.append("")
     figures = sorted((folder / "figures").glob("*.png"))
@@ -79,7 +79,15 @@ def _figure(path: Path) -> list[str]:
     return [f"![{escape(name)}](figures/{path.name})", ""]
 
 
-def _summary(tables: Sequence[Table]) -> list[str]:
+def _improves(row: Row, metric: str, specs: Mapping[str, MetricSpec]) -> bool:
+    """Whether a row is better than ``identity`` by more than noise."""
+    value, spec = row.values.get(metric), specs.get(metric)
+    if value is None or value.delta is None or not value.significant:
+        return False
+    return value.delta < 0 if spec is not None and spec.better == "lower" else value.delta > 0
+
+
+def _summary(tables: Sequence[Table], specs: Mapping[str, MetricSpec]) -> list[str]:
     """Say in one line a table who is best and whether closing the gap helped."""
     lines = []
     for table in tables:
@@ -88,14 +96,7 @@ def _summary(tables: Sequence[Table]) -> list[str]:
         if base is None or not first:
             continue
         names = ", ".join(code(row.label) for row in first)
-        better = [
-            row
-            for row in table.rows
-            if table.primary in row.values
-            and not row.control
-            and row.values[table.primary].significant
-            and (row.values[table.primary].delta or 0) > 0
-        ]
+        better = [row for row in table.rows if not row.control and _improves(row, table.primary, specs)]
         verdict = (
             "better than identity: " + ", ".join(code(row.label) for row in better)
             if better
@@ -116,6 +117,7 @@ def _table(table: Table, specs: Mapping[str, MetricSpec]) -> list[str]:
     lines += [_row(row, primary_first, best, specs, len(head)) for row in good]
     lines.append("")
     lines += [f"- {code(row.label)}: {row.records[0].status}: {escape(row.reason)}" for row in table.rows if not row.ok]
+    lines += [f"- {code(row.label)} has no rank: {escape(row.untested)}" for row in table.rows if row.untested]
     lines += [f"- {escape(reported_line(table, reference))}" for reference in table.reported]
     if notes := _pairs(good):
         lines.append(notes)

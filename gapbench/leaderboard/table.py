@@ -6,12 +6,14 @@ metric, a task metric, never by the gap; rows that cannot be told apart share a 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from statistics import fmean
 from typing import TYPE_CHECKING
 
 from gapbench.errors import DataError
 from gapbench.results.finalise import BASELINE, load_outcomes, newest, table_key
+from gapbench.specs import MetricFamily
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -47,12 +49,13 @@ class Value:
 
 @dataclass(kw_only=True)
 class Row:
-    """One aligner with its parameters."""
+    """One aligner with its parameters; ``untested`` says why a row with a result has no rank."""
 
     label: str
     records: list[Record]
     values: dict[str, Value] = field(default_factory=dict)
     rank: int | None = None
+    untested: str = ""
 
     @property
     def ok(self) -> bool:
@@ -143,12 +146,22 @@ def _table(
         row.values = {name: _mean([r.metrics[name] for r in row.records if name in r.metrics]) for name in names}
     have = dict.fromkeys(name for row in rows.values() for name in row.values)
     metrics = [name for name in specs if name in have] + [name for name in have if name not in specs]
-    primary = next((name for name in PRIMARY if name in have), metrics[0] if metrics else "")
+    primary = _primary(metrics, specs)
+    better = "lower" if primary in specs and specs[primary].better == "lower" else "higher"
+    sign = -1 if better == "lower" else 1
+    ranks = primary in PRIMARY or (primary in specs and specs[primary].family is MetricFamily.TASK)
     first = group[0]
     ranked = sorted(
-        rows.values(), key=lambda row: (not row.ok, -_value(row, primary), row.label != BASELINE, row.label)
+        rows.values(),
+        key=lambda row: (
+            not row.ok,
+            -sign * row.values[primary].value if ranks and primary in row.values else math.inf,
+            row.label != BASELINE,
+            row.label,
+        ),
     )
-    _rank(ranked, primary, folder)
+    if ranks:
+        _rank(ranked, primary, folder, better)
     return Table(
         encoder=first.encoder.name,
         dataset=first.dataset.name,
@@ -165,8 +178,10 @@ def _table(
     )
 
 
-def _value(row: Row, metric: str) -> float:
-    return row.values[metric].value if metric in row.values else float("-inf")
+def _primary(metrics: Sequence[str], specs: Mapping[str, MetricSpec]) -> str:
+    """Choose the metric to rank by; without any task metric the first stands first, and nothing is ranked."""
+    tasks = [name for name in metrics if name in specs and specs[name].family is MetricFamily.TASK]
+    return next((name for name in (*PRIMARY, *tasks, *metrics) if name in metrics), "")
 
 
 def _mean(values: Sequence[MetricValue]) -> Value:
@@ -182,26 +197,39 @@ def _mean(values: Sequence[MetricValue]) -> Value:
     )
 
 
-def _rank(rows: Sequence[Row], primary: str, folder: Path) -> None:
-    """Rank the rows that have a result and are no controls, by pairwise tests with Holm's correction."""
-    from gapbench.stats import holm, paired_p, shared_ranks
+def _rank(rows: Sequence[Row], primary: str, folder: Path, better: str) -> None:
+    """Rank the rows that have a result and are no controls, by pairwise tests with Holm's correction.
 
-    ranked = [row for row in rows if row.ok and not row.control and primary in row.values]
-    measured: list[Measurement | None] = []
-    for row in ranked:
+    A row whose outcomes are gone cannot be tested, so it has no rank, and its reason says why.
+    """
+    from gapbench.stats import holm, shared_ranks
+
+    ranked: list[Row] = []
+    measured: list[dict[int, Measurement]] = []
+    for row in rows:
+        if not row.ok or row.control or primary not in row.values:
+            continue
         try:
-            measured.append(load_outcomes(row.records[0], folder).get(primary))
-        except DataError:
-            measured.append(None)
+            loaded = {record.seed: load_outcomes(record, folder).get(primary) for record in row.records}
+        except DataError:  # its words name a folder of this machine, which has no place in a leaderboard
+            row.untested = "its per-item outcomes are missing or were changed, so it cannot be tested"
+            continue
+        ranked.append(row)
+        measured.append({seed: outcomes for seed, outcomes in loaded.items() if outcomes is not None})
     pairs = [(i, j) for i in range(len(ranked)) for j in range(i)]
-    raw = []
-    for i, j in pairs:
-        a, b = measured[i], measured[j]
-        p = paired_p(a, b) if a is not None and b is not None else None
-        raw.append(1.0 if p is None else p)
+    raw = [_pairwise_p(measured[i], measured[j]) for i, j in pairs]
     different = [[False] * len(ranked) for _ in ranked]
     for (i, j), p in zip(pairs, holm(raw), strict=True):
         different[i][j] = different[j][i] = p < SIGNIFICANT
-    ranks = shared_ranks([_value(row, primary) for row in ranked], different=different)
+    values = [row.values[primary].value for row in ranked]
+    ranks = shared_ranks(values, different=different, better=better)
     for row, rank in zip(ranked, ranks, strict=True):
         row.rank = rank
+
+
+def _pairwise_p(a: Mapping[int, Measurement], b: Mapping[int, Measurement]) -> float:
+    """Test two rows seed by seed on the same items; the largest p counts, as for the difference to ``identity``."""
+    from gapbench.stats import paired_p
+
+    found = [paired_p(a[seed], b[seed]) for seed in sorted(a.keys() & b.keys())]
+    return max((1.0 if p is None else p for p in found), default=1.0)

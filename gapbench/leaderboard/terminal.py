@@ -32,6 +32,9 @@ def print_table(console: Console, table: Table, specs: Mapping[str, MetricSpec])
     console.print(Text(table.title, style="bold"))
     console.print(Text(table.how, style="dim"))
     console.print(_grid(console, table, specs))
+    for row in table.rows:
+        if row.untested:
+            console.print(Text(f"  {row.label} has no rank: {row.untested}", style="red"))
     for reference in table.reported:
         console.print(Text(f"  {reported_line(table, reference)}", style="dim"))
 

@@ -1,5 +1,6 @@
 """Tables, their ranks, and the Markdown that is made of them."""
 
+import io
 import re
 
 import msgspec
@@ -169,3 +170,52 @@ def test_markup_in_the_name_of_a_metric_stays_text(tmp_path):
     page = write_markdown(tables, tmp_path, Study(name="toy"), SPECS, command="gapbench run").read_text()
     assert "<b>" not in page
     assert "a\\|&lt;b&gt;" in page
+
+
+def seeded(folder, name, seed, top1):
+    cell = f"{name}{seed}".encode().hex().ljust(64, "0")
+    hits = np.arange(N) < round(top1 * N)
+    measured = Measurement(value=float(hits.mean()), n=N, outcomes=hits)
+    kept = outcomes.save(folder, cell, {"top1": measured}, None)
+    made = row(folder, name, top1, 0.5)
+    return msgspec.structs.replace(made, cell_id=cell, seed=seed, outcomes=kept)
+
+
+@pytest.mark.parametrize(
+    ("others", "rank"),
+    [((0.6, 0.9, 0.9), 1), ((0.9, 0.9, 0.6), 1), ((0.6, 0.6, 0.7), 2)],
+    ids=["first", "last", "all"],
+)
+def test_one_seed_that_differs_does_not_decide_a_rank(tmp_path, others, rank):
+    rows = [seeded(tmp_path, "identity", seed, 0.9) for seed in range(3)]
+    rows += [seeded(tmp_path, "other", seed, top1) for seed, top1 in enumerate(others)]
+    (table,) = build_tables(finalise(rows, tmp_path), tmp_path, SPECS)
+    assert {row.label: row.rank for row in table.rows} == {"identity": 1, "other": rank}
+
+
+def test_gap_metrics_alone_rank_nothing_and_make_nothing_better(tmp_path):
+    rng, rows = np.random.default_rng(0), []
+    for name, gap in (("identity", 0.8), ("closer", 0.1), ("farther", 1.2)):
+        made = row(tmp_path, name, 0.9, gap)
+        value = made.metrics["centroid-l2"]
+        measured = Measurement(value=gap, n=N, jackknife=gap + rng.normal(size=20) * 1e-3)
+        kept = outcomes.save(tmp_path, made.cell_id, {"centroid-l2": measured}, None)
+        rows.append(msgspec.structs.replace(made, metrics={"centroid-l2": value}, outcomes=kept))
+    (table,) = build_tables(finalise(rows, tmp_path), tmp_path, SPECS)
+    assert [(row.label, row.rank) for row in table.rows] == [("identity", None), ("closer", None), ("farther", None)]
+    assert table.row("farther").values["centroid-l2"].significant
+    page = write_markdown([table], tmp_path, Study(name="toy"), SPECS, command="gapbench run").read_text()
+    assert "better than" not in page
+
+
+def test_a_row_that_cannot_be_tested_has_no_rank_and_says_why(tmp_path):
+    rows = [row(tmp_path, "identity", 0.95, 0.5), row(tmp_path, "awful", 0.1, 0.5)]
+    (tmp_path / rows[1].outcomes.file).unlink()
+    (table,) = build_tables(finalise(rows, tmp_path), tmp_path, SPECS)
+    assert {row.label: row.rank for row in table.rows} == {"identity": 1, "awful": None}
+    page = write_markdown([table], tmp_path, Study(name="toy"), SPECS, command="gapbench run").read_text()
+    assert "`awful` has no rank: its per-item outcomes are missing" in page
+    assert str(tmp_path) not in page
+    console = Console(width=120, record=True, file=io.StringIO())
+    print_table(console, table, SPECS)
+    assert "awful has no rank" in console.export_text()
