@@ -39,12 +39,12 @@ def append(path: Path, record: Record) -> None:
 def read(path: Path) -> list[Record]:
     """Read all records; of several with one cell id the last counts.
 
-    Torn lines, which a crash in the middle of writing leaves, are passed over where they cannot be JSON at all.
+    A torn line, the beginning of a record that a crash in the middle of writing leaves, is passed over.
 
     Raises
     ------
     DataError
-        A line that is JSON but no record, or a record of a newer schema; names file and line.
+        A line that is damaged in another way, JSON that is no record, or a record of a newer schema; names file and line.
     """
     if not path.is_file():
         return []
@@ -56,8 +56,12 @@ def read(path: Path) -> list[Record]:
             version = msgspec.json.decode(line, type=_Version).schema_version
         except msgspec.ValidationError as error:
             raise DataError(f"{path}, line {number}, is no record: {error}.") from error
-        except msgspec.DecodeError:
-            continue
+        except msgspec.DecodeError as error:
+            if _torn(line, error):
+                continue
+            raise DataError(
+                f"{path}, line {number}, is damaged: {error}. Restore the file, or remove the line: its cell runs again."
+            ) from error
         if version > SCHEMA_VERSION:
             raise DataError(
                 f"{path}, line {number}, has schema version {version}; this gapbench reads up to {SCHEMA_VERSION}. "
@@ -65,11 +69,20 @@ def read(path: Path) -> list[Record]:
             )
         try:
             record = _decoder.decode(line)
-        except msgspec.ValidationError as error:
+        except msgspec.DecodeError as error:
             raise DataError(f"{path}, line {number}, is no record: {error}.") from error
+        except UnicodeDecodeError as error:
+            raise DataError(f"{path}, line {number}, is damaged: it is not UTF-8 ({error}).") from error
         records.pop(record.cell_id, None)
         records[record.cell_id] = record
     return list(records.values())
+
+
+def _torn(line: bytes, error: msgspec.DecodeError) -> bool:
+    """Whether a line is a record that was cut off; a power cut can leave zeros in place of the rest."""
+    if line.endswith(b"\0"):
+        return True
+    return line.startswith(b"{") and (not line.endswith(b"}") or "truncated" in str(error))
 
 
 def rewrite(path: Path, records: Iterable[Record]) -> None:

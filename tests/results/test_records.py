@@ -80,6 +80,39 @@ def test_a_torn_line_costs_itself_alone(tmp_path):
     assert [r.cell_id for r in journal.read(path)] == ["a" * 8, "b" * 8]
 
 
+@pytest.mark.parametrize("zeros", [0, 20])
+def test_a_record_cut_off_anywhere_costs_itself_alone(tmp_path, zeros):
+    path = tmp_path / "records.jsonl"
+    journal.append(path, record("a"))
+    first = path.read_bytes()
+    second = record(
+        "b",
+        reason="caf\u00e9 \u6f22 \U0001f600",
+        environment={"x": [1.5e-7, True, None, {"y": "\n"}]},
+        metrics={"top1": MetricValue(value=0.5, ci95=(0.4, 0.6), n=4)},
+    )
+    journal.append(path, second)
+    whole = path.read_bytes()
+    third = msgspec.json.encode(record("c"), order="deterministic") + b"\n"
+    for cut in range(len(first), len(whole) - 1, 3 if zeros else 1):
+        path.write_bytes(whole[:cut] + b"\0" * zeros)
+        assert journal.read(path) == [record("a")]
+        path.write_bytes(whole[:cut] + b"\0" * zeros + b"\n" + third)  # as the next run goes on
+        assert [r.cell_id[0] for r in journal.read(path)] == ["a", "c"]
+
+
+@pytest.mark.parametrize("damage", [(b'"reason"', b'"reason'), (b"toy", b"\xff\xfe!"), (b":", b";")])
+def test_a_damaged_line_is_named_and_not_passed_over(tmp_path, damage):
+    path = tmp_path / "records.jsonl"
+    for cell in "abc":
+        journal.append(path, record(cell))
+    lines = path.read_bytes().split(b"\n")
+    lines[1] = lines[1].replace(*damage, 1)
+    path.write_bytes(b"\n".join(lines))
+    with pytest.raises(DataError, match=r"records.jsonl, line 2, is"):
+        journal.read(path)
+
+
 def test_the_last_record_of_a_cell_counts(tmp_path):
     path = tmp_path / "records.jsonl"
     journal.append(path, record("a", reason="old"))
@@ -93,6 +126,7 @@ def test_the_last_record_of_a_cell_counts(tmp_path):
         ('{"schema_version": 99}', "schema version 99"),
         ('{"schema_version": 1, "cell_id": "x"}', "line 2, is no record"),
         ('["a list"]', "line 2, is no record"),
+        ("hello", "line 2, is damaged"),
     ],
 )
 def test_a_line_that_is_no_record_is_named(tmp_path, line, message):
