@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 _FIT_ROWS: dict[tuple[object, ...], tuple[FitRows, FitRows]] = {}
 _FIT_ROWS_KEPT = 4
 
+#: What a number of a unit can be.
+RANGES = {"share": (0.0, 1.0), "ratio": (0.0, 1.0), "distance": (0.0, float("inf")), "cosine": (-1.0, 1.0)}
+
 #: Share of the fit split that is set apart where an aligner needs a validation slice.
 VALIDATION_SHARE = 0.2
 
@@ -105,7 +108,11 @@ def _measured(task: CellTask, registry: Registry) -> Record:
     notes |= {"aligner": dict(aligner.notes())} if hasattr(aligner, "notes") else {}
     if task.index != "flat" and predicted is not None:
         notes["index_recall_against_flat"] = scored.recall_against_flat()
-    values = {name: MetricValue(value=m.value, ci95=interval(m), n=m.n) for name, m in measurements.items()}
+    units = {name: getattr(c.spec, "unit", "") for name, c in registry.components(Kind.METRIC).items()}
+    values = {
+        name: MetricValue(value=m.value, ci95=_within(interval(m), units.get(name, "")), n=m.n)
+        for name, m in measurements.items()
+    }
     return msgspec.structs.replace(
         task.header,
         status="error" if failures else "ok",
@@ -119,6 +126,14 @@ def _measured(task: CellTask, registry: Registry) -> Record:
         ),
         notes=notes,
     )
+
+
+def _within(ends: tuple[float, float] | None, unit: str) -> tuple[float, float] | None:
+    """Cut an interval to what a number of that unit can be; symmetric approximations can reach beyond it."""
+    if ends is None or unit not in RANGES:
+        return ends
+    low, high = RANGES[unit]
+    return max(low, ends[0]), min(high, ends[1])
 
 
 def _rows(task: CellTask, *, raw: bool) -> tuple[FitRows, FitRows]:

@@ -40,7 +40,8 @@ def save(folder: Path, cell_id: str, measurements: Mapping[str, Measurement], pr
         elif measurement.jackknife is not None:
             arrays[f"{_JACKKNIFE}/{name}"] = np.asarray(measurement.jackknife, dtype=np.float64)
     if predicted is not None:
-        arrays[_PREDICTED] = predicted.astype(np.min_scalar_type(max(1, int(predicted.max()))))
+        low, high = int(predicted.min()), int(predicted.max())  # -1: an approximate index found no class
+        arrays[_PREDICTED] = predicted.astype(np.min_scalar_type(high if low >= 0 else -max(2, high + 1)))
     file = f"{FOLDER}/{cell_id[:32]}.npz"
     path = folder / file
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -74,9 +75,9 @@ def load(folder: Path, where: Outcomes, values: Mapping[str, tuple[float, int]])
     """
     path = folder / where.file
     if not path.is_file():
-        raise DataError(f"The outcomes file {path} is missing.")
+        raise DataError(f"The outcomes file {where.file} is missing.")
     if hash_file(path) != where.sha256:
-        raise DataError(f"The outcomes file {path} is not the one that was recorded (its SHA-256 differs).")
+        raise DataError(f"The outcomes file {where.file} is not the one that was recorded (its SHA-256 differs).")
     found: dict[str, Measurement] = {}
     for key, array in open_npz(path).items():
         kind, _, name = key.partition("/")

@@ -72,6 +72,10 @@ def test_records_follow_the_published_schema_and_outcomes_give_the_values(gapben
     for record in records:
         jsonschema.validate(record, schema)
         assert record["status"] == "ok"
+        for name in ("mean-per-class-recall", "centroid-l2", "rmg"):
+            low, high = record["metrics"][name]["ci95"]
+            assert 0 <= low <= record["metrics"][name]["value"] <= high
+            assert high <= (2 if name == "centroid-l2" else 1)
         assert 0 <= record["metrics"]["top1"]["ci95"][0] <= record["metrics"]["top1"]["value"] <= 1
         with np.load(tmp_path / record["outcomes"]["file"], allow_pickle=False) as kept:
             hits = np.unpackbits(kept["bits/top1"], count=500)

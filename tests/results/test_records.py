@@ -223,3 +223,11 @@ def test_a_replaced_record_counts_in_no_correction(tmp_path):
     done = {r.cell_id: r.metrics["top1"] for r in finalise(rows, tmp_path)}
     assert done["b" * 8].p_holm == done["b" * 8].p
     assert done["o" * 8].p_holm is None
+
+
+def test_classes_that_an_approximate_index_did_not_find_keep_their_mark(tmp_path):
+    hits = Measurement(value=0.0, n=3, outcomes=np.zeros(3, bool))
+    for predicted in ([-1, 0, 200], [-1, 3, 127], [0, 255, 3]):
+        kept = outcomes.save(tmp_path, "p" * 64, {"top1": hits}, np.array(predicted))
+        with np.load(tmp_path / kept.file, allow_pickle=False) as arrays:
+            assert arrays["predicted"].tolist() == predicted
