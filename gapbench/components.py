@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from gapbench.specs import Pooling
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
     from typing import TypeAlias
 
@@ -262,6 +262,11 @@ class ClassMoments(Protocol):
         """``(C, d)`` sum of the rows of each class."""
         ...
 
+    @property
+    def within(self) -> Float64:
+        """``(d, d)`` pooled second moment of the rows around the mean of their class, summed."""
+        ...
+
 
 class Moments(Protocol):
     """The sums that closed-form aligners fit from; each part obeys the same ``needs`` as the rows themselves."""
@@ -323,7 +328,7 @@ class FitData(Protocol):
 
     @property
     def class_texts(self) -> Float32:
-        """``(C, d)`` one text row a class (`Need.LABELS`)."""
+        """``(C, d)`` one text row a class (`Need.CLASS_TEXTS`)."""
         ...
 
     @property
@@ -346,7 +351,12 @@ class Aligner(Protocol):
     """A gap-closing method. Maps are row by row: the result for a row must not depend on the rows around it.
 
     Where ``acts_on`` is ``scores``, implement instead of ``images`` and ``texts`` one of: ``text_bias(t) -> (M,)`` and
-    ``image_bias(x) -> (N,)``, added to the inner product, or ``scores(x, t) -> (N, M)``.
+    ``image_bias(x) -> (N,)``, added to the inner product when texts or images are ranked, or ``scores(x, t) -> (N, M)``;
+    beside it ``text_scores(t, x) -> (M, N)`` where text queries are scored by other numbers than the transpose.
+
+    Optional: ``notes() -> dict`` gives JSON values for the record, and ``fused(x, t, weight) -> (n, e)`` makes documents
+    that have an image and a text; without it they are ``weight`` times the aligned unit text row plus ``1 - weight``
+    times the aligned unit image row.
     """
 
     def fit(self, data: FitData) -> Self:
@@ -375,6 +385,8 @@ class Measurement:
         otherwise (paired bootstrap).
     jackknife
         ``(G,)`` values with one of G groups of items left out, for numbers that are no mean over items.
+    ci95
+        95 % interval of a number that has a method of its own; otherwise it is made from the above.
     n
         Number of items that the value rests on.
     """
@@ -383,6 +395,39 @@ class Measurement:
     n: int
     outcomes: Bools | Float64 | None = None
     jackknife: Float64 | None = None
+    ci95: tuple[float, float] | None = None
+
+
+class Sample(Protocol):
+    """At most 2,000 items of the test split, drawn once a table: what metrics of pairs of items are computed on.
+
+    All rows are aligned *unit rows*. ``own[i]`` is the row of ``texts`` that belongs to image i: one of its captions
+    (then texts and images go row by row), or the text of its class. Matrices are made when first asked for and shared.
+    """
+
+    index: Int64  # (n,) positions of the images in the test split
+    images: Float32  # (n, e)
+    texts: Float32  # (m, e)
+    own: Int64  # (n,)
+    labels: Int64 | None  # (n,) class of each image
+    text_labels: Int64 | None  # (m,) class of each text
+
+    @property
+    def groups(self) -> Int64:
+        """``(n,)`` jackknife group of each image."""
+        ...
+
+    def similarity(self, left: str, right: str) -> Float32:
+        """Cosines between ``images`` or ``texts`` and ``images`` or ``texts``."""
+        ...
+
+    def neighbours(self, left: str, right: str, k: int) -> Int64:
+        """``(n, k)`` nearest rows of ``right`` for each row of ``left``, nearest first; a row is not its own neighbour."""
+        ...
+
+    def ranked(self, queries: str) -> Float32:
+        """Scores as retrieval ranks them: ``images`` gives ``(n, m)``, ``texts`` gives ``(m, n)``; biases are in it."""
+        ...
 
 
 class ScoredSplit(Protocol):
@@ -405,8 +450,32 @@ class ScoredSplit(Protocol):
         ...
 
     @property
+    def embeds(self) -> bool:
+        """Whether the aligner changes embeddings; false where it changes scores alone."""
+        ...
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether images have classes; captioned data may."""
+        ...
+
+    @property
     def labels(self) -> Int64:
-        """``(N,)`` class of each image (`Need.LABELS`)."""
+        """``(N,)`` class of each image."""
+        ...
+
+    @property
+    def before(self) -> ScoredSplit:
+        """The same rows without alignment; shared by all cells of a table."""
+        ...
+
+    @property
+    def sample(self) -> Sample:
+        """A sample of items, with similarities and neighbours."""
+        ...
+
+    def once(self, name: str, compute: Callable[[], Any]) -> Any:
+        """Give what ``compute`` gave when this cell first asked for ``name``: shared by the metrics of a cell."""
         ...
 
     def image_blocks(self) -> Iterator[tuple[slice, Float32]]:
@@ -417,6 +486,22 @@ class ScoredSplit(Protocol):
         """Aligned rows of a few images."""
         ...
 
+    def input_images(self, rows: Int64) -> Float32:
+        """Rows of a few images as the aligner receives them."""
+        ...
+
+    def map_images(self, x: Float32) -> Float32:
+        """Align other image rows than those of the split."""
+        ...
+
+    def best_texts(self, x: Float32, texts: Float32 | None = None) -> Int64:
+        """``(n,)`` best text of aligned image rows, biases included; among other aligned rows where ``texts`` is given."""
+        ...
+
+    def fused_rows(self, images: Int64, texts: Int64, weight: float) -> Float32:
+        """``(n, e)`` unit rows of documents that have an image and a text."""
+        ...
+
     def pair_rows(self) -> Iterator[tuple[Float32, Float32]]:
         """Aligned pairs as *unit rows*, block by block (`Need.PAIRS`)."""
         ...
@@ -425,12 +510,20 @@ class ScoredSplit(Protocol):
         """Sums over aligned *unit rows*, in groups: enough for every metric of first moments."""
         ...
 
+    def class_scores(self, rows: Int64) -> Float32:
+        """``(n, C)`` score of each class, that of its best prompt, for a few images (`Need.LABELS`)."""
+        ...
+
     def top_classes(self, k: int) -> Int64:
         """``(N, min(k, C))`` classes by descending score (`Need.LABELS`)."""
         ...
 
     def image_to_text_ranks(self) -> Int64:
         """``(N,)`` position, from 0, of the best own caption of each image (`Need.CAPTIONS`)."""
+        ...
+
+    def own_caption_ranks(self) -> Int64:
+        """``(M,)`` position, from 0, of each caption in the ranking of its own image (`Need.CAPTIONS`)."""
         ...
 
     def text_to_image_ranks(self) -> Int64:

@@ -23,6 +23,7 @@ class Need(StrEnum):
     UNPAIRED_TEXTS = "unpaired-texts"  # text rows of the fit split, of the kind that is scored (prompts or captions)
     PAIRS = "pairs"  # captions where the dataset has them, else image and class prompt
     LABELS = "labels"  # the class of each image
+    CLASS_TEXTS = "class-texts"  # one text row a class; the scored texts are class prompts
     CAPTIONS = "captions"  # metrics only: the scored texts are captions, so that retrieval has a meaning
     VALIDATION = "validation"  # a slice of the fit split, set apart for choosing parameters
     TEST_IMAGES = "test-images"  # unlabelled test images: transductive
@@ -58,6 +59,7 @@ class Better(StrEnum):
 
     HIGHER = "higher"
     LOWER = "lower"
+    NEITHER = "neither"  # it describes; more is not better
 
 
 class MetricFamily(StrEnum):
@@ -72,6 +74,7 @@ class Param:
     """One parameter of an aligner: a keyword of its constructor, settable as ``name[key=value]``.
 
     ``low`` and ``high`` are inclusive bounds, ``choices`` the only values allowed. The type is that of ``default``.
+    Where there is a ``grid``, ``name[key=auto]`` chooses among its values on a validation slice of the fit split.
     """
 
     default: bool | int | float | str
@@ -79,6 +82,7 @@ class Param:
     low: float | None = None
     high: float | None = None
     choices: tuple[bool | int | float | str, ...] = ()
+    grid: tuple[bool | int | float | str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +124,8 @@ class Spec:
         follows the colon; the factory then takes it as its last positional argument.
     options
         Keywords given to the factory, so that one factory can serve many specs.
+    default
+        Whether a run that names no component of this kind takes it.
     """
 
     name: str
@@ -127,6 +133,7 @@ class Spec:
     summary: str
     argument: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
+    default: bool = True
 
     def __post_init__(self) -> None:
         """Freeze the mappings, so that no component can change another's spec."""

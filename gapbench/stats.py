@@ -155,7 +155,9 @@ def jackknife_difference(a: float, jack_a: Float64, b: float, jack_b: Float64) -
 
 
 def interval(measurement: Measurement) -> Interval | None:
-    """95 % interval of what a metric gave: Wilson for 0/1 outcomes, bootstrap for others, jackknife, or none."""
+    """95 % interval of what a metric gave: its own, Wilson for 0/1 outcomes, bootstrap for others, jackknife, or none."""
+    if measurement.ci95 is not None:
+        return measurement.ci95
     outcomes = measurement.outcomes
     if outcomes is not None:
         if outcomes.dtype == np.bool_:

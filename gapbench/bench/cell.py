@@ -11,6 +11,7 @@ import numpy as np
 
 from gapbench.bench.fitdata import FitRows, GuardedFitData
 from gapbench.bench.isolation import CellTimeout, deadline, no_threads_left, quiet
+from gapbench.bench.mapping import CALLS
 from gapbench.bench.protocol import fit_and_test, subset
 from gapbench.bench.scored import AlignedSplit
 from gapbench.embeddings.fingerprint import derive_rng
@@ -101,7 +102,7 @@ def _measured(task: CellTask, registry: Registry) -> Record:
         fitted = perf_counter()
         scored = AlignedSplit(test, aligner, spec, np.random.default_rng(0), index=task.index)
         measurements, left_out, failures = _measure_all(task, registry, scored)
-    predicted = None if task.captioned or scored.no_labels else scored.top_classes(1)[:, 0]
+    predicted = None if task.captioned or not scored.has_labels else scored.top_classes(1)[:, 0]
     notes = dict(task.header.notes)
     notes["pairs"] = fit.pairs_are if Need.PAIRS in spec.needs else "not used"
     notes |= {"left_out": left_out} if left_out else {}
@@ -224,7 +225,7 @@ def _from_aligner(error: BaseException) -> bool:
     """Whether an error that came up while measuring is the aligner's: its maps are called on demand."""
     frame = error.__traceback__
     while frame is not None:
-        if frame.tb_frame.f_code.co_name in ("checked_map", "_bias", "_score_blocks"):
+        if frame.tb_frame.f_code.co_name in CALLS:
             return True
         frame = frame.tb_next
     return False

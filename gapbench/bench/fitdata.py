@@ -7,7 +7,7 @@ moments included.
 from __future__ import annotations
 
 from functools import cached_property, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -57,6 +57,7 @@ class FitRows:
     def __init__(self, split: EmbeddedSplit, *, captioned: bool, raw: bool) -> None:
         self.split = split
         self.captioned = captioned
+        self.unaligned: Any = None  # the rows as they are scored without alignment, shared by the cells of a table
         self.raw = raw
         self.moments: Moments = LazyMoments(
             image_blocks=partial(self._each, split.images),
@@ -240,7 +241,7 @@ class GuardedFitData:
     @property
     def class_texts(self) -> Float32:
         """``(C, d)`` one text row a class."""
-        self.check(Need.LABELS, "class_texts")
+        self.check(Need.CLASS_TEXTS, "class_texts")
         return read_only(self._fit.class_texts.copy())
 
     @property

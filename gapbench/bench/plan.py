@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from gapbench.bench.study import Study
     from gapbench.specs import Missing
 
+OF_CLASSES = frozenset({Need.LABELS, Need.CLASS_TEXTS})
 TRANSDUCTIVE = frozenset({Need.TEST_IMAGES, Need.TEST_TEXTS})
 
 
@@ -250,9 +251,9 @@ def _fits(aligner: Selected, source: Source, protocol: Protocol, prompts: str, p
     spec = aligner.component.spec
     assert isinstance(spec, AlignerSpec)
     reason = ""
-    if Need.LABELS in spec.needs and Offer.LABELS not in source.offers:
-        reason = "it needs class labels, which the dataset does not have"
-    elif Need.LABELS in spec.needs and prompts == CAPTIONS:
+    if spec.needs & OF_CLASSES and Offer.LABELS not in source.offers:
+        reason = "it needs classes, which the dataset does not have"
+    elif spec.needs & OF_CLASSES and prompts == CAPTIONS:
         reason = "it needs class texts, but captions are scored"
     elif spec.needs & TRANSDUCTIVE and protocol.name != "transductive":
         reason = "it reads unlabelled test items: run it with --protocol transductive"

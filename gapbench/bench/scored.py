@@ -6,67 +6,37 @@ mapped again on each pass where they do not, so that memory does not grow with t
 
 from __future__ import annotations
 
-import zlib
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gapbench.bench.mapping import Maps
+from gapbench.bench.sample import GROUPS, AlignedSample, draw_items
 from gapbench.components import GapSums
 from gapbench.embeddings.arrays import blocks, unit_rows
 from gapbench.embeddings.moments import add_grouped
 from gapbench.errors import PluginError, UndeclaredData
+from gapbench.exact import BLOCK_SCORES
 from gapbench.retrieval import PromptIndex, own_ranks, own_ranks_by_scores, pool, top_classes_by_scores
-from gapbench.specs import ActsOn, Pooling
+from gapbench.specs import ActsOn, AlignerSpec, Pooling
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from gapbench.bench.fitdata import FitRows
     from gapbench.components import Float32, Int64
-    from gapbench.specs import AlignerSpec
 
 #: Aligned rows of at most this many bytes are kept in memory during a cell.
 CACHE_BYTES = 64 * 2**20
 
-#: Number of groups of items for the jackknife.
-GROUPS = 100
-
 #: Classes that are ranked at once; metrics that want fewer take a slice.
 TOP = 5
 
-
-def checked_map(method: Any, rows: Float32, what: str, width: int | None = None) -> Float32:
-    """Call one of an aligner's maps and hold its result to the contract.
-
-    Raises
-    ------
-    PluginError
-        Wrong type or shape, a value that is not finite, or an input that was changed.
-    """
-    rows = np.array(rows, dtype=np.float32, order="C")
-    before = zlib.crc32(rows.data)
-    rows.flags.writeable = False
-    try:
-        out = method(rows.view())
-    except ValueError as error:
-        if "read-only" in str(error):
-            raise PluginError(f"{what} changes its input: rows are read-only, work on a copy.") from error
-        raise
-    if zlib.crc32(rows.data) != before:
-        raise PluginError(f"{what} changed its input: work on a copy.")
-    if not isinstance(out, np.ndarray) or out.ndim != 2 or len(out) != len(rows) or 0 in out.shape:  # noqa: PLR2004
-        shape = f"shape {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
-        raise PluginError(f"{what} gave {shape} for {len(rows)} rows; it must give an array ({len(rows)}, e).")
-    if width is not None and out.shape[1] != width:
-        raise PluginError(f"{what} gave {out.shape[1]} dimensions where it, or the other side, gave {width}.")
-    if out.dtype.kind != "f":
-        raise PluginError(f"{what} gave {out.dtype} values; it must give floating-point numbers.")
-    finite = np.isfinite(out).all(axis=1)
-    if not finite.all():
-        row = int(np.argmin(finite))
-        raise PluginError(f"{what} gave NaN or infinity, first in row {row} of a block ({np.sum(~finite)} rows).")
-    return np.asarray(out, dtype=np.float32)
+#: What the rows are without alignment.
+UNALIGNED = AlignerSpec(
+    name="identity", factory="", summary="", family="baseline", needs=frozenset(), acts_on=ActsOn.NOTHING
+)
 
 
 class AlignedSplit:
@@ -88,9 +58,9 @@ class AlignedSplit:
         self, test: FitRows, aligner: Any, spec: AlignerSpec, rng: np.random.Generator, *, index: str = "flat"
     ) -> None:
         self._test = test
-        self._aligner = aligner
-        self._spec = spec
+        self._maps = Maps(aligner, spec)
         self._index_kind = index
+        self._shared: dict[str, Any] = {}
         self.rng = rng
         self.n_images = len(test.split.images)
         self.classes: Sequence[str] = test.split.classes
@@ -106,13 +76,32 @@ class AlignedSplit:
         """``(N,)`` class of each image."""
         labels = self._test.split.labels
         if labels is None:
-            raise UndeclaredData("This cell has no labels; a metric that reads them must declare Need.LABELS.")
+            raise UndeclaredData("This cell has no labels; ask has_labels, or declare Need.LABELS.")
         return labels
 
     @property
-    def no_labels(self) -> bool:
-        """Whether there are no classes to predict."""
-        return self._test.split.labels is None
+    def has_labels(self) -> bool:
+        """Whether images have classes."""
+        return self._test.split.labels is not None
+
+    @property
+    def embeds(self) -> bool:
+        """Whether the aligner changes embeddings."""
+        return not self._maps.scores_only
+
+    @property
+    def before(self) -> AlignedSplit:
+        """The same rows without alignment, made once for all cells that share them."""
+        if self._test.unaligned is None:
+            self._test.unaligned = AlignedSplit(self._test, None, UNALIGNED, np.random.default_rng(0))
+        unaligned: AlignedSplit = self._test.unaligned
+        return unaligned
+
+    def once(self, name: str, compute: Callable[[], Any]) -> Any:
+        """Compute something once a cell."""
+        if name not in self._shared:
+            self._shared[name] = compute()
+        return self._shared[name]
 
     def _aligned_texts(self) -> tuple[Float32, Int64]:
         """Texts as the retriever indexes them: pooled before alignment where the strategy says ``mean``."""
@@ -123,38 +112,23 @@ class AlignedSplit:
             rows, owner = self._test.rows(texts.rows, slice(None)), texts.owner
         else:
             rows, owner = self._test.class_texts, np.arange(len(split.classes))
-        if self._scores_only:
-            return rows, owner
-        return np.concatenate([self._mapped("texts", rows[block]) for block in blocks(len(rows))]), owner
+        self._input_texts = rows
+        return np.concatenate([self._maps.rows("texts", rows[block]) for block in blocks(len(rows))]), owner
 
-    @property
-    def _scores_only(self) -> bool:
-        return self._spec.acts_on is ActsOn.SCORES
+    def map_images(self, x: Float32) -> Float32:
+        """Align image rows."""
+        return self._maps.rows("images", x, self.texts.shape[1])
 
-    def _method(self, name: str) -> str:
-        return f"Aligner {self._spec.name!r}: {name}()"
-
-    def _map_images(self, rows: Float32) -> Float32:
-        return rows if self._scores_only else self._mapped("images", rows, self.texts.shape[1])
-
-    def _mapped(self, side: str, rows: Float32, width: int | None = None) -> Float32:
-        """Map rows of one side; an aligner that does not act on a side need not have a method for it."""
-        method = getattr(self._aligner, side, None)
-        if method is None:
-            acts = {ActsOn.NOTHING: (), ActsOn.IMAGES: ("images",), ActsOn.TEXTS: ("texts",)}
-            if side in acts.get(self._spec.acts_on, ("images", "texts")):
-                raise PluginError(
-                    f"Aligner {self._spec.name!r} acts on {self._spec.acts_on} but has no method {side}()."
-                )
-            return rows
-        return checked_map(method, rows, self._method(side), width)
+    def input_images(self, rows: Int64) -> Float32:
+        """Rows of a few images as the aligner receives them."""
+        return self._test.rows(self._test.split.images, rows)
 
     @cached_property
     def _kept(self) -> Float32 | None:
         if self.n_images * self.texts.shape[1] * 4 > CACHE_BYTES:
             return None
         return np.concatenate(
-            [self._map_images(self._test.rows(self._test.split.images, block)) for block in blocks(self.n_images)]
+            [self.map_images(self._test.rows(self._test.split.images, block)) for block in blocks(self.n_images)]
         )
 
     def image_blocks(self) -> Iterator[tuple[slice, Float32]]:
@@ -164,13 +138,13 @@ class AlignedSplit:
             if kept is not None:
                 yield block, kept[block]
             else:
-                yield block, self._map_images(self._test.rows(self._test.split.images, block))
+                yield block, self.map_images(self._test.rows(self._test.split.images, block))
 
     def image_rows(self, rows: Int64) -> Float32:
         """Aligned rows of a few images."""
         if self._kept is not None:
             return self._kept[rows]
-        return self._map_images(self._test.rows(self._test.split.images, rows))
+        return self.map_images(self._test.rows(self._test.split.images, rows))
 
     @cached_property
     def _unit_texts(self) -> Float32:
@@ -230,21 +204,6 @@ class AlignedSplit:
             pair_dot=pair_dot,
         )
 
-    def _score_blocks(self) -> Iterator[Float32]:
-        for _, rows in self.image_blocks():
-            scores = np.asarray(self._aligner.scores(rows, self.texts), dtype=np.float32)
-            if scores.shape != (len(rows), len(self.texts)) or not np.isfinite(scores).all():
-                raise PluginError(f"{self._method('scores')} must give finite scores ({len(rows)}, {len(self.texts)}).")
-            yield scores
-
-    def _bias(self, method: str, rows: Float32) -> Float32 | None:
-        if not self._scores_only or not hasattr(self._aligner, method):
-            return None
-        bias = np.asarray(getattr(self._aligner, method)(rows), dtype=np.float32)
-        if bias.shape != (len(rows),) or not np.isfinite(bias).all():
-            raise PluginError(f"{self._method(method)} must give {len(rows)} finite numbers, one a row.")
-        return bias
-
     @cached_property
     def index(self) -> PromptIndex:
         """The FAISS index over the prompts, with the texts' bias as one more dimension."""
@@ -253,7 +212,7 @@ class AlignedSplit:
             self.owner,
             len(self.classes),
             kind=self._index_kind,
-            text_bias=self._bias("text_bias", self.texts),
+            text_bias=self._maps.bias("text_bias", self.texts),
         )
 
     def top_classes(self, k: int) -> Int64:
@@ -266,8 +225,9 @@ class AlignedSplit:
 
     def _top_classes(self, k: int) -> Int64:
         k = min(k, len(self.classes))
-        if self._scores_only and hasattr(self._aligner, "scores"):
-            return top_classes_by_scores(self._score_blocks(), self.owner, len(self.classes), k)
+        if self._maps.has("scores"):
+            scores = (self._maps.scores(rows, self.texts) for _, rows in self.image_blocks())
+            return top_classes_by_scores(scores, self.owner, len(self.classes), k)
         return np.concatenate([self.index.top_classes(rows, k)[0] for _, rows in self.image_blocks()])
 
     def recall_against_flat(self) -> float:
@@ -286,22 +246,85 @@ class AlignedSplit:
         """``(M,)`` position of the own image."""
         return self._ranks[1]
 
+    def own_caption_ranks(self) -> Int64:
+        """``(M,)`` position of each caption in the ranking of its own image."""
+        return self._caption_ranks
+
+    @cached_property
+    def _own_texts(self) -> list[Int64]:
+        order, counts = np.argsort(self.owner, kind="stable"), np.bincount(self.owner, minlength=self.n_images)
+        return np.split(order, np.cumsum(counts)[:-1])
+
     @cached_property
     def _ranks(self) -> tuple[Int64, Int64]:
         images, texts = self._gallery_of_images(), self.texts
-        own_texts: list[Int64] = np.split(
-            np.argsort(self.owner, kind="stable"), np.cumsum(np.bincount(self.owner, minlength=self.n_images))[:-1]
-        )
         own_image = [np.array([owner]) for owner in self.owner]
-        if self._scores_only and hasattr(self._aligner, "scores"):
+        if self._maps.has("scores"):
             # Texts rank images by columns, which are whole only when all blocks are there: N x M scores in memory.
-            scores = np.concatenate(list(self._score_blocks()))
-            return own_ranks_by_scores([scores], own_texts), own_ranks_by_scores([scores.T], own_image)
+            by_images, by_texts = self._maps.score_texts(images, texts), self._maps.score_images(texts, images)
+            return own_ranks_by_scores([by_images], self._own_texts), own_ranks_by_scores([by_texts], own_image)
         return (
-            own_ranks(images, self._with_bias(texts, "text_bias"), own_texts),
+            own_ranks(images, self._with_bias(texts, "text_bias"), self._own_texts),
             own_ranks(texts, self._with_bias(images, "image_bias"), own_image),
         )
 
+    @cached_property
+    def _caption_ranks(self) -> Int64:
+        if len(np.unique(self.owner)) == len(self.owner):  # one caption an image: its rank is the image's
+            return self._ranks[0][self.owner]
+        own = [np.array([caption]) for caption in range(len(self.owner))]
+        if self._maps.has("scores"):
+            scores = self._maps.score_texts(self._gallery_of_images(), self.texts)
+            return own_ranks_by_scores([scores[self.owner]], own)
+        images = self._gallery_of_images()[self.owner]
+        return own_ranks(images, self._with_bias(self.texts, "text_bias"), own)
+
     def _with_bias(self, rows: Float32, method: str) -> Float32:
-        bias = self._bias(method, rows)
+        bias = self._maps.bias(method, rows)
         return rows if bias is None else np.column_stack([rows, bias]).astype(np.float32)
+
+    # -- a few rows ---------------------------------------------------------------------------------------------
+
+    def class_scores(self, rows: Int64) -> Float32:
+        """``(n, C)`` score of each class, that of its best prompt."""
+        scores = self._maps.score_texts(self.image_rows(rows), self.texts)
+        order = np.argsort(self.owner, kind="stable")
+        starts = np.unique(self.owner[order], return_index=True)[1]
+        best: Float32 = np.maximum.reduceat(scores[:, order], starts, axis=1)
+        return best
+
+    def best_texts(self, x: Float32, texts: Float32 | None = None) -> Int64:
+        """``(n,)`` best text of aligned image rows, in blocks of at most `BLOCK_SCORES` scores."""
+        t = self.texts if texts is None else texts
+        parts = [x[block] for block in blocks(len(x), max(1, BLOCK_SCORES // len(t)))]
+        return np.concatenate([self._maps.score_texts(part, t).argmax(axis=1) for part in parts])
+
+    def fused_rows(self, images: Int64, texts: Int64, weight: float) -> Float32:
+        """``(n, e)`` unit rows of documents that have an image and a text."""
+        fuse = getattr(self._maps.aligner, "fused", None)
+        if fuse is None:
+            return unit_rows((1 - weight) * unit_rows(self.image_rows(images)) + weight * self._unit_texts[texts])
+        fused = np.asarray(fuse(self.input_images(images), self._input_texts[texts], weight), dtype=np.float32)
+        if fused.shape != (len(images), self.texts.shape[1]) or not np.isfinite(fused).all():
+            raise PluginError(f"{self._maps.name('fused')} must give finite rows {(len(images), self.texts.shape[1])}.")
+        return unit_rows(fused)
+
+    @cached_property
+    def sample(self) -> AlignedSample:
+        """A sample of items, the same for all aligners of a table."""
+        index, text_index = draw_items(self.n_images, self.owner, captioned=self.captioned)
+        labels = self.labels[index] if self.has_labels else None
+        if self.captioned:
+            own, text_labels = np.arange(len(index)), labels
+        else:
+            own, text_labels = self._first_of_class[self.labels[index]], self.owner
+        images, texts = self.image_rows(index), self.texts[text_index]
+        return AlignedSample(index, text_index, images, texts, own, labels, text_labels, self._maps)
+
+    @cached_property
+    def _first_of_class(self) -> Int64:
+        """``(C,)`` first text of each class."""
+        classes, first = np.unique(self.owner, return_index=True)
+        position = np.zeros(len(self.classes), dtype=np.int64)
+        position[classes] = first
+        return position

@@ -108,26 +108,40 @@ class PairSums:
 
 @dataclass(frozen=True)
 class ClassSums:
-    """Counts ``(C,)`` and sums ``(C, d)`` of the image rows of each class."""
+    """Counts ``(C,)`` and sums ``(C, d)`` of the image rows of each class, and the second moment of all of them."""
 
     counts: Int64
     sums: Float64
+    rows: RowSums
+
+    @cached_property
+    def within(self) -> Float64:
+        """``(d, d)`` sum of outer products of rows around the mean of their class.
+
+        Of all rows the second moment is known; the classes' means take their share out of it.
+        """
+        means = self.sums / np.maximum(self.counts, 1)[:, None]
+        return self.rows.second - means.T @ self.sums
 
     @classmethod
-    def of(cls, blocks: Callable[[], Iterable[tuple[Float32, Int64]]], n_classes: int) -> ClassSums:
-        """Sum image rows by class, block by block."""
+    def of(
+        cls, blocks: Callable[[], Iterable[tuple[Float32, Int64]]], n_classes: int, rows: RowSums | None = None
+    ) -> ClassSums:
+        """Sum image rows by class, block by block; ``rows`` are the sums of the same rows where they are at hand."""
         counts, sums = np.zeros(n_classes, dtype=np.int64), None
-        for rows, labels in blocks():
+        for part, labels in blocks():
             if sums is None:
-                sums = np.zeros((n_classes, rows.shape[1]))
-            add_grouped(sums, labels, rows)
+                sums = np.zeros((n_classes, part.shape[1]))
+            add_grouped(sums, labels, part)
             counts += np.bincount(labels, minlength=n_classes)
         assert sums is not None
-        return cls(counts, sums)
+        if rows is None:
+            rows = RowSums(int(counts.sum()), sums.sum(axis=0), blocks=lambda: (each for each, _ in blocks()))
+        return cls(counts, sums, rows)
 
     def __add__(self, other: ClassSums) -> ClassSums:
         """Merge the sums of two sets of images."""
-        return ClassSums(self.counts + other.counts, self.sums + other.sums)
+        return ClassSums(self.counts + other.counts, self.sums + other.sums, self.rows + other.rows)
 
 
 def add_grouped(sums: Float64, groups: Int64, rows: Float32) -> None:
@@ -181,4 +195,4 @@ class LazyMoments:
     @cached_property
     def classes(self) -> ClassSums:
         """Image rows by class."""
-        return ClassSums.of(self._label_blocks, self._n_classes)
+        return ClassSums.of(self._label_blocks, self._n_classes, self.images)

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 Value = bool | int | float | str
 
+#: The value of a parameter that is chosen on a validation slice of the fit split.
+AUTO = "auto"
+
 #: Parameters in brackets at the end: ``[name=value,value,name=value]``.
 BRACKETS = re.compile(r"^(?P<name>.*?)\[(?P<params>\s*\w+\s*=.*)\]$", re.DOTALL)
 
@@ -54,6 +57,16 @@ class Selected:
         ]
         return f"{self.name}[{','.join(changed)}]" if changed else self.name
 
+    @property
+    def automatic(self) -> dict[str, tuple[Value, ...]]:
+        """The parameters that are to be chosen, each with the values to choose from."""
+        declared = params_of(self.component)
+        return {k: declared[k].grid for k, value in self.params.items() if value == AUTO and declared[k].grid}
+
+    def with_params(self, chosen: Mapping[str, Value]) -> Selected:
+        """Give the same component with other values of some parameters."""
+        return Selected(self.component, self.argument, {**self.params, **chosen})
+
     def __hash__(self) -> int:
         """Hash by label: parameters are a mapping."""
         return hash((self.component.kind, self.label))
@@ -65,7 +78,7 @@ def select(registry: Registry, kind: Kind, patterns: Sequence[str] = ()) -> list
     Parameters
     ----------
     patterns
-        None at all: everything of that kind that needs no argument.
+        None at all: everything of that kind that needs no argument and is there by default.
 
     Raises
     ------
@@ -75,7 +88,8 @@ def select(registry: Registry, kind: Kind, patterns: Sequence[str] = ()) -> list
         A name that belongs to a broken plugin.
     """
     if not patterns:
-        patterns = [name for name, component in registry.components(kind).items() if not component.spec.argument]
+        known = registry.components(kind).items()
+        patterns = [name for name, component in known if not component.spec.argument and component.spec.default]
     chosen: dict[str, Selected] = {}
     for pattern in patterns:
         for selected in _resolve(registry, kind, pattern.strip()):
@@ -165,6 +179,8 @@ def parse_value(owner: str, key: str, param: Param, text: str) -> Value:
         Names the parameter, the value and what is allowed.
     """
     value: Value
+    if text == AUTO and param.grid:
+        return AUTO
     try:
         if isinstance(param.default, bool):
             value = {"true": True, "false": False, "yes": True, "no": False}[text.lower()]
@@ -176,7 +192,8 @@ def parse_value(owner: str, key: str, param: Param, text: str) -> Value:
             value = text
     except (KeyError, ValueError):
         wanted = {bool: "true or false", int: "a whole number", float: "a number"}[type(param.default)]
-        raise UsageError(f"{owner}[{key}={text}]: {key!r} must be {wanted}.") from None
+        hint = " It has no grid to choose from, so it cannot be 'auto'." if text == AUTO else ""
+        raise UsageError(f"{owner}[{key}={text}]: {key!r} must be {wanted}.{hint}") from None
     if isinstance(value, float) and not isfinite(value):
         raise UsageError(f"{owner}[{key}={text}]: {key!r} must be a finite number.")
     if param.choices and value not in param.choices:

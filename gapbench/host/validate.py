@@ -36,7 +36,7 @@ RESERVED = {Kind.ENCODER: ("precomputed",), Kind.PROMPTS: ("given",)}
 
 #: Types of the plain fields: a dataclass checks none, and a wrong one would come up far from here.
 FIELDS: dict[type[Spec], dict[str, type | tuple[type, ...]]] = {
-    Spec: {"summary": str, "argument": str, "options": Mapping},
+    Spec: {"summary": str, "argument": str, "options": Mapping, "default": bool},
     EncoderSpec: {"weights": (Download, type(None))},
     DatasetSpec: {"splits": Mapping, "licence": str, "download": (Download, type(None)), "precomputed": bool},
     AlignerSpec: {
@@ -191,11 +191,26 @@ def _check_param(what: str, param: Any) -> None:
         raise PluginError(f"{what} has the default {param.default}; it must be finite.")
     if param.choices and param.default not in param.choices:
         raise PluginError(f"{what} has the default {param.default!r}, which is not among its choices.")
+    _check_grid(what, param)
     if isinstance(param.default, int | float) and not isinstance(param.default, bool):
         below = param.low is not None and param.default < param.low
         above = param.high is not None and param.default > param.high
         if below or above:
             raise PluginError(f"{what} has the default {param.default}, outside {param.low}..{param.high}.")
+
+
+def _check_grid(what: str, param: Param) -> None:
+    """Hold the values that ``auto`` chooses among to the type, the bounds and the choices of the parameter."""
+    grid: Any = param.grid
+    if not isinstance(grid, tuple):
+        raise PluginError(f"{what} has grid={grid!r}; write a tuple.")
+    for value in grid:
+        same = type(value) is type(param.default)
+        allowed = same and (not param.choices or value in param.choices)
+        if allowed and isinstance(value, int | float) and not isinstance(value, bool):
+            allowed = (param.low is None or value >= param.low) and (param.high is None or value <= param.high)
+        if not allowed:
+            raise PluginError(f"{what} has {value!r} in its grid, which the parameter itself does not allow.")
 
 
 def describe(error: BaseException) -> str:

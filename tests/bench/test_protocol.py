@@ -84,7 +84,7 @@ READS = {
     "texts": Need.UNPAIRED_TEXTS,
     "pairs": Need.PAIRS,
     "labels": Need.LABELS,
-    "class_texts": Need.LABELS,
+    "class_texts": Need.CLASS_TEXTS,
     "validation": Need.VALIDATION,
     "test_images": Need.TEST_IMAGES,
     "test_texts": Need.TEST_TEXTS,
@@ -110,7 +110,7 @@ def test_moments_obey_the_same_declarations(part, need):
 
 def test_what_is_declared_is_given_as_read_only_unit_rows():
     split = classed()
-    data = guarded(Need.UNPAIRED_IMAGES, Need.UNPAIRED_TEXTS, Need.PAIRS, Need.LABELS, split=split)
+    data = guarded(Need.UNPAIRED_IMAGES, Need.UNPAIRED_TEXTS, Need.PAIRS, Need.LABELS, Need.CLASS_TEXTS, split=split)
     np.testing.assert_allclose(data.images, unit_rows(split.images), atol=1e-7)
     prototypes = unit_rows(unit_rows(split.prompts.rows[:]).reshape(3, 2, 4).mean(axis=1))
     np.testing.assert_allclose(data.texts, prototypes, atol=1e-6)

@@ -5,7 +5,8 @@ import pytest
 
 from gapbench.bench import scored as module
 from gapbench.bench.fitdata import FitRows
-from gapbench.bench.scored import AlignedSplit, checked_map
+from gapbench.bench.mapping import checked_map
+from gapbench.bench.scored import AlignedSplit
 from gapbench.builtin.aligners.controls import Identity
 from gapbench.components import EmbeddedSplit, Texts
 from gapbench.embeddings.arrays import unit_rows

@@ -1,0 +1,119 @@
+"""Calling an aligner's maps and holding what they give to the contract."""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gapbench.errors import PluginError
+from gapbench.specs import ActsOn
+
+if TYPE_CHECKING:
+    from gapbench.components import Float32
+    from gapbench.specs import AlignerSpec
+
+
+def checked_map(method: Any, rows: Float32, what: str, width: int | None = None) -> Float32:
+    """Call one of an aligner's maps and hold its result to the contract.
+
+    Raises
+    ------
+    PluginError
+        Wrong type or shape, a value that is not finite, or an input that was changed.
+    """
+    rows = np.array(rows, dtype=np.float32, order="C")
+    before = zlib.crc32(rows.data)
+    rows.flags.writeable = False
+    try:
+        out = method(rows.view())
+    except ValueError as error:
+        if "read-only" in str(error):
+            raise PluginError(f"{what} changes its input: rows are read-only, work on a copy.") from error
+        raise
+    if zlib.crc32(rows.data) != before:
+        raise PluginError(f"{what} changed its input: work on a copy.")
+    if not isinstance(out, np.ndarray) or out.ndim != 2 or len(out) != len(rows) or 0 in out.shape:  # noqa: PLR2004
+        shape = f"shape {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
+        raise PluginError(f"{what} gave {shape} for {len(rows)} rows; it must give an array ({len(rows)}, e).")
+    if width is not None and out.shape[1] != width:
+        raise PluginError(f"{what} gave {out.shape[1]} dimensions where it, or the other side, gave {width}.")
+    if out.dtype.kind != "f":
+        raise PluginError(f"{what} gave {out.dtype} values; it must give floating-point numbers.")
+    finite = np.isfinite(out).all(axis=1)
+    if not finite.all():
+        row = int(np.argmin(finite))
+        raise PluginError(f"{what} gave NaN or infinity, first in row {row} of a block ({np.sum(~finite)} rows).")
+    return np.asarray(out, dtype=np.float32)
+
+
+class Maps:
+    """The maps of one fitted aligner.
+
+    Parameters
+    ----------
+    aligner, spec
+        The aligner after ``fit``.
+    """
+
+    def __init__(self, aligner: Any, spec: AlignerSpec) -> None:
+        self.aligner = aligner
+        self.spec = spec
+        self.scores_only = spec.acts_on is ActsOn.SCORES
+
+    def name(self, method: str) -> str:
+        """Name a method for messages."""
+        return f"Aligner {self.spec.name!r}: {method}()"
+
+    def has(self, method: str) -> bool:
+        """Whether a score-side aligner has a method."""
+        return self.scores_only and hasattr(self.aligner, method)
+
+    def rows(self, side: str, rows: Float32, width: int | None = None) -> Float32:
+        """Map rows of one side; an aligner that does not act on a side need not have a method for it."""
+        if self.scores_only:
+            return rows
+        method = getattr(self.aligner, side, None)
+        if method is None:
+            acts = {ActsOn.NOTHING: (), ActsOn.IMAGES: ("images",), ActsOn.TEXTS: ("texts",)}
+            if side in acts.get(self.spec.acts_on, ("images", "texts")):
+                raise PluginError(f"Aligner {self.spec.name!r} acts on {self.spec.acts_on} but has no method {side}().")
+            return rows
+        return checked_map(method, rows, self.name(side), width)
+
+    def bias(self, method: str, rows: Float32) -> Float32 | None:
+        """Give the bias of some rows; None where the aligner has none."""
+        if not self.has(method):
+            return None
+        bias = np.asarray(getattr(self.aligner, method)(rows), dtype=np.float32)
+        if bias.shape != (len(rows),) or not np.isfinite(bias).all():
+            raise PluginError(f"{self.name(method)} must give {len(rows)} finite numbers, one a row.")
+        return bias
+
+    def scores(self, queries: Float32, gallery: Float32, method: str = "scores") -> Float32:
+        """Give the scores ``(n, m)`` of an aligner that has no vector form."""
+        scores = np.asarray(getattr(self.aligner, method)(queries, gallery), dtype=np.float32)
+        if scores.shape != (len(queries), len(gallery)) or not np.isfinite(scores).all():
+            raise PluginError(f"{self.name(method)} must give finite scores ({len(queries)}, {len(gallery)}).")
+        return scores
+
+    def score_texts(self, x: Float32, t: Float32) -> Float32:
+        """Scores ``(n, m)`` as aligned images rank aligned texts."""
+        if self.has("scores"):
+            return self.scores(x, t)
+        bias = self.bias("text_bias", t)
+        return x @ t.T if bias is None else x @ t.T + bias
+
+    def score_images(self, t: Float32, x: Float32) -> Float32:
+        """Scores ``(m, n)`` as aligned texts rank aligned images."""
+        if self.has("text_scores"):
+            return self.scores(t, x, "text_scores")
+        if self.has("scores"):
+            return np.ascontiguousarray(self.scores(x, t).T)
+        bias = self.bias("image_bias", x)
+        return t @ x.T if bias is None else t @ x.T + bias
+
+
+#: Where an error comes from the aligner although it came up while a metric was measured.
+CALLS = frozenset({checked_map.__name__, "bias", "scores", "fused_rows"})

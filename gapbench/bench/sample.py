@@ -1,0 +1,124 @@
+"""A sample of items of the aligned test split, with similarities and neighbours that metrics share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gapbench.embeddings.arrays import unit_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gapbench.bench.mapping import Maps
+    from gapbench.components import Float32, Int64
+
+#: Items of a sample: a matrix of similarities is then at most 16 MB.
+SAMPLE = 2_000
+
+#: Number of groups of items for the jackknife.
+GROUPS = 100
+
+
+def draw_items(n_images: int, owner: Int64, *, captioned: bool) -> tuple[Int64, Int64]:
+    """Draw items: positions of images and, with captions, of one caption of each.
+
+    Drawn by a generator of its own, so that every aligner of a table is measured on the same items.
+    """
+    rng = np.random.default_rng(0)
+    if not captioned:
+        return np.sort(rng.permutation(n_images)[:SAMPLE]), np.arange(len(owner))
+    order = rng.permutation(len(owner))
+    images, first = np.unique(owner[order], return_index=True)
+    chosen = np.sort(rng.permutation(len(images))[:SAMPLE])
+    return images[chosen], order[first[chosen]]
+
+
+class AlignedSample:
+    """Implements `gapbench.components.Sample`.
+
+    Parameters
+    ----------
+    index, text_index
+        Which images and texts.
+    images, texts
+        Their aligned rows, as the aligner gave them.
+    own
+        ``(n,)`` row of ``texts`` that belongs to each image.
+    labels, text_labels
+        Classes, where there are any.
+    maps
+        For the scores as retrieval ranks them.
+    """
+
+    def __init__(
+        self,
+        index: Int64,
+        text_index: Int64,
+        images: Float32,
+        texts: Float32,
+        own: Int64,
+        labels: Int64 | None,
+        text_labels: Int64 | None,
+        maps: Maps,
+    ) -> None:
+        self.index = index
+        self.text_index = text_index
+        self.images = unit_rows(images)
+        self.texts = unit_rows(texts)
+        self.own = own
+        self.labels = labels
+        self.text_labels = text_labels
+        self._given = (images, texts)
+        self._maps = maps
+        self._matrices: dict[Sequence[str], Float32] = {}
+        self._nearest: dict[tuple[str, str], Int64] = {}
+
+    @property
+    def groups(self) -> Int64:
+        """``(n,)`` jackknife group of each image."""
+        return np.random.default_rng(1).permutation(len(self.index)) % min(GROUPS, len(self.index))
+
+    def similarity(self, left: str, right: str) -> Float32:
+        """Cosines ``(n, m)``."""
+        if (left, right) not in self._matrices:
+            a, b = getattr(self, left), getattr(self, right)
+            self._matrices[left, right] = a @ b.T
+        return self._matrices[left, right]
+
+    def neighbours(self, left: str, right: str, k: int) -> Int64:
+        """``(n, k)`` nearest rows, nearest first; equally near ones by their position."""
+        kept = self._nearest.get((left, right))
+        if kept is None or kept.shape[1] < k:
+            scores = self.similarity(left, right)
+            if left == right:
+                scores = scores.copy()
+                np.fill_diagonal(scores, -np.inf)
+                k = min(k, len(scores) - 1)
+            kept = top_columns(scores, k)
+            self._nearest[left, right] = kept
+        return kept[:, :k]
+
+    def ranked(self, queries: str) -> Float32:
+        """Scores as retrieval ranks them."""
+        if ("ranked", queries) not in self._matrices:
+            x, t = self._given
+            scores = self._maps.score_texts(x, t) if queries == "images" else self._maps.score_images(t, x)
+            self._matrices["ranked", queries] = scores
+        return self._matrices["ranked", queries]
+
+
+def top_columns(scores: Float32, k: int) -> Int64:
+    """``(n, k)`` columns of the k highest scores of each row, highest first; equal scores go to the lower column."""
+    k = min(k, scores.shape[1])
+    if k == 0:
+        return np.zeros((len(scores), 0), dtype=np.int64)
+    least = np.partition(scores, -k, axis=1)[:, -k][:, None]
+    # Ties with the k-th score: fill up from the left, so that no order of an unstable selection decides.
+    above, tied = scores > least, scores == least
+    room = k - above.sum(axis=1, keepdims=True)
+    chosen = above | (tied & (np.cumsum(tied, axis=1) <= room))
+    columns = np.nonzero(chosen)[1].reshape(len(scores), k)
+    order = np.argsort(-np.take_along_axis(scores, columns, 1), axis=1, kind="stable")
+    return np.take_along_axis(columns, order, 1)
