@@ -29,7 +29,7 @@ PRIMARY = ("top1", "i2t-recall@1")
 
 SIGNIFICANT = 0.05
 
-CONTROLS = ("random-rotation",)
+CONTROLS = ("random-rotation", "shuffled-pairs", "collapse-to-mean")
 
 
 @dataclass(frozen=True, kw_only=True)

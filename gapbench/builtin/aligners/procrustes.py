@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from gapbench.components import Aligner
-from gapbench.embeddings.arrays import unit_rows
+from gapbench.embeddings.arrays import blocks, unit_rows
 
 if TYPE_CHECKING:
     from gapbench.components import FitData, Float32, Float64
 
 #: Singular values below this share of the largest one are rounding.
 RANK_TOLERANCE = 1e-6
+
+#: Keeps the weight of a pair that fits exactly finite, as in the reference.
+ROBUST_FLOOR = 1e-3
 
 
 class Procrustes(Aligner):
@@ -23,7 +26,10 @@ class Procrustes(Aligner):
     With class prompts for texts the rank of :math:`X^\top Y` is at most the number of classes: the pairs decide the map
     on that subspace alone, and rounding would decide the rest. ``tie_break="identity"`` completes it by the orthogonal
     matrix nearest to the identity, :math:`R = U_1 V_1^\top + U_0 Q V_0^\top` with :math:`Q` the polar factor of
-    :math:`U_0^\top V_0`: the limit of a vanishing pull :math:`\rho \to 0`. Cost O(N d^2 + d^3), O(d^2) a row.
+    :math:`U_0^\top V_0`: the limit of a vanishing pull :math:`\rho \to 0`. With ``rank`` only the k leading directions
+    are mapped, :math:`R = U_k V_k^\top`. The robust variant repeats the fit with pairs that are badly off weighing less
+    (iteratively reweighted least squares: weight :math:`1 / (\lVert y - xR \rVert + 10^{-3})`, divided by its largest;
+    Paischer et al. 2023, repository, ``benchmark_mappings.py``). Cost O(N d^2 + d^3), O(d^2) a row.
 
     Parameters
     ----------
@@ -36,6 +42,10 @@ class Procrustes(Aligner):
         The side that is mapped; the other is the target.
     pull
         :math:`\rho`, weight of a pull towards the identity, per pair.
+    rank
+        Number of leading directions that are mapped; 0: all.
+    rounds
+        Rounds of the robust variant; 0: plain least squares, from moments alone.
     tie_break
         ``identity``, or ``none`` for whatever basis the SVD routine returns.
     renormalise
@@ -49,6 +59,8 @@ class Procrustes(Aligner):
         scale: bool = False,
         side: str = "images",
         pull: float = 0.0,
+        rank: int = 0,
+        rounds: int = 0,
         tie_break: str = "identity",
         renormalise: bool = False,
     ) -> None:
@@ -56,11 +68,13 @@ class Procrustes(Aligner):
         self.scale = scale
         self.side = side
         self.pull = pull
+        self.rank = rank
+        self.rounds = rounds
         self.tie_break = tie_break
         self.renormalise = renormalise
 
     def fit(self, data: FitData) -> Self:
-        """Solve from the moments of the pairs."""
+        """Solve from the moments of the pairs; the robust rounds read the pairs themselves."""
         pairs = data.moments.pairs
         source, target, cross = pairs.images, pairs.texts, pairs.cross
         if self.side == "texts":
@@ -71,12 +85,42 @@ class Procrustes(Aligner):
             self._source_mean, self._target_mean = source.mean, target.mean
             cross = cross - pairs.n * np.outer(source.mean, target.mean)
             energy -= pairs.n * float(source.mean @ source.mean)
-        rotation, self._rank = nearest_rotation(cross, pull=self.pull * pairs.n, tie_break=self.tie_break)
         self._n, self._factor = pairs.n, 1.0
+        rotation = self._solved(cross, pairs.n)
+        for _ in range(self.rounds):
+            cross, energy, weight = self._reweighted(data, rotation)
+            rotation = self._solved(cross, weight)
         if self.scale and energy > 0:
             self._factor = float(np.sum(rotation * cross)) / energy
         self._map = self._factor * rotation
         return self
+
+    def _solved(self, cross: Float64, weight: float) -> Float64:
+        rotation, self._rank = nearest_rotation(cross, pull=self.pull * weight, tie_break=self.tie_break)
+        if not self.rank:
+            return rotation
+        left, _, right = np.linalg.svd(cross + self.pull * weight * np.eye(len(cross)))
+        k = min(self.rank, self._rank) if self.pull == 0 else self.rank
+        partial: Float64 = left[:, :k] @ right[:k]
+        return partial
+
+    def _reweighted(self, data: FitData, rotation: Float64) -> tuple[Float64, float, float]:
+        """Cross moments, energy of the source and total weight with pairs weighed by how near they already are."""
+        source, target = data.pairs if self.side == "images" else data.pairs[::-1]
+        distances = np.concatenate(
+            [
+                np.linalg.norm((target[b] - self._target_mean) - (source[b] - self._source_mean) @ rotation, axis=1)
+                for b in blocks(len(source))
+            ]
+        )
+        weights = 1 / (distances + ROBUST_FLOOR)
+        weights /= weights.max()
+        cross, energy = np.zeros((data.dim, data.dim)), 0.0
+        for b in blocks(len(source)):
+            x, y = source[b] - self._source_mean, target[b] - self._target_mean
+            cross += (x * weights[b, None]).T @ y
+            energy += float(np.einsum("n,nd,nd->", weights[b], x, x))
+        return cross, energy, float(weights.sum())
 
     def notes(self) -> dict[str, Any]:
         """Say what the map rests on: the dimensions that the pairs decide, and how many pairs there were."""

@@ -1,0 +1,64 @@
+"""Toy data and fitting behind the guard, for tests of aligners and metrics."""
+
+import importlib
+from pathlib import Path
+
+import numpy as np
+
+from gapbench.bench.fitdata import FitRows, GuardedFitData
+from gapbench.bench.scored import AlignedSplit
+from gapbench.builtin.aligners import SPECS
+from gapbench.components import EmbeddedSplit, Texts
+from gapbench.embeddings.arrays import unit_rows
+
+BY_NAME = {spec.name: spec for spec in SPECS}
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+CLIP = SHARED / "mind_the_gap_clip.npz"
+
+
+def caption_pairs(n=60, d=8, seed=0):
+    rng = np.random.default_rng(seed)
+    shared = rng.standard_normal((n, d))
+    images = unit_rows((shared + 0.3 * rng.standard_normal((n, d)) + 0.6).astype(np.float32))
+    texts = unit_rows((shared + 0.3 * rng.standard_normal((n, d)) - 0.4).astype(np.float32))
+    return images, texts
+
+
+def caption_split(images, texts):
+    return EmbeddedSplit(images=images, fingerprint="f", captions=Texts(rows=texts, owner=np.arange(len(texts))))
+
+
+def class_split(n_classes=3, d=8, n=40, seed=0):
+    rng = np.random.default_rng(seed)
+    texts = unit_rows(rng.standard_normal((n_classes, d)).astype(np.float32))
+    labels = rng.permutation(np.arange(n) % n_classes)
+    images = unit_rows((0.5 * texts[labels] + rng.standard_normal((n, d)) * 0.4 + 0.3).astype(np.float32))
+    return EmbeddedSplit(
+        images=images,
+        fingerprint="f",
+        classes=tuple("abcdefgh"[:n_classes]),
+        labels=labels,
+        prompts=Texts(rows=texts, owner=np.arange(n_classes)),
+    )
+
+
+def fitted(name, split, seed=0, **params):
+    """Fit a built-in as the runner does: behind the guard, so that an undeclared need is an error."""
+    return fit_spec(BY_NAME[name], split, captioned=split.captions is not None, seed=seed, **params)
+
+
+def fit_spec(spec, split, *, captioned, seed=0, test=None, **params):
+    """Build with all declared parameters and fit."""
+    module, _, attribute = spec.factory.partition(":")
+    values = {name: param.default for name, param in spec.params.items()} | params
+    aligner = getattr(importlib.import_module(module), attribute)(**spec.options, **values)
+    rows = FitRows(split, captioned=captioned, raw=spec.raw)
+    held = None if test is None else FitRows(test, captioned=captioned, raw=spec.raw)
+    fitted = aligner.fit(GuardedFitData(spec, rows, np.random.default_rng(seed), test=held))
+    return aligner if fitted is None else fitted
+
+
+def scored(aligner, spec, split, *, captioned):
+    """Give a split after alignment, as metrics read it."""
+    rows = FitRows(split, captioned=captioned, raw=spec.raw)
+    return AlignedSplit(rows, aligner, spec, np.random.default_rng(0))
