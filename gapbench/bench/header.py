@@ -62,8 +62,8 @@ def record_header(
     code = "" if origin == BUILTIN else source_hash(cell.aligner.component.spec.factory)
     identity = [
         [SCHEMA_VERSION, encoder, test.fingerprint, None if train is None else train.fingerprint, texts],
-        [msgspec.to_builtins(aligner), code],
-        [cell.protocol.name, cell.protocol.fit_size, fit_split, cell.seed, index],
+        [msgspec.to_builtins(aligner), sorted(cell.aligner.automatic.items()), code],
+        [cell.protocol.name, cell.protocol.fit_size, cell.protocol.shots, fit_split, cell.seed, index],
     ]
     scored = test.captions if cell.captioned else test.prompts
     return Record(
@@ -76,7 +76,12 @@ def record_header(
         ),
         prompts=PromptsRef(name=cell.prompts_name, n_texts=0 if scored is None else len(scored.rows)),
         aligner=aligner,
-        protocol=ProtocolRef(name=cell.protocol.name, fit_size=cell.protocol.fit_size, fit_split=fit_split),
+        protocol=ProtocolRef(
+            name=cell.protocol.name,
+            fit_size=cell.protocol.fit_size,
+            fit_split=fit_split,
+            shots=cell.protocol.shots,
+        ),
         seed=cell.seed,
         status="ok",
         environment=environment(),

@@ -83,6 +83,11 @@ def manifest_of(split: Split, name: str) -> Manifest:
         if len(outside):
             row = int(outside[0])
             raise DataError(f"{name}: label {array[row]} of item {row} is outside 0..{len(split.classes) - 1}.")
+        if empty := sorted(set(range(len(split.classes))) - set(array.tolist())):
+            raise DataError(
+                f"{name}: class {split.classes[empty[0]]!r} has no image ({len(empty)} of {len(split.classes)} classes are "
+                "empty). Leave it out of the classes or give it images."
+            )
         labels = tuple(array.tolist())
     captions = None if split.captions is None else tuple(tuple(own) for own in split.captions)
     if captions is not None and len(captions) != n:
@@ -252,7 +257,7 @@ def prompt_set(selected: Selected, classes: Sequence[str]) -> PromptSet:
     Raises
     ------
     PluginError
-        Something else than strings, an owner outside the classes, or a class without a prompt.
+        Something else than strings, an owner outside the classes, a class without a prompt, or one prompt of two classes.
     """
     strategy: PromptStrategy = build(selected)
     with calling(selected):
@@ -266,6 +271,13 @@ def prompt_set(selected: Selected, classes: Sequence[str]) -> PromptSet:
         raise PluginError(f"{what}: owner {extra[0]} is not a class; there are {len(classes)}.")
     if bare := sorted(set(range(len(classes))) - set(prompts.owner)):
         raise PluginError(f"{what} gives class {classes[bare[0]]!r} no prompt.")
+    owners: dict[str, int] = {}
+    for text, owner in zip(prompts.prompts, prompts.owner, strict=True):
+        if owners.setdefault(text, owner) != owner:
+            raise PluginError(
+                f"{what} gives the classes {classes[owners[text]]!r} and {classes[owner]!r} the same prompt {text!r}: they "
+                "cannot be told apart. Write the class name into every prompt."
+            )
     return prompts
 
 

@@ -148,20 +148,37 @@ def make_plan(study: Study, registry: Registry, materials: Materials) -> Plan:
     plan = Plan(metrics=metrics, index=study.index)
     aligners = select(registry, Kind.ALIGNER, study.aligners)
     prompts = select(registry, Kind.PROMPTS, study.prompts)
-    protocol = Protocol(name=study.protocol, fit_size=study.fit_items)
     for source in _sources(study, registry, materials, plan):
+        if study.shots and Offer.LABELS not in source.offers:
+            plan.skips.append(
+                Skip(f"dataset {source.dataset.name}", "shots are images of a class, and it has no classes")
+            )
+            continue
         for name, strategy in _texts(study, source, prompts, plan):
-            fitting = [aligner for aligner in aligners if _fits(aligner, source, protocol, name, plan)]
-            n_fit = source.splits.get("test" if protocol.fits_on_test else "train")
-            seeded = depends_on_seed(protocol, n_fit, has_train=source.has_train)
-            stochastic = any(isinstance(a.component.spec, AlignerSpec) and a.component.spec.stochastic for a in fitting)
-            seeds = study.seeds if seeded or stochastic else study.seeds[:1]
-            plan.cells += [
-                Cell(source=source, prompts=strategy, prompts_name=name, aligner=aligner, protocol=protocol, seed=seed)
-                for seed in seeds
-                for aligner in fitting
-            ]
+            for protocol in study.protocols:
+                fitting = [aligner for aligner in aligners if _fits(aligner, source, protocol, name, plan)]
+                plan.cells += [
+                    Cell(
+                        source=source,
+                        prompts=strategy,
+                        prompts_name=name,
+                        aligner=aligner,
+                        protocol=protocol,
+                        seed=seed,
+                    )
+                    for seed in _seeds(study, source, protocol, fitting)
+                    for aligner in fitting
+                ]
     return plan
+
+
+def _seeds(study: Study, source: Source, protocol: Protocol, aligners: Sequence[Selected]) -> tuple[int, ...]:
+    """Give the seeds that make a difference: the first alone where nothing is drawn."""
+    n_fit = source.splits.get("test" if protocol.fits_on_test else "train")
+    seeded = depends_on_seed(protocol, n_fit, has_train=source.has_train)
+    stochastic = any(isinstance(a.component.spec, AlignerSpec) and a.component.spec.stochastic for a in aligners)
+    chosen = any(aligner.automatic for aligner in aligners)  # the validation slice is drawn
+    return study.seeds if seeded or stochastic or chosen else study.seeds[:1]
 
 
 def _sources(study: Study, registry: Registry, materials: Materials, plan: Plan) -> Iterator[Source]:

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gapbench.components import EmbeddedSplit, Texts
+from gapbench.embeddings.arrays import blocks
 from gapbench.embeddings.fingerprint import derive_rng, fingerprint
+from gapbench.errors import DataError
 
 if TYPE_CHECKING:
     from gapbench.bench.study import ProtocolName
@@ -25,10 +27,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
-    """A protocol with its fit size: a number of images, or None for all."""
+    """A protocol with its fit size: a number of images, or of images a class (``shots``), or None for all."""
 
     name: ProtocolName
     fit_size: int | None = None
+    shots: int | None = None
 
     @property
     def fits_on_test(self) -> bool:
@@ -79,12 +82,30 @@ def subset(split: EmbeddedSplit, images: Int64) -> EmbeddedSplit:
 
 
 def draw(split: EmbeddedSplit, size: int | None, seed: int) -> EmbeddedSplit:
-    """Draw ``size`` images without replacement; the same ones for every aligner and prompt strategy."""
+    """Draw ``size`` images without replacement, the same ones for every aligner; larger sizes hold the smaller ones."""
     n = len(split.images)
     if size is None or size >= n:
         return split
-    rng = derive_rng(purpose="fit subset", items=split.fingerprint, size=size, seed=seed)
+    rng = derive_rng(purpose="fit subset", items=split.fingerprint, seed=seed)
     return subset(split, np.sort(rng.permutation(n)[:size]))
+
+
+def draw_shots(split: EmbeddedSplit, shots: int | None, seed: int) -> EmbeddedSplit:
+    """Draw ``shots`` images of each class, all of a class that has no more; nested: more shots hold the fewer ones.
+
+    Raises
+    ------
+    DataError
+        There are no classes.
+    """
+    if shots is None:
+        return split
+    if split.labels is None:
+        raise DataError("Shots are images of a class, and this dataset has no classes; give a fit size instead.")
+    rng = derive_rng(purpose="shots", items=split.fingerprint, seed=seed)
+    order = rng.permutation(len(split.images))
+    by_class = [order[split.labels[order] == c][:shots] for c in range(len(split.classes))]
+    return subset(split, np.sort(np.concatenate(by_class)))
 
 
 def halves(split: EmbeddedSplit, seed: int) -> tuple[EmbeddedSplit, EmbeddedSplit]:
@@ -108,11 +129,41 @@ def fit_and_test(
     train
         The training split where the source has one; not needed for ``in-sample``.
     """
-    if protocol.fits_on_test:
-        return draw(test, protocol.fit_size, seed), test
-    if train is None:
-        train, test = halves(test, seed)
-    return draw(train, protocol.fit_size, seed), test
+    source = test
+    if not protocol.fits_on_test:
+        source, test = (train, test) if train is not None else halves(test, seed)
+    return draw_shots(draw(source, protocol.fit_size, seed), protocol.shots, seed), test
+
+
+def check_disjoint(fit: EmbeddedSplit, test: EmbeddedSplit) -> None:
+    """See to it that no scored item is fitted on.
+
+    Items are the same where their embeddings are, bit by bit: that also finds a file that holds an image once for each of
+    its captions. One pass over both, 8 bytes a row in memory.
+
+    Raises
+    ------
+    DataError
+        Names the first such item, and how many there are.
+    """
+    fitted, scored = _row_keys(fit.images), _row_keys(test.images)
+    shared = np.flatnonzero(np.isin(scored, fitted))
+    if len(shared):
+        one = int(np.flatnonzero(fitted == scored[shared[0]])[0])
+        raise DataError(
+            f"{len(shared)} of {len(test.images)} scored images are also fitted on (the first: row {shared[0]} of the scored "
+            f"rows has the same embedding as row {one} of the fitted ones). Held-out needs disjoint items: keep each image "
+            "once, with all its captions ('pair' in an .npz file), and out of one of the splits; or say --protocol in-sample."
+        )
+
+
+def _row_keys(rows: Rows) -> Int64:
+    """``(N,)`` hash of each row; -0.0 and 0.0 are one number."""
+    keys = np.empty(len(rows), dtype=np.int64)
+    for block in blocks(len(rows)):
+        part = np.ascontiguousarray(rows[block], dtype=np.float32) + np.float32(0)
+        keys[block] = [hash(row.tobytes()) for row in part]
+    return keys
 
 
 def depends_on_seed(protocol: Protocol, n_fit: int | None, *, has_train: bool) -> bool:
@@ -123,5 +174,6 @@ def depends_on_seed(protocol: Protocol, n_fit: int | None, *, has_train: bool) -
     n_fit
         Number of items that can be fitted on; None where it is not known yet.
     """
-    sampled = protocol.fit_size is not None and (n_fit is None or protocol.fit_size < n_fit)
+    sampled = protocol.shots is not None
+    sampled = sampled or (protocol.fit_size is not None and (n_fit is None or protocol.fit_size < n_fit))
     return sampled or not (has_train or protocol.fits_on_test)

@@ -8,6 +8,7 @@ from typing import Literal
 
 import msgspec
 
+from gapbench.bench.protocol import Protocol
 from gapbench.errors import UsageError
 
 BUILTIN_STUDIES = Path(__file__).parent.parent / "studies"
@@ -16,6 +17,9 @@ BUILTIN_STUDIES = Path(__file__).parent.parent / "studies"
 LOCAL = "local"
 
 ProtocolName = Literal["held-out", "in-sample", "transductive"]
+
+
+FitSize = int | Literal["all"]
 
 
 class Reference(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -32,7 +36,7 @@ class Study(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """What runs. An empty list stands for everything that is registered and takes no argument.
 
     ``fit_size`` None stands for the protocol's own default: all items for ``held-out`` and ``transductive``, 100 for
-    ``in-sample``; ``"all"`` for all items.
+    ``in-sample``; ``"all"`` for all items. A list of sizes, or of ``shots`` (images of each class), is an axis.
     """
 
     name: str
@@ -44,7 +48,8 @@ class Study(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     aligners: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
     protocol: ProtocolName = "held-out"
-    fit_size: int | Literal["all"] | None = None
+    fit_size: FitSize | tuple[FitSize, ...] | None = None
+    shots: tuple[int, ...] = ()
     seeds: tuple[int, ...] = (0,)
     index: Literal["flat", "hnsw", "ivf"] = "flat"
     figure_aligner: str = "procrustes"
@@ -52,11 +57,15 @@ class Study(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     reference: tuple[Reference, ...] = ()
 
     @property
-    def fit_items(self) -> int | None:
-        """Number of items to fit on; None for all."""
+    def protocols(self) -> tuple[Protocol, ...]:
+        """The protocol with each of its fit sizes, or shots."""
+        if self.shots:
+            return tuple(Protocol(name=self.protocol, shots=shots) for shots in self.shots)
         if self.fit_size is None:
-            return 100 if self.protocol == "in-sample" else None
-        return None if self.fit_size == "all" else self.fit_size
+            return (Protocol(name=self.protocol, fit_size=100 if self.protocol == "in-sample" else None),)
+        sizes = self.fit_size if isinstance(self.fit_size, tuple) else (self.fit_size,)
+        items = dict.fromkeys(None if size == "all" else size for size in sizes)
+        return tuple(Protocol(name=self.protocol, fit_size=size) for size in items)
 
 
 def study_names() -> list[str]:
@@ -86,8 +95,13 @@ def load_study(name: str) -> Study:
         study = msgspec.toml.decode(path.read_bytes(), type=Study)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is not a study: {error}.") from error
-    if study.fit_items is not None and study.fit_items < 1:
-        raise UsageError(f'{path}: fit_size must be at least 1 or "all", not {study.fit_size}.')
+    for protocol in study.protocols:
+        if protocol.fit_size is not None and protocol.fit_size < 1:
+            raise UsageError(f'{path}: fit_size must be at least 1 or "all", not {protocol.fit_size}.')
+        if protocol.shots is not None and protocol.shots < 1:
+            raise UsageError(f"{path}: shots must be at least 1, not {protocol.shots}.")
+    if study.shots and study.fit_size is not None:
+        raise UsageError(f"{path}: fit_size and shots are two ways of saying how much is fitted on; give one.")
     if not study.seeds:
         raise UsageError(f"{path}: seeds is empty; give at least one, such as [0].")
     return study

@@ -52,7 +52,8 @@ def selection_options(command: Command) -> Command:
             ),
             click.option("-m", "--metric", "metrics", multiple=True, metavar="METRIC", help="Repeatable; globs."),
             click.option("--protocol", type=click.Choice(["held-out", "in-sample", "transductive"])),
-            click.option("--fit-size", metavar="N|all", help="Images to fit on (in-sample: 100, otherwise all)."),
+            click.option("--fit-size", metavar="N,N|all", help="Images to fit on (in-sample: 100, otherwise all)."),
+            click.option("--shots", metavar="K,K", help="Images of each class to fit on, instead of --fit-size."),
             click.option("--seeds", metavar="0:5", help="Seeds, a range or a list."),
             click.option("--index", type=click.Choice(["flat", "hnsw", "ivf"]), help="Index over the prompts."),
             click.option("--device", default="auto", show_default=True, help="cuda, mps, cpu or auto."),
@@ -121,8 +122,14 @@ def study_from(options: dict[str, Any]) -> tuple[Study, bool]:
     changes |= {name: options[name] for name in ("protocol", "index") if options[name]}
     if options["seeds"]:
         changes["seeds"] = parse_seeds(options["seeds"])
+    if options["fit_size"] and options["shots"]:
+        raise UsageError("--fit-size and --shots are two ways of saying how much is fitted on; give one.")
     if options["fit_size"]:
-        changes["fit_size"] = _fit_size(options["fit_size"])
+        sizes = tuple(_size(text, "--fit-size", options["fit_size"]) for text in options["fit_size"].split(","))
+        changes |= {"fit_size": sizes[0] if len(sizes) == 1 else sizes, "shots": ()}
+    if options["shots"]:
+        shots = tuple(_size(text, "--shots", options["shots"]) for text in options["shots"].split(","))
+        changes |= {"shots": shots, "fit_size": None}
     changed = {name: value for name, value in changes.items() if getattr(study, name) != value}
     if not options["study"] or not changed:
         return msgspec.structs.replace(study, **changes), bool(options["study"])
@@ -133,9 +140,11 @@ def study_from(options: dict[str, Any]) -> tuple[Study, bool]:
     return msgspec.structs.replace(study, name=LOCAL, **changes), False
 
 
-def _fit_size(text: str) -> int | str:
-    if text == "all":
+def _size(text: str, option: str, whole: str) -> int | str:
+    text = text.strip()
+    if text == "all" and option == "--fit-size":
         return "all"
     if not text.isdigit() or int(text) < 1:
-        raise UsageError(f"--fit-size {text!r} is not understood; write a number of images, at least 1, or 'all'.")
+        unit = "numbers of images, at least 1, or 'all'" if option == "--fit-size" else "numbers of images of a class"
+        raise UsageError(f"{option} {whole!r} is not understood; write {unit}, such as {option} 10,100.")
     return int(text)

@@ -52,6 +52,29 @@ def check_rows(rows: Rows, where: str) -> None:
             raise DataError(f"{where}, row {row}, is all zeros and has no direction. Remove the row, then run again.")
 
 
+def check_columns(rows: Rows, where: str) -> None:
+    """Refuse a column that is the same in every row: such an array was padded, cut off or rounded away.
+
+    Raises
+    ------
+    DataError
+        Names ``where``, the first such column and its value.
+    """
+    if len(rows) < 2:  # noqa: PLR2004
+        return
+    first = np.asarray(rows[:1])[0]
+    constant = np.ones(rows.shape[1], dtype=bool)
+    for block in blocks(len(rows)):
+        constant &= (np.asarray(rows[block]) == first).all(axis=0)
+        if not constant.any():
+            return
+    column = int(np.argmax(constant))
+    raise DataError(
+        f"{where}, column {column}, is {first[column]} in all {len(rows)} rows ({np.sum(constant)} such columns): it tells "
+        "nothing apart. Remove the columns from 'image' and 'text' alike, then run again."
+    )
+
+
 class ShardedRows:
     """Several ``(n_i, d)`` arrays read as one; float16 shards are widened block by block."""
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gapbench.components import EmbeddedSplit, Texts
-from gapbench.embeddings.arrays import ShardedRows, check_rows
+from gapbench.embeddings.arrays import ShardedRows, check_columns, check_rows
 from gapbench.embeddings.fingerprint import fingerprint, hash_file
 from gapbench.embeddings.npz import open_npy, open_npz
 from gapbench.errors import DataError
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from gapbench.components import Int64, Rows
+    from gapbench.components import Float32, Int64, Rows
     from gapbench.specs import Missing
 
 SCHEMA = "image (N, d), text (M, d), and label (N,) or pair (M,)"
@@ -109,6 +109,7 @@ def _read_npz(path: Path) -> EmbeddedSplit:
         which = "both 'label' and 'pair'" if "label" in arrays else "neither 'label' nor 'pair'"
         raise DataError(f"{path} has {which}; it must have one of them: {SCHEMA}.")
     images = _rows(arrays["image"], f"{path}, array 'image'")
+    check_columns(images, f"{path}, array 'image'")
     texts = _rows(arrays["text"], f"{path}, array 'text'")
     if images.shape[1] != texts.shape[1]:
         raise DataError(
@@ -121,6 +122,7 @@ def _read_npz(path: Path) -> EmbeddedSplit:
         owner = _positions(arrays["pair"], f"{path}, array 'pair'", len(texts), len(images), "image")
         return EmbeddedSplit(images=images, fingerprint=content, captions=Texts(rows=texts, owner=owner, strings=names))
     labels = _positions(arrays["label"], f"{path}, array 'label'", len(images), len(texts), "text")
+    _check_classes(np.asarray(texts[:]), labels, names, path)
     return EmbeddedSplit(
         images=images,
         fingerprint=content,
@@ -129,6 +131,25 @@ def _read_npz(path: Path) -> EmbeddedSplit:
         prompts=Texts(rows=texts, owner=np.arange(len(texts)), strings=names),
         pooling=Pooling.MEAN,
     )
+
+
+def _check_classes(texts: Float32, labels: Int64, names: tuple[str, ...], path: Path) -> None:
+    """Refuse classes that nothing could tell apart, or that no image belongs to."""
+    _, first, of = np.unique(texts, axis=0, return_index=True, return_inverse=True)
+    twice = np.flatnonzero(first[of.ravel()] != np.arange(len(texts)))
+    if len(twice):
+        row = int(twice[0])
+        raise DataError(
+            f"{path}, array 'text', row {row}, equals row {first[of.ravel()[row]]}: two classes with one text cannot be told "
+            "apart. Merge the classes or give each its own text."
+        )
+    empty = np.setdiff1d(np.arange(len(texts)), labels)
+    if len(empty):
+        named = f" ({names[empty[0]]!r})" if names else ""
+        raise DataError(
+            f"{path}: no image has the label {empty[0]}{named} ({len(empty)} of {len(texts)} classes are empty). Remove "
+            "their rows from 'text' and number the labels anew, or add images."
+        )
 
 
 def _names(array: Any, n: int, path: Path) -> tuple[str, ...]:
@@ -155,6 +176,7 @@ def _read_folder(path: Path) -> EmbeddedSplit:
         if len(widths) > 1:
             raise DataError(f"{path / side}: shards have different numbers of dimensions: {sorted(widths)}.")
     images, texts = sides["img_emb"], sides["text_emb"]
+    check_columns(images, str(path / "img_emb"))
     if images.shape != texts.shape:
         raise DataError(
             f"{path}: img_emb holds {images.shape} and text_emb {texts.shape}; row by row they must be pairs."

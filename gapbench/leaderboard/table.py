@@ -87,6 +87,7 @@ class Table:
     prompts: str
     protocol: str
     fit_size: int | None
+    shots: int | None
     fit_split: str
     n: int
     n_texts: int
@@ -104,6 +105,8 @@ class Table:
     def how(self) -> str:
         """Say what was fitted and scored."""
         size = "all items" if self.fit_size is None else f"{self.fit_size} items"
+        if self.shots is not None:
+            size = f"{self.shots} images of each class"
         words = "images and their captions" if self.prompts == "captions" else f"images, {self.n_texts} texts"
         return f"{self.protocol}: fitted on {size} of {self.fit_split}, scored on {self.n:,} {words}"
 
@@ -168,6 +171,7 @@ def _table(
         prompts=first.prompts.name,
         protocol=first.protocol.name,
         fit_size=first.protocol.fit_size,
+        shots=first.protocol.shots,
         fit_split=first.protocol.fit_split,
         n=first.dataset.n if first.protocol.fit_split != "half of test" else first.dataset.n - first.dataset.n // 2,
         n_texts=first.prompts.n_texts,

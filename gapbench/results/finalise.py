@@ -32,6 +32,7 @@ def table_key(record: Record) -> TableKey:
         record.prompts.name,
         record.protocol.name,
         -1 if record.protocol.fit_size is None else record.protocol.fit_size,
+        -1 if record.protocol.shots is None else record.protocol.shots,
         record.notes.get("index", "flat"),
     )
 
@@ -69,7 +70,12 @@ def finalise(records: Iterable[Record], folder: Path) -> list[Record]:
         groups.setdefault((*table_key(record), record.seed), []).append(record)
     done = [record for group in groups.values() for record in _compared(group, folder)]
     done += [record for record in everything if record.cell_id not in kept]
-    return sorted(done, key=lambda record: (*map(str, table_key(record)), record.seed, *_row_key(record)))
+    return sorted(done, key=lambda record: (*map(_sortable, table_key(record)), record.seed, *_row_key(record)))
+
+
+def _sortable(part: object) -> str:
+    """Write a part of a key so that numbers sort as numbers."""
+    return f"{part:012d}" if isinstance(part, int) else str(part)
 
 
 def _row_key(record: Record) -> tuple[str, ...]:

@@ -60,11 +60,12 @@ class AlignerRef(_Struct, frozen=True, kw_only=True):
 
 
 class ProtocolRef(_Struct, frozen=True, kw_only=True):
-    """What was fitted on what: ``fit_size`` items (None for all) of ``fit_split``."""
+    """What was fitted on what: ``fit_size`` items, or ``shots`` of each class (None for all), of ``fit_split``."""
 
     name: str
     fit_size: int | None
     fit_split: str
+    shots: int | None = None
 
 
 class MetricValue(_Struct, frozen=True, kw_only=True):

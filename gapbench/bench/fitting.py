@@ -1,0 +1,164 @@
+"""Fitting: which rows an aligner gets, what is chosen on a validation slice, and what the fit rests on."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gapbench.bench.fitdata import FitRows, GuardedFitData
+from gapbench.bench.protocol import check_disjoint, fit_and_test, subset
+from gapbench.bench.scored import AlignedSplit
+from gapbench.embeddings.fingerprint import derive_rng
+from gapbench.errors import DataError
+from gapbench.host.build import build
+from gapbench.host.selection import params_of
+from gapbench.specs import AlignerSpec, Need
+
+if TYPE_CHECKING:
+    from gapbench.bench.cell import CellTask
+    from gapbench.host.selection import Selected, Value
+
+#: Fit rows of the last tables, with their moments: all aligners of a table share them.
+_FIT_ROWS: dict[tuple[object, ...], tuple[FitRows, FitRows]] = {}
+_FIT_ROWS_KEPT = 4
+
+#: Share of the fit split that is set apart where a parameter is chosen or an aligner needs a validation slice.
+VALIDATION_SHARE = 0.2
+
+#: A free linear map wants so many pairs a dimension; with fewer the record warns.
+PAIRS_A_DIMENSION = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fit:
+    """A fitted aligner, the rows to score, and what the record says of it."""
+
+    aligner: Any
+    spec: AlignerSpec
+    test: FitRows
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
+def fit_cell(task: CellTask, selected: Selected) -> Fit:
+    """Fit the aligner of a cell, its automatic parameters chosen first."""
+    spec = selected.component.spec
+    assert isinstance(spec, AlignerSpec)
+    fit, test = rows_of(task, raw=spec.raw)
+    notes: dict[str, Any] = {"pairs": fit.pairs_are if Need.PAIRS in spec.needs else "not used"}
+    if selected.automatic:
+        selected, notes["chosen"] = choose(task, selected, fit)
+    aligner = _fitted(task, selected, fit, test)
+    if hasattr(aligner, "notes"):
+        notes["aligner"] = dict(aligner.notes())
+    if warning := _too_few_pairs(spec, fit):
+        notes["warning"] = warning
+    return Fit(aligner=aligner, spec=spec, test=test, notes=notes)
+
+
+def rows_of(task: CellTask, *, raw: bool) -> tuple[FitRows, FitRows]:
+    """Give the rows to fit on and to score; shared by the aligners of a table, moments included."""
+    header = task.header
+    train = None if task.train is None else task.train.fingerprint
+    key: tuple[object, ...] = (
+        header.encoder.fingerprint,
+        task.test.fingerprint,
+        train,
+        header.prompts.name,
+        header.notes.get("texts"),
+    )
+    key += (task.protocol, task.seed, task.captioned, raw)
+    if key not in _FIT_ROWS:
+        while len(_FIT_ROWS) >= _FIT_ROWS_KEPT:
+            del _FIT_ROWS[next(iter(_FIT_ROWS))]
+        fit, test = fit_and_test(task.protocol, task.seed, task.test, task.train)
+        if not task.protocol.fits_on_test:
+            check_disjoint(fit, test)
+        _FIT_ROWS[key] = (
+            FitRows(fit, captioned=task.captioned, raw=raw),
+            FitRows(test, captioned=task.captioned, raw=raw),
+        )
+    return _FIT_ROWS[key]
+
+
+def _fitted(task: CellTask, selected: Selected, fit: FitRows, test: FitRows) -> Any:
+    """Build and fit the aligner on what it declares."""
+    spec = selected.component.spec
+    assert isinstance(spec, AlignerSpec)
+    rng = derive_rng(purpose="aligner", aligner=selected.label, items=fit.split.fingerprint, seed=task.seed)
+    validation = None
+    if Need.VALIDATION in spec.needs:
+        fit, validation = set_apart(fit, task.seed)
+    data = GuardedFitData(
+        spec, fit, rng, validation=validation, test=test if task.protocol.name == "transductive" else None
+    )
+    aligner = build(selected)
+    fitted = aligner.fit(data)
+    return aligner if fitted is None else fitted
+
+
+def set_apart(fit: FitRows, seed: int) -> tuple[FitRows, FitRows]:
+    """Cut a validation slice from the fit split.
+
+    Raises
+    ------
+    DataError
+        A single item cannot be cut.
+    """
+    n = len(fit.split.images)
+    if n < 2:  # noqa: PLR2004
+        raise DataError("One item to fit on cannot be cut into a fit and a validation slice. Fit on more items.")
+    order = derive_rng(purpose="validation", items=fit.split.fingerprint, seed=seed).permutation(n)
+    cut = max(1, round(n * VALIDATION_SHARE))
+    parts = (np.sort(order[cut:]), np.sort(order[:cut]))
+    kept, apart = (FitRows(subset(fit.split, part), captioned=fit.captioned, raw=fit.raw) for part in parts)
+    return kept, apart
+
+
+def choose(task: CellTask, selected: Selected, fit: FitRows) -> tuple[Selected, dict[str, Any]]:
+    """Choose the automatic parameters of an aligner on a validation slice of its fit split; test rows play no part.
+
+    Every combination of the grids is fitted on the rest of the fit split and scored on the slice: by accuracy, or with
+    captions by the mean of recall@1 both ways. Of equally good ones the default wins, then the first of the grid.
+
+    Returns
+    -------
+    tuple
+        The aligner with its parameters, and what the record says of the choice.
+    """
+    spec = selected.component.spec
+    assert isinstance(spec, AlignerSpec)
+    rest, validation = set_apart(fit, task.seed)
+    grids = selected.automatic
+    defaults = {name: params_of(selected.component)[name].default for name in grids}
+    tried: list[tuple[float, dict[str, Value]]] = []
+    for values in itertools.product(*grids.values()):
+        params = dict(zip(grids, values, strict=True))
+        aligner = _fitted(task, selected.with_params(params), rest, validation)
+        tried.append((_validated(AlignedSplit(validation, aligner, spec, np.random.default_rng(0))), params))
+    best = max(score for score, _ in tried)
+    equals = [params for score, params in tried if score == best]
+    winner = defaults if defaults in equals else equals[0]
+    notes = {"params": winner, "validated_on": len(validation.split.images), "grid": [[p, score] for score, p in tried]}
+    return selected.with_params(winner), notes
+
+
+def _validated(scored: AlignedSplit) -> float:
+    """Score a validation slice."""
+    if not scored.captioned:
+        return float(np.mean(scored.top_classes(1)[:, 0] == scored.labels))
+    asked = np.unique(scored.owner)
+    first = np.mean(scored.image_to_text_ranks()[asked] == 0), np.mean(scored.text_to_image_ranks() == 0)
+    return float(np.mean(first))
+
+
+def _too_few_pairs(spec: AlignerSpec, fit: FitRows) -> str:
+    """Say so where pairs are too few for a free linear map."""
+    if Need.PAIRS not in spec.needs or spec.family != "paired linear":
+        return ""
+    pairs, d = int(fit.moments.pairs.n), fit.split.images.shape[1]
+    if pairs >= PAIRS_A_DIMENSION * d:
+        return ""
+    return f"{pairs} pairs for {d} dimensions; a free linear map wants {PAIRS_A_DIMENSION * d} ({PAIRS_A_DIMENSION} d)"
