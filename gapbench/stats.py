@@ -1,47 +1,65 @@
-"""Intervals and paired tests: how much of a difference is more than noise.
+"""Intervals, paired tests and their power: how much of a difference is more than noise.
 
 Every value has a 95 % interval; every difference to ``identity`` a paired test on the same items, corrected after Holm
-over the aligners of a table. All of it is cheap: resamples are drawn once for each number of items and shared.
+over the aligners of a table.
 """
 
 from __future__ import annotations
 
 import math
 from functools import lru_cache
+from statistics import NormalDist, median
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from gapbench.bootstrap import MOST_UNITS, RESAMPLES, SAME, Interval, bootstrap_means, mean_interval, paired_bootstrap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from gapbench.components import Float32, Float64, Int64, Measurement
+    from gapbench.components import Float64, Measurement
     from gapbench.specs import Better
 
-#: Lower and upper end.
-Interval = tuple[float, float]
+__all__ = [
+    "MOST_UNITS",
+    "RESAMPLES",
+    "SAME",
+    "Interval",
+    "bootstrap_means",
+    "holm",
+    "interval",
+    "jackknife_difference",
+    "jackknife_error",
+    "jackknife_interval",
+    "mcnemar_exact",
+    "mean_interval",
+    "median_interval",
+    "minimum_detectable_effect",
+    "paired_bootstrap",
+    "paired_error",
+    "paired_p",
+    "shared_ranks",
+    "wilson",
+]
 
-#: Bootstrap resamples behind every interval and test of a mean.
-RESAMPLES = 10_000
-
-#: Above this many items the bootstrap draws equal blocks of shuffled items instead of single ones. Shared resamples
-#: then take at most 40 MB for each kept number of items.
-MOST_UNITS = 1_000
-
-#: Differences of this size are rounding.
-SAME = 1e-12
+#: Of every interval.
+LEVEL = 0.95
 
 
 def _z(level: float) -> float:
-    from statistics import NormalDist
-
     return NormalDist().inv_cdf(0.5 + level / 2)
 
 
-def wilson(successes: int, n: int, level: float = 0.95) -> Interval:
-    """Wilson's score interval of a proportion (Wilson 1927, JASA 22, 209); of no items at all, 0..1."""
+def wilson(successes: int, n: int, level: float = LEVEL) -> Interval:
+    r"""Wilson's score interval of a proportion (Wilson 1927, JASA 22, 209); of no items at all, 0..1.
+
+    With the share :math:`\hat p` of n and the normal quantile z, its ends are
+    :math:`\left(\hat p + \frac{z^2}{2n} \pm z \sqrt{\frac{\hat p (1 - \hat p)}{n} + \frac{z^2}{4n^2}}\right)
+    / \left(1 + \frac{z^2}{n}\right)`.
+    """
     if n == 0:
         return 0.0, 1.0
     z = _z(level)
@@ -52,7 +70,16 @@ def wilson(successes: int, n: int, level: float = 0.95) -> Interval:
 
 
 def mcnemar_exact(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
-    """Exact two-sided McNemar test of paired 0/1 outcomes (McNemar 1947): binomial on the discordant pairs."""
+    r"""Exact two-sided McNemar test of paired 0/1 outcomes (McNemar 1947, Psychometrika 12, 153).
+
+    Of b items that only the one and c items that only the other gets right, it gives
+    :math:`p = \min(1, 2 P(\mathrm{Binomial}(b + c, \tfrac12) \le \min(b, c)))`.
+
+    Parameters
+    ----------
+    a, b
+        ``(n,)`` outcomes of the same items. O(n).
+    """
     only_a, only_b = int(np.count_nonzero(a & ~b)), int(np.count_nonzero(b & ~a))
     return _fair_coin(min(only_a, only_b), only_a + only_b)
 
@@ -73,75 +100,39 @@ def _fair_coin(fewer: int, n: int) -> float:
     return min(1.0, float(tail / 2 ** (n - 1)))
 
 
-@lru_cache(maxsize=3)
-def _resamples(units: int, seed: int) -> Float32:
-    """``(RESAMPLES, units)`` how often each unit is drawn; shared by every statistic on so many units."""
-    rng = np.random.default_rng(seed)
-    drawn = np.empty((RESAMPLES, units), dtype=np.float32)
-    part = RESAMPLES // 20
-    for start in range(0, RESAMPLES, part):
-        draws = (
-            rng.integers(units, size=(part, units), dtype=np.int32) + units * np.arange(part, dtype=np.int32)[:, None]
-        )
-        drawn[start : start + part] = np.bincount(draws.ravel(), minlength=part * units).reshape(part, units)
-    return drawn
+@lru_cache(maxsize=256)
+def _median_rank(n: int) -> int:
+    """Largest r with P(Binomial(n, 1/2) < r) <= 2.5 %; 0 where there is none."""
+    r = max(0, int(n / 2 - math.sqrt(n)) - 1)  # 1.96 standard deviations are sqrt(n) * 0.98
+    while _fair_coin(r, n) <= 1 - LEVEL:
+        r += 1
+    return r
 
 
-@lru_cache(maxsize=3)
-def _blocks(n: int, seed: int) -> tuple[Int64, Float32]:
-    """Give each of n items its block, and the number of items in each resample."""
-    block = np.random.default_rng(seed).permutation(n) % MOST_UNITS
-    return block, _resamples(MOST_UNITS, seed) @ np.bincount(block).astype(np.float32)
+def median_interval(values: Sequence[float] | Float64) -> Interval:
+    r"""Exact interval of a median, whatever the distribution (Thompson 1936, Ann. Math. Statist. 7, 122).
 
-
-def bootstrap_means(values: Float64, seed: int = 0) -> Float64:
-    """``(RESAMPLES,)`` means of resampled items (Efron 1979).
-
-    Of more than `MOST_UNITS` items, equal blocks of shuffled items are drawn instead of items: the spread of the mean
-    is the same but for a relative error of about 1 / sqrt(2 * `MOST_UNITS`), 2 %. The same seed and number of items
-    give the same resamples.
+    It is :math:`[x_{(r)}, x_{(n+1-r)}]` of the sorted values, with the largest r for which
+    :math:`2 P(\mathrm{Binomial}(n, \tfrac12) < r) \le 5 \%`. Fewer than six values bound no median: the interval is
+    then the whole line.
     """
-    values = np.asarray(values, dtype=np.float64)
-    centre = float(values.mean())  # taken out first, so that float32 has only the spread to carry
-    moved = values - centre
-    if len(values) <= MOST_UNITS:
-        sums = _resamples(len(values), seed) @ moved.astype(np.float32)
-        return centre + sums.astype(np.float64) / len(values)
-    block, counts = _blocks(len(values), seed)
-    sums = _resamples(MOST_UNITS, seed) @ np.bincount(block, moved).astype(np.float32)
-    return centre + sums.astype(np.float64) / counts
-
-
-def mean_interval(values: Float64, seed: int = 0) -> Interval:
-    """95 % percentile bootstrap interval of a mean."""
-    low, high = np.quantile(bootstrap_means(values, seed), [0.025, 0.975])
-    return float(low), float(high)
-
-
-def paired_bootstrap(a: Float64, b: Float64, seed: int = 0) -> float:
-    """Two-sided p value of a difference of means of paired outcomes.
-
-    The differences are resampled and centred on zero; the p value is the share of resamples at least as extreme as
-    what was observed, never below 1 / (`RESAMPLES` + 1) (Davison and Hinkley 1997, sections 4.2 and 4.4).
-    """
-    difference = np.asarray(a, dtype=np.float64) - np.asarray(b, dtype=np.float64)
-    observed = float(difference.mean())
-    if abs(observed) <= SAME:
-        return 1.0
-    # The tolerance counts resamples that equal the observed difference but for rounding.
-    extreme = np.abs(bootstrap_means(difference, seed) - observed) >= abs(observed) * (1 - 1e-6)
-    return float((1 + np.count_nonzero(extreme)) / (1 + RESAMPLES))
+    ordered = np.sort(np.asarray(values, dtype=np.float64))
+    r = _median_rank(len(ordered))
+    return (float(ordered[r - 1]), float(ordered[-r])) if r else (-math.inf, math.inf)
 
 
 def jackknife_error(jackknife: Float64) -> float:
-    """Give the standard error from leave-one-group-out values (Quenouille 1956; Tukey 1958)."""
+    r"""Give the standard error from leave-one-group-out values (Quenouille 1956; Tukey 1958).
+
+    It is :math:`\sqrt{\frac{G - 1}{G} \sum_g (\theta_{(g)} - \bar\theta)^2}` of G values.
+    """
     g = len(jackknife)
     return math.sqrt((g - 1) / g * float(np.sum((jackknife - jackknife.mean()) ** 2)))
 
 
 def jackknife_interval(value: float, jackknife: Float64) -> Interval:
     """95 % normal interval around a value from its jackknife error."""
-    half = _z(0.95) * jackknife_error(jackknife)
+    half = _z(LEVEL) * jackknife_error(jackknife)
     return value - half, value + half
 
 
@@ -179,8 +170,73 @@ def paired_p(a: Measurement, b: Measurement) -> float | None:
     return None
 
 
+def paired_error(a: Measurement, b: Measurement) -> float | None:
+    r"""Give the standard error of the difference of two measurements on the same items.
+
+    It is :math:`s_d / \sqrt n` of the n differences of their outcomes, :math:`s_d^2 = \sum (d_i - \bar d)^2 / (n - 1)`,
+    or the jackknife error of the differences of their leave-one-group-out values; None where neither can be paired.
+    """
+    if a.outcomes is not None and b.outcomes is not None and len(a.outcomes) == len(b.outcomes) > 1:
+        difference = np.subtract(a.outcomes, b.outcomes, dtype=np.float64)
+        return float(np.std(difference, ddof=1)) / math.sqrt(len(difference))
+    if a.jackknife is not None and b.jackknife is not None and len(a.jackknife) == len(b.jackknife) > 1:
+        return jackknife_error(a.jackknife - b.jackknife)
+    return None
+
+
+def minimum_detectable_effect(
+    errors: Sequence[float], n: int, m: int, binary: bool, alpha: float = 0.05, power: float = 0.8
+) -> float | None:
+    r"""Give the smallest true difference to the baseline that a table finds with the given power.
+
+    A normal test at the first and strictest step of Holm's correction finds
+
+    .. math:: \delta = \left(z_{1 - \alpha / 2m} + z_{\text{power}}\right) \cdot \operatorname{median}(\text{errors})
+
+    (Bloom 1995, Evaluation Review 19, 547). The exact McNemar test rejects nothing with fewer
+    than k discordant pairs, the smallest k with :math:`2 \cdot 2^{-k} < \alpha / m`. A true difference :math:`\delta`
+    of 0/1 outcomes is therefore never below :math:`k / n`, nor below the one that gives k discordant pairs with the
+    wanted power where all of them go one way: :math:`P(\mathrm{Binomial}(n, \delta) \ge k) = I_\delta(k, n - k + 1)`.
+
+    Parameters
+    ----------
+    errors
+        Standard errors of the paired differences, one an aligner (`paired_error`). Zeros, of aligners that change
+        nothing, tell nothing about noise and are left out.
+    n
+        Number of items.
+    m
+        Number of aligners that are compared with the baseline.
+    binary
+        Whether the outcomes are 0/1, so that the exact McNemar test is made.
+    alpha, power
+        Family-wise error rate, and the probability of finding the difference.
+
+    Returns
+    -------
+    float or None
+        In the unit of the errors; None where nothing can be said, or too few items to ever find anything.
+    """
+    if n < 1 or m < 1:
+        return None
+    fewest = math.floor(math.log2(2 * m / alpha)) + 1
+    if fewest > n:
+        return None
+    known = [error for error in errors if 0 < error < math.inf]
+    normal = NormalDist()
+    effect = (normal.inv_cdf(1 - alpha / (2 * m)) + normal.inv_cdf(power)) * median(known) if known else None
+    if not binary:
+        return effect
+    from scipy.special import betaincinv
+
+    return max(effect or 0.0, fewest / n, float(betaincinv(fewest, n - fewest + 1, power)))
+
+
 def holm(p: Sequence[float]) -> list[float]:
-    """Adjust p values after Holm (1979, Scand. J. Statist. 6, 65): controls the family-wise error rate."""
+    r"""Adjust p values after Holm (1979, Scand. J. Statist. 6, 65): controls the family-wise error rate.
+
+    The i-th smallest of m becomes :math:`\max_{j \le i} \min(1, (m - j + 1)\, p_{(j)})`.
+    """
     order = sorted(range(len(p)), key=lambda i: p[i])
     adjusted, running = [0.0] * len(p), 0.0
     for position, i in enumerate(order):
@@ -194,7 +250,11 @@ def shared_ranks(
 ) -> list[int]:
     """Rank rows, the best one 1, so that rows which cannot be told apart share a rank.
 
-    A row's rank is one more than the number of rows that are better than it by more than noise.
+    A row's rank is one more than the number of rows that are better than it by more than noise. Where all pairs were
+    tested together after Holm, it is the lower end of a 95 % interval of the row's true rank: with that probability no
+    row of the table stands below its true rank (Mogstad, Romano, Shaikh and Wilhelm 2024, Rev. Econ. Stud. 91, 476).
+    Not being told apart is no equivalence: two such rows get different ranks where a third is better than only one of
+    them by more than noise.
 
     Parameters
     ----------

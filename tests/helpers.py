@@ -6,10 +6,12 @@ from pathlib import Path
 import numpy as np
 
 from gapbench.bench.fitdata import FitRows, GuardedFitData
+from gapbench.bench.fitting import set_apart
 from gapbench.bench.scored import AlignedSplit
 from gapbench.builtin.aligners import SPECS
 from gapbench.components import EmbeddedSplit, Texts
 from gapbench.embeddings.arrays import unit_rows
+from gapbench.specs import Need
 
 BY_NAME = {spec.name: spec for spec in SPECS}
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -54,7 +56,8 @@ def fit_spec(spec, split, *, captioned, seed=0, test=None, **params):
     aligner = getattr(importlib.import_module(module), attribute)(**spec.options, **values)
     rows = FitRows(split, captioned=captioned, raw=spec.raw)
     held = None if test is None else FitRows(test, captioned=captioned, raw=spec.raw)
-    fitted = aligner.fit(GuardedFitData(spec, rows, np.random.default_rng(seed), test=held))
+    rows, apart = set_apart(rows, seed) if Need.VALIDATION in spec.needs else (rows, None)
+    fitted = aligner.fit(GuardedFitData(spec, rows, np.random.default_rng(seed), validation=apart, test=held))
     return aligner if fitted is None else fitted
 
 

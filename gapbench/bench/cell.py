@@ -30,7 +30,15 @@ if TYPE_CHECKING:
     from gapbench.components import EmbeddedSplit, Measurement
 
 #: What a number of a unit can be.
-RANGES = {"share": (0.0, 1.0), "ratio": (0.0, 1.0), "distance": (0.0, float("inf")), "cosine": (-1.0, 1.0)}
+RANGES = {
+    "share": (0.0, 1.0),
+    "ratio": (0.0, 1.0),
+    "distance": (0.0, float("inf")),
+    "cosine": (-1.0, 1.0),
+    "agreement": (-1.0, 1.0),
+    "difference": (-1.0, 1.0),
+    "rank": (1.0, float("inf")),
+}
 
 
 @dataclass(frozen=True, kw_only=True)

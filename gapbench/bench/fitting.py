@@ -48,6 +48,7 @@ def fit_cell(task: CellTask, selected: Selected) -> Fit:
     assert isinstance(spec, AlignerSpec)
     fit, test = rows_of(task, raw=spec.raw)
     notes: dict[str, Any] = {"pairs": fit.pairs_are if Need.PAIRS in spec.needs else "not used"}
+    notes["fit_items"] = len(fit.split.images)
     if selected.automatic:
         selected, notes["chosen"] = choose(task, selected, fit)
     aligner = _fitted(task, selected, fit, test)

@@ -151,9 +151,10 @@ def check_disjoint(fit: EmbeddedSplit, test: EmbeddedSplit) -> None:
     if len(shared):
         one = int(np.flatnonzero(fitted == scored[shared[0]])[0])
         raise DataError(
-            f"{len(shared)} of {len(test.images)} scored images are also fitted on (the first: row {shared[0]} of the scored "
-            f"rows has the same embedding as row {one} of the fitted ones). Held-out needs disjoint items: keep each image "
-            "once, with all its captions ('pair' in an .npz file), and out of one of the splits; or say --protocol in-sample."
+            f"{len(shared)} of {len(test.images)} scored images are also fitted on (the first: row {shared[0]} of the "
+            f"scored rows has the same embedding as row {one} of the fitted ones). Held-out needs disjoint items: keep "
+            "each image once, with all its captions ('pair' in an .npz file), and out of one of the splits; or say "
+            "--protocol in-sample."
         )
 
 

@@ -12,7 +12,7 @@ from rich.table import Table as RichTable
 
 from gapbench.host.registry import Kind
 from gapbench.leaderboard.markdown import write_markdown
-from gapbench.leaderboard.table import build_tables
+from gapbench.leaderboard.table import build_tables, largest_fits
 from gapbench.leaderboard.terminal import print_table
 from gapbench.leaderboard.text import LEGEND
 from gapbench.results import journal
@@ -73,8 +73,12 @@ def report(
     folder = runner.options.folder
     specs = metric_specs(runner.registry)
     reference = study.reference
-    for table in build_tables(outcome.records, folder, specs, reference):
+    tables = build_tables(outcome.records, folder, specs, reference)
+    shown = largest_fits(tables)
+    for table in shown:
         print_table(out, table, specs)
+    if len(shown) < len(tables):
+        out.print(f"\n{len(tables) - len(shown)} tables with fewer fitted items are in the leaderboard.", style="dim")
     out.print()
     for line in LEGEND:
         out.print(escape(line), style="dim")
@@ -117,9 +121,13 @@ def _say_what_happened(plan: Plan, outcome: Outcome, runner: Runner, out: Consol
         reasons[key] = reasons.get(key, 0) + 1
     for (status, label, reason), count in reasons.items():
         out.print(f"[red]{status}[/] {escape(label)} ({count} cells): {escape(reason)}")
-    if plan.skips and (named or len(plan.skips) <= 3):  # noqa: PLR2004 - a short list is told in full
-        out.print(skips_table(plan.skips))
-    elif plan.skips:
-        names = ", ".join(skip.what.removeprefix("dataset ") for skip in plan.skips)
-        total = size(sum(skip.size or 0 for skip in plan.skips))
+    absent = [skip for skip in plan.skips if skip.size is not None or skip.what.startswith(("dataset", "encoder"))]
+    others = [skip for skip in plan.skips if skip not in absent]
+    if named or len(absent) <= 3:  # noqa: PLR2004 - a short list is told in full
+        others, absent = [*others, *absent], []
+    if others:
+        out.print(skips_table(others))
+    if absent:
+        names = ", ".join(skip.what.removeprefix("dataset ") for skip in absent)
+        total = size(sum(skip.size or 0 for skip in absent))
         out.print(f"not on this machine ({total}; --download fetches it, `gapbench plan` tells more): {escape(names)}")

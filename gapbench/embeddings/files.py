@@ -140,8 +140,8 @@ def _check_classes(texts: Float32, labels: Int64, names: tuple[str, ...], path: 
     if len(twice):
         row = int(twice[0])
         raise DataError(
-            f"{path}, array 'text', row {row}, equals row {first[of.ravel()[row]]}: two classes with one text cannot be told "
-            "apart. Merge the classes or give each its own text."
+            f"{path}, array 'text', row {row}, equals row {first[of.ravel()[row]]}: two classes with one text cannot be "
+            "told apart. Merge the classes or give each its own text."
         )
     empty = np.setdiff1d(np.arange(len(texts)), labels)
     if len(empty):

@@ -10,9 +10,10 @@ from gapbench.bench.cell import aligned_cell
 from gapbench.embeddings.npz import open_npz
 from gapbench.errors import DataError, UsageError
 from gapbench.figures.gap_accuracy import draw_gap_accuracy
+from gapbench.figures.learning import draw_learning_curves
 from gapbench.figures.pair import PairData, draw_pair
 from gapbench.leaderboard.markdown import slug
-from gapbench.leaderboard.table import PRIMARY, build_tables
+from gapbench.leaderboard.table import PRIMARY, build_tables, largest_fits
 from gapbench.results import journal
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from gapbench.bench.execute import Outcome, Runner
     from gapbench.bench.study import Study
+    from gapbench.leaderboard.table import Table
     from gapbench.results.record import Record
     from gapbench.specs import MetricSpec
 
@@ -33,9 +35,7 @@ SAMPLE = 100
 def draw_all(runner: Runner, study: Study, outcome: Outcome, specs: Mapping[str, MetricSpec]) -> list[Path]:
     """Draw gap against accuracy, and one pair of pictures for each encoder and dataset of this run."""
     folder = runner.options.folder / FOLDER
-    drawn = draw_gap_accuracy(
-        build_tables(journal.read(runner.path), runner.options.folder, specs), specs, folder / "gap-accuracy"
-    )
+    drawn = _from_tables(build_tables(journal.read(runner.path), runner.options.folder, specs), specs, folder)
     for record in _pictured(study, outcome.records):
         data = _pair_data(runner, record)
         if data is not None:
@@ -56,11 +56,17 @@ def draw_again(folder: Path, specs: Mapping[str, MetricSpec]) -> list[Path]:
     records = journal.read(folder / "records.jsonl")
     if not records:
         raise UsageError(f"{folder} has no records.jsonl with results; run `gapbench run --out {folder}` first.")
-    tables = build_tables(records, folder, specs)
-    drawn = draw_gap_accuracy(tables, specs, folder / FOLDER / "gap-accuracy")
+    drawn = _from_tables(build_tables(records, folder, specs), specs, folder / FOLDER)
     for path in sorted((folder / FOLDER).glob("pair-*.npz")):
         drawn += _both(_kept(path), folder / FOLDER, path.stem.removeprefix("pair-"))
     return drawn
+
+
+def _from_tables(tables: Sequence[Table], specs: Mapping[str, MetricSpec], folder: Path) -> list[Path]:
+    """Draw what rests on records alone."""
+    return draw_gap_accuracy(largest_fits(tables), specs, folder / "gap-accuracy") + draw_learning_curves(
+        tables, specs, folder
+    )
 
 
 def _both(data: PairData, folder: Path, stem: str) -> list[Path]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from gapbench.leaderboard.text import LEGEND, difference, heading, interval, is_share, number, reported_line
+from gapbench.leaderboard.notices import notices
+from gapbench.leaderboard.text import LEGEND, best, difference, heading, interval, is_share, number, reported_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -113,12 +114,13 @@ def _table(table: Table, specs: Mapping[str, MetricSpec]) -> list[str]:
     lines = [f"## {escape(table.title)}", "", f"{table.how[:1].upper()}{table.how[1:]}.", ""]
     lines += ["| " + " | ".join(head) + " |", "|" + "|".join(["--:", ":--", *["--:"] * (len(head) - 2)]) + "|"]
     good = [row for row in table.rows if table.primary in row.values]
-    best = {name: _best(good, name, specs) for name in table.metrics}
-    lines += [_row(row, primary_first, best, specs, len(head)) for row in good]
+    first_of = {name: best(good, name, specs.get(name)) for name in table.metrics}
+    lines += [_row(row, primary_first, first_of, specs, len(head)) for row in good]
     lines.append("")
     lines += [f"- {code(row.label)}: {row.records[0].status}: {escape(row.reason)}" for row in table.rows if not row.ok]
     lines += [f"- {code(row.label)} has no rank: {escape(row.untested)}" for row in table.rows if row.untested]
     lines += [f"- {escape(reported_line(table, reference))}" for reference in table.reported]
+    lines += [f"- {escape(line)}" for line in notices(table, specs)]
     if notes := _pairs(good):
         lines.append(notes)
     return [*lines, ""]
@@ -137,14 +139,8 @@ def _pairs(rows: Sequence[Row]) -> str:
     return "; ".join(parts) + "." if parts else ""
 
 
-def _best(rows: Sequence[Row], metric: str, specs: Mapping[str, MetricSpec]) -> float | None:
-    values = [row.values[metric].value for row in rows if metric in row.values and not row.control]
-    spec = specs.get(metric)
-    return None if not values else min(values) if spec is not None and spec.better == "lower" else max(values)
-
-
 def _row(
-    row: Row, metrics: Sequence[str], best: Mapping[str, float | None], specs: Mapping[str, MetricSpec], width: int
+    row: Row, metrics: Sequence[str], first_of: Mapping[str, float | None], specs: Mapping[str, MetricSpec], width: int
 ) -> str:
     cells = ["" if row.rank is None else str(row.rank), code(row.label) + (" (control)" if row.control else "")]
     for position, name in enumerate(metrics):
@@ -154,7 +150,7 @@ def _row(
             cells += ["–"] + ([""] if position == 0 else [])
             continue
         shown = number(value.value, share=share)
-        if value.value == best[name] and not row.control:
+        if value.value == first_of[name] and not row.control:
             shown = f"**{shown}**"
         cells.append(f"{shown} {interval(value, share=share)}".strip())
         if position == 0:

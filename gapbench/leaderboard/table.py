@@ -12,6 +12,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from gapbench.errors import DataError
+from gapbench.leaderboard.text import is_share
 from gapbench.results.finalise import BASELINE, load_outcomes, newest, table_key
 from gapbench.specs import MetricFamily
 
@@ -87,14 +88,19 @@ class Table:
     prompts: str
     protocol: str
     fit_size: int | None
-    shots: int | None
     fit_split: str
     n: int
     n_texts: int
     primary: str
     metrics: list[str]
     rows: list[Row]
+    shots: int | None = None
     reported: list[Reference] = field(default_factory=list)
+    detectable: float | None = None
+
+    def is_share(self, specs: Mapping[str, MetricSpec]) -> bool:
+        """Whether the primary metric is a share, written in per cent."""
+        return is_share(self.primary, specs.get(self.primary))
 
     @property
     def title(self) -> str:
@@ -109,6 +115,12 @@ class Table:
             size = f"{self.shots} images of each class"
         words = "images and their captions" if self.prompts == "captions" else f"images, {self.n_texts} texts"
         return f"{self.protocol}: fitted on {size} of {self.fit_split}, scored on {self.n:,} {words}"
+
+    @property
+    def fitted_items(self) -> int:
+        """Number of images that were fitted on; 0 where no record tells."""
+        noted = [record.notes.get("fit_items") for row in self.rows for record in row.records]
+        return max((int(size) for size in noted if size is not None), default=0)
 
     def row(self, aligner: str) -> Row | None:
         """Give the row of an aligner without parameters."""
@@ -163,8 +175,7 @@ def _table(
             row.label,
         ),
     )
-    if ranks:
-        _rank(ranked, primary, folder, better)
+    detectable = _rank(ranked, primary, folder, better) if ranks else None
     return Table(
         encoder=first.encoder.name,
         dataset=first.dataset.name,
@@ -178,8 +189,19 @@ def _table(
         primary=primary,
         metrics=metrics,
         rows=ranked,
+        detectable=detectable,
         reported=[item for item in reference if item.prompts == first.prompts.name],
     )
+
+
+def largest_fits(tables: Sequence[Table]) -> list[Table]:
+    """Of tables that differ only in how much was fitted on, keep the one that was fitted on most, in their order."""
+    most: dict[tuple[str, str], Table] = {}
+    for table in tables:
+        key = (table.title, table.protocol)
+        if key not in most or most[key].fitted_items < table.fitted_items:
+            most[key] = table
+    return list(most.values())
 
 
 def _primary(metrics: Sequence[str], specs: Mapping[str, MetricSpec]) -> str:
@@ -201,10 +223,15 @@ def _mean(values: Sequence[MetricValue]) -> Value:
     )
 
 
-def _rank(rows: Sequence[Row], primary: str, folder: Path, better: str) -> None:
+def _rank(rows: Sequence[Row], primary: str, folder: Path, better: str) -> float | None:
     """Rank the rows that have a result and are no controls, by pairwise tests with Holm's correction.
 
     A row whose outcomes are gone cannot be tested, so it has no rank, and its reason says why.
+
+    Returns
+    -------
+    float or None
+        The smallest difference to ``identity`` that this table would find with 80 % power.
     """
     from gapbench.stats import holm, shared_ranks
 
@@ -229,6 +256,21 @@ def _rank(rows: Sequence[Row], primary: str, folder: Path, better: str) -> None:
     ranks = shared_ranks(values, different=different, better=better)
     for row, rank in zip(ranked, ranks, strict=True):
         row.rank = rank
+    return _detectable(ranked, measured)
+
+
+def _detectable(rows: Sequence[Row], measured: Sequence[Mapping[int, Measurement]]) -> float | None:
+    """Give the smallest difference to ``identity`` that would be found, for the median row and the first seed."""
+    from gapbench.stats import minimum_detectable_effect, paired_error
+
+    base = next((found for row, found in zip(rows, measured, strict=True) if row.label == BASELINE), None)
+    if not base:
+        return None
+    seed, theirs = min(base.items())
+    others = [found[seed] for row, found in zip(rows, measured, strict=True) if row.label != BASELINE and seed in found]
+    errors = [error for mine in others if (error := paired_error(mine, theirs)) is not None]
+    binary = theirs.outcomes is not None and theirs.outcomes.dtype == bool
+    return minimum_detectable_effect(errors, n=theirs.n, m=len(others), binary=binary) if errors else None
 
 
 def _pairwise_p(a: Mapping[int, Measurement], b: Mapping[int, Measurement]) -> float:

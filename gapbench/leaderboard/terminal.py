@@ -8,7 +8,8 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from gapbench.leaderboard.text import difference, heading, interval, is_share, number, reported_line
+from gapbench.leaderboard.notices import notices
+from gapbench.leaderboard.text import best, difference, heading, interval, is_share, number, reported_line
 from gapbench.specs import MetricFamily
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ def print_table(console: Console, table: Table, specs: Mapping[str, MetricSpec])
     for row in table.rows:
         if row.untested:
             console.print(Text(f"  {row.label} has no rank: {row.untested}", style="red"))
+    for line in notices(table, specs):
+        console.print(Text(f"  {line}", style="dim"))
     for reference in table.reported:
         console.print(Text(f"  {reported_line(table, reference)}", style="dim"))
 
@@ -53,22 +56,15 @@ def _grid(console: Console, table: Table, specs: Mapping[str, MetricSpec]) -> Ri
     grid.add_column("Δ", justify="right", no_wrap=True)
     for name in columns:
         grid.add_column(heading(name, specs.get(name)), justify="right", min_width=6)
-    best = {name: _best(table, name, specs) for name in (table.primary, *columns)}
+    whole = [row for row in table.rows if row.ok]
+    first_of = {name: best(whole, name, specs.get(name)) for name in (table.primary, *columns)}
     for row in table.rows:
-        grid.add_row(*_cells(row, table.primary, columns, best, specs))
+        grid.add_row(*_cells(row, table.primary, columns, first_of, specs))
     return grid
 
 
-def _best(table: Table, metric: str, specs: Mapping[str, MetricSpec]) -> float | None:
-    values = [row.values[metric].value for row in table.rows if row.ok and not row.control and metric in row.values]
-    spec = specs.get(metric)
-    if not values:
-        return None
-    return min(values) if spec is not None and spec.better == "lower" else max(values)
-
-
 def _cells(
-    row: Row, primary: str, columns: list[str], best: dict[str, float | None], specs: Mapping[str, MetricSpec]
+    row: Row, primary: str, columns: list[str], first_of: dict[str, float | None], specs: Mapping[str, MetricSpec]
 ) -> list[Text]:
     if not row.ok and primary not in row.values:
         reason = Text(f"{row.records[0].status}: {row.reason}", style="red", overflow="fold")
@@ -80,7 +76,7 @@ def _cells(
     if value is None:
         cells += [Text("–"), Text(""), Text("")]
     else:
-        bold = "bold" if value.value == best[primary] and not row.control else ""
+        bold = "bold" if value.value == first_of[primary] and not row.control else ""
         cells += [
             Text(number(value.value, share=share), style=bold),
             Text(interval(value, share=share).strip("[]").replace(", ", "–"), style="dim"),
@@ -92,6 +88,6 @@ def _cells(
         if other is None:
             cells.append(Text("–", style="dim"))
         else:
-            bold = "bold" if other.value == best[name] and not row.control else ""
+            bold = "bold" if other.value == first_of[name] and not row.control else ""
             cells.append(Text(number(other.value, share=part), style=bold))
     return cells

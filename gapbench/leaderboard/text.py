@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gapbench.bench.study import Reference
-    from gapbench.leaderboard.table import Table, Value
+    from gapbench.leaderboard.table import Row, Table, Value
     from gapbench.specs import MetricSpec
 
 
@@ -40,8 +42,17 @@ def difference(value: Value, *, share: bool) -> str:
 def heading(metric: str, spec: MetricSpec | None) -> str:
     """Name a column, with its unit and its direction."""
     unit = " %" if is_share(metric, spec) else ""
-    arrow = "" if spec is None else " ↑" if spec.better == "higher" else " ↓"
+    arrow = "" if spec is None else {"higher": " ↑", "lower": " ↓"}.get(str(spec.better), "")
     return f"{metric}{unit}{arrow}"
+
+
+def best(rows: Sequence[Row], metric: str, spec: MetricSpec | None) -> float | None:
+    """Give the best value of a metric among rows that are no controls; None for one that only describes."""
+    values = [row.values[metric].value for row in rows if metric in row.values and not row.control]
+    better = "higher" if spec is None else str(spec.better)
+    if not values or better == "neither":
+        return None
+    return min(values) if better == "lower" else max(values)
 
 
 def reported_line(table: Table, reference: Reference) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gapbench.builtin.metrics.task_specs import TASK_SPECS
 from gapbench.specs import Better, MetricFamily, MetricSpec, Need
 
 _TASKS = "gapbench.builtin.metrics.tasks"
@@ -42,6 +43,7 @@ SPECS = (
         )
         for k in (1, 5, 10)
     ),
+    *TASK_SPECS,
     MetricSpec(
         name="centroid-l2",
         factory=f"{_GAPS}:CentroidDistance",

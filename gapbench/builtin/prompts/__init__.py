@@ -7,8 +7,14 @@ from gapbench.specs import PromptSpec
 _MODULE = "gapbench.builtin.prompts.strategies"
 
 
-def _templates(name: str, summary: str, *templates: str) -> PromptSpec:
-    return PromptSpec(name=name, factory=f"{_MODULE}:Templates", summary=summary, options={"templates": templates})
+def _templates(name: str, summary: str, *templates: str, default: bool = True) -> PromptSpec:
+    return PromptSpec(
+        name=name,
+        factory=f"{_MODULE}:Templates",
+        summary=summary,
+        options={"templates": templates},
+        default=default,
+    )
 
 
 SPECS = (
@@ -19,11 +25,18 @@ SPECS = (
         '"a high-resolution photo of a cute {} in nature"',
         "a high-resolution photo of a cute {} in nature",
     ),
-    _templates("openai-2", "OpenAI's two templates for STL-10, averaged", "a photo of a {}.", "a photo of the {}."),
+    _templates(
+        "openai-2",
+        "OpenAI's two templates for STL-10, averaged",
+        "a photo of a {}.",
+        "a photo of the {}.",
+        default=False,
+    ),
     PromptSpec(
         name="openai-80",
         factory=f"{_MODULE}:openai_80",
         summary="OpenAI's 80 ImageNet templates, averaged (from open_clip)",
+        default=False,
     ),
     PromptSpec(
         name="captions",

@@ -1,0 +1,201 @@
+"""Mixed-modality search: text queries over a corpus of images, texts and documents that have both.
+
+A modality gap shows here as nowhere else: where texts are closer to any text than to any image, no image is ever found.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gapbench.components import Measurement
+from gapbench.embeddings.arrays import blocks, unit_rows
+from gapbench.errors import NotMeasurable
+
+if TYPE_CHECKING:
+    from gapbench.components import Bools, Float32, Float64, Int64, ScoredSplit
+
+#: Items (images with their captions) that are searched for, at most; the corpus then has at most 6,000 documents.
+ITEMS = 2_000
+
+#: What is drawn (items, and documents where a form's share is below 1) is the same for all aligners of a table.
+SEED = 0
+
+#: Documents that are looked at.
+K = 10
+
+#: Weight of the text in a document that has an image and a text.
+WEIGHT = 0.5
+
+#: Forms of documents.
+IMAGE, TEXT, FUSED = range(3)
+
+_BLOCK_SCORES = 2_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Corpus:
+    """Documents in a fixed random order, so that no form is favoured among equally near ones.
+
+    ``query`` is the caption ``(n,)`` that asks for each item; ``item`` and ``form`` ``(D,)`` and the unit rows ``(D, e)``
+    belong to the documents. ``masked``: the texts are the queries themselves, and no query finds its own.
+    """
+
+    query: Int64
+    item: Int64
+    form: Int64
+    rows: Float32
+    masked: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What the queries with at least one relevant document found.
+
+    ``own`` and ``texts`` ``(n, k)``: whether the document at each place is the query's own, and whether it is a text.
+    ``relevant`` ``(n,)``: own documents of each query in the corpus. ``text_share`` ``(n,)``: texts among all documents
+    that could be found.
+    """
+
+    own: Bools
+    texts: Bools
+    relevant: Int64
+    text_share: Float64
+
+
+def build_corpus(data: ScoredSplit, shares: tuple[float, float, float]) -> Corpus:
+    """Draw items and lay out their documents; see `MixedSearch`."""
+    order = np.argsort(data.owner, kind="stable")
+    images, start, counts = np.unique(data.owner[order], return_index=True, return_counts=True)
+    rng = np.random.default_rng(SEED)
+    chosen = np.sort(rng.permutation(len(images))[:ITEMS])
+    images, first, last = images[chosen], order[start[chosen]], order[(start + counts - 1)[chosen]]
+    masked = bool(counts.min() == 1)
+    n = len(images)
+    kept = [np.sort(rng.permutation(n)[: round(share * n)]) for share in shares]
+    if masked:
+        first, kept[FUSED] = last, kept[FUSED][:0]
+    parts = [unit_rows(data.image_rows(images))[kept[IMAGE]], unit_rows(data.texts[first[kept[TEXT]]])]
+    if len(kept[FUSED]):
+        parts.append(data.fused_rows(images[kept[FUSED]], first[kept[FUSED]], WEIGHT))
+    form, item = np.repeat([IMAGE, TEXT, FUSED], [len(part) for part in kept]), np.concatenate(kept)
+    shuffled = rng.permutation(len(item))
+    return Corpus(
+        query=last, item=item[shuffled], form=form[shuffled], rows=np.concatenate(parts)[shuffled], masked=masked
+    )
+
+
+def search(queries: Float32, corpus: Corpus) -> Found:
+    """Rank the documents for each query by cosine, exactly, in blocks of queries.
+
+    Scores are float64, rounded to 1e-10: equal documents are equally near wherever they stand, and go by the order of
+    the corpus. Time O(n D e), memory one block of 2 million scores.
+    """
+    n, docs = len(queries), corpus.rows.astype(np.float64)
+    # Less than half of what scores are rounded to, over the whole corpus: it orders equal documents and no others.
+    place = np.arange(len(docs)) * (4e-11 / len(docs))
+    own_text = np.full(n, -1)
+    if corpus.masked:
+        texts = np.flatnonzero(corpus.form == TEXT)
+        own_text[corpus.item[texts]] = texts
+    k = min(K, len(docs) - int(corpus.masked))
+    top = np.empty((n, k), dtype=np.int64)
+    for block in blocks(n, max(1, _BLOCK_SCORES // len(docs))):
+        scores = np.round(queries[block].astype(np.float64) @ docs.T, 10) - place
+        mine = own_text[block]
+        scores[np.flatnonzero(mine >= 0), mine[mine >= 0]] = -np.inf
+        best = np.argpartition(scores, -k, axis=1)[:, -k:]
+        order = np.argsort(-np.take_along_axis(scores, best, 1), axis=1)
+        top[block] = np.take_along_axis(best, order, 1)
+    hidden = own_text >= 0
+    relevant = np.bincount(corpus.item, minlength=n) - hidden
+    share = (np.count_nonzero(corpus.form == TEXT) - hidden) / (len(docs) - hidden)
+    asks = relevant > 0
+    own, is_text = corpus.item[top] == np.arange(n)[:, None], corpus.form[top] == TEXT
+    return Found(own=own[asks], texts=is_text[asks], relevant=relevant[asks], text_share=share[asks])
+
+
+class MixedSearch:
+    """Text queries over images, texts and fused documents (MixBench's task; Li et al. 2025, arXiv 2507.19054).
+
+    At most 2,000 items (images with their captions), drawn with seed 0. Where every image has two captions or more, an
+    item's last caption is the query; its documents are its image, its first caption, and both fused (text weight 0.5);
+    all of them are relevant. Where some image has one caption alone, the corpus is all images and all those texts (one
+    an item, its last), the query's own text cannot be found, and the own image is what is relevant.
+
+    Documents are ranked by the cosine of aligned rows. O(n D e) for n queries and D documents, once a cell.
+
+    Parameters
+    ----------
+    images, texts, fused
+        Shares, 0..1, of the items that have a document of that form: a corpus of another ratio. Below 1, a fixed random
+        part of the items has one. Queries whose documents are all gone do not count.
+    """
+
+    def __init__(self, *, images: float = 1.0, texts: float = 1.0, fused: float = 1.0) -> None:
+        self.shares = (images, texts, fused)
+        if not all(0 <= share <= 1 for share in self.shares):
+            raise ValueError(f"shares of documents {self.shares} must lie in 0..1")
+
+    def found(self, data: ScoredSplit) -> Found:
+        """Give what the queries of a cell found."""
+        if not data.embeds:
+            raise NotMeasurable("the aligner changes scores of images and texts alone, and has no embeddings to mix")
+        found: Found = data.once(f"mixed_search.{self.shares}", partial(self._search, data))
+        return found
+
+    def _search(self, data: ScoredSplit) -> Found:
+        corpus = build_corpus(data, self.shares)
+        if min(len(corpus.query), len(corpus.item)) < 2:  # noqa: PLR2004
+            raise NotMeasurable("it needs two images with captions, and a corpus of two documents")
+        found = search(unit_rows(data.texts[corpus.query]), corpus)
+        if not len(found.own):
+            raise NotMeasurable("no query has a relevant document in a corpus of these shares")
+        return found
+
+
+class MixedNdcg(MixedSearch):
+    r"""Normalised discounted cumulative gain of the first 10 documents (Järvelin and Kekäläinen 2002), mean over queries.
+
+    :math:`\mathrm{nDCG} = \sum_{j \le 10} \frac{r_j}{\log_2(j + 1)} \Big/ \sum_{j \le \min(10, R)} \frac{1}{\log_2(j + 1)}`
+    with :math:`r_j` 1 where the document at place j is one of the query's R relevant ones. The ideal ranking has *all*
+    relevant documents first, not only those that were retrieved. The task is that of `MixedSearch`.
+    """
+
+    def measure(self, data: ScoredSplit) -> Measurement:
+        """Measure."""
+        found = self.found(data)
+        discount = 1 / np.log2(np.arange(K) + 2)
+        gained = found.own @ discount[: found.own.shape[1]]
+        ideal = np.cumsum(discount)[np.minimum(found.relevant, K) - 1]
+        outcomes = gained / ideal
+        return Measurement(value=float(outcomes.mean()), n=len(outcomes), outcomes=outcomes)
+
+
+class MixedRecall(MixedSearch):
+    """Share of a query's relevant documents among the first 10, mean over queries. The task is that of `MixedSearch`."""
+
+    def measure(self, data: ScoredSplit) -> Measurement:
+        """Measure; 0/1 outcomes where every query has one relevant document."""
+        found = self.found(data)
+        hits = found.own.sum(axis=1)
+        outcomes = hits > 0 if found.relevant.max() == 1 else hits / found.relevant
+        return Measurement(value=float(outcomes.mean()), n=len(outcomes), outcomes=outcomes)
+
+
+class SameModalityShare(MixedSearch):
+    """Share of texts among the first 10 documents minus their share of the corpus, mean over (text) queries.
+
+    0: no modality is favoured for its own sake. Above 0, texts crowd out the rest, as a modality gap makes them do;
+    below 0, images and fused documents crowd out texts. It is signed and read as lower is better, since encoders err
+    upwards; a number well below 0 is a bias too. It needs no relevance. The task is that of `MixedSearch`.
+    """
+
+    def measure(self, data: ScoredSplit) -> Measurement:
+        """Measure."""
+        found = self.found(data)
+        outcomes = found.texts.mean(axis=1) - found.text_share
+        return Measurement(value=float(outcomes.mean()), n=len(outcomes), outcomes=outcomes)

@@ -1,0 +1,85 @@
+"""What a table must say besides its numbers: how small a difference it could find, and what its metrics do not notice."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gapbench.leaderboard.text import number
+from gapbench.results.finalise import BASELINE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gapbench.leaderboard.table import Row, Table, Value
+    from gapbench.specs import MetricSpec
+
+#: Differences of this size are rounding.
+SAME = 1e-9
+
+
+def notices(table: Table, specs: Mapping[str, MetricSpec]) -> list[str]:
+    """Give the lines that go under a table, in plain text."""
+    lines = []
+    if table.detectable is not None:
+        share = table.is_share(specs)
+        unit = " points" if share else ""
+        lines.append(
+            f"Smallest difference in {table.primary} that would be found with 80 % power: "
+            f"{number(table.detectable, share=share)}{unit}."
+        )
+    for control, metrics in unnoticed(table, specs).items():
+        lines.append(f"Do not notice {control}: {', '.join(metrics)}.")
+    warned: dict[str, list[str]] = {}
+    for row in table.rows:
+        if warning := row.notes.get("warning"):
+            warned.setdefault(str(warning), []).append(row.label)
+    lines += [f"Few pairs ({', '.join(labels)}): {warning}." for warning, labels in warned.items()]
+    lines += [line for row in table.rows if (line := _chosen(row))]
+    return lines
+
+
+def unnoticed(table: Table, specs: Mapping[str, MetricSpec]) -> dict[str, list[str]]:
+    """Give for each control the metrics that do not call it worse than ``identity`` by more than noise.
+
+    A metric that only describes must say that it differs. A metric that cannot tell a destroyed space from the encoder's
+    own does not measure what is left of it, whatever else it measures.
+    """
+    base = table.row(BASELINE)
+    if base is None:
+        return {}
+    found: dict[str, list[str]] = {}
+    for row in table.rows:
+        if not row.control or not row.ok:
+            continue
+        blind = [
+            name
+            for name in table.metrics
+            if name in row.values and name in base.values and not _notices(row.values[name], specs.get(name))
+        ]
+        if blind:
+            found[row.label] = blind
+    return found
+
+
+def _notices(value: Value, spec: MetricSpec | None) -> bool:
+    """Whether a control's difference to ``identity`` is there, and to the worse."""
+    better = "higher" if spec is None else str(spec.better)
+    if value.delta is None or abs(value.delta) <= SAME or (value.p_holm is not None and not value.significant):
+        return False
+    return better == "neither" or (value.delta < 0) == (better == "higher")
+
+
+def _chosen(row: Row) -> str:
+    """Say which parameters were chosen, seed by seed where they differ."""
+    picks: dict[str, list[str]] = {}
+    for record in row.records:
+        chosen = record.notes.get("chosen")
+        if isinstance(chosen, dict) and isinstance(chosen.get("params"), dict):
+            words = ", ".join(f"{key} {value}" for key, value in sorted(chosen["params"].items()))
+            picks.setdefault(words, []).append(str(record.seed))
+    if not picks:
+        return ""
+    if len(picks) == 1:
+        return f"{row.label} chose {next(iter(picks))} on a slice of the fit split."
+    told = "; ".join(f"{words} (seeds {', '.join(seeds)})" for words, seeds in picks.items())
+    return f"{row.label} chose on a slice of the fit split: {told}."
