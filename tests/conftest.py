@@ -1,6 +1,7 @@
 """Fixtures: a command line without installed plugins, a shared store, and the bad plugins."""
 
 import os
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -85,6 +86,8 @@ def install_all(source, site):
         meta = tomllib.loads(project.read_text())["project"]
         for module in project.parent.glob("*.py"):
             (site / module.name).write_text(module.read_text())
+        for package in project.parent.glob("*/__init__.py"):
+            shutil.copytree(package.parent, site / package.parent.name, ignore=shutil.ignore_patterns("__pycache__"))
         info = site / f"{meta['name'].replace('-', '_')}-{meta['version']}.dist-info"
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {meta['name']}\nVersion: {meta['version']}\n")

@@ -13,7 +13,7 @@ import numpy as np
 
 from gapbench.embeddings.arrays import blocks, unit_rows
 from gapbench.embeddings.moments import LazyMoments
-from gapbench.errors import UndeclaredData
+from gapbench.errors import DataError, UndeclaredData
 from gapbench.retrieval import pool
 from gapbench.specs import Need, Pooling
 
@@ -127,7 +127,12 @@ class FitRows:
 
     def all_pairs(self) -> tuple[Float32, Float32]:
         """Two ``(P, d)`` arrays in memory."""
-        images, texts = zip(*self._pair_blocks(), strict=True)
+        parts = list(self._pair_blocks())
+        if not parts:
+            raise DataError(
+                "There are no pairs among the items to fit on: none of them has a caption. Fit on more items."
+            )
+        images, texts = zip(*parts, strict=True)
         return np.concatenate(images), np.concatenate(texts)
 
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gapbench.errors import DataError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
@@ -96,7 +98,10 @@ class PairSums:
             parts = [x.sum(axis=0), y.sum(axis=0), x.T @ x, y.T @ y, x.T @ y]
             n += len(x)
             sums = parts if sums is None else [a + b for a, b in zip(sums, parts, strict=True)]
-        assert sums is not None
+        if sums is None:
+            raise DataError(
+                "There are no pairs among the items to fit on: none of them has a caption. Fit on more items."
+            )
         return cls(n, RowSums(n, sums[0], outer=sums[2]), RowSums(n, sums[1], outer=sums[3]), sums[4])
 
     def __add__(self, other: PairSums) -> PairSums:
