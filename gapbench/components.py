@@ -506,6 +506,11 @@ class ScoredSplit(Protocol):
         """Aligned pairs as *unit rows*, block by block (`Need.PAIRS`)."""
         ...
 
+    @property
+    def groups(self) -> Int64:
+        """``(N,)`` jackknife group of each image, as in `gap_sums`."""
+        ...
+
     def gap_sums(self) -> GapSums:
         """Sums over aligned *unit rows*, in groups: enough for every metric of first moments."""
         ...

@@ -22,9 +22,19 @@ from gapbench.specs import Pooling
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from numpy.typing import NDArray
+
     from gapbench.components import Float32, Float64, Int64
 
-__all__ = ["PromptIndex", "own_ranks", "own_ranks_by_scores", "pool", "rank_classes", "top_classes_by_scores"]
+__all__ = [
+    "PromptIndex",
+    "own_ranks",
+    "own_ranks_by_scores",
+    "pool",
+    "rank_classes",
+    "top_classes_by_scores",
+    "top_columns",
+]
 
 
 def pool(rows: Float32, owner: Int64, pooling: Pooling, n_classes: int) -> tuple[Float32, Int64]:
@@ -219,3 +229,18 @@ def rank_classes(scores: Float32 | Float64, owner: Int64, k: int) -> tuple[Int64
 def top_classes_by_scores(score_blocks: Iterable[Float32], owner: Int64, n_classes: int, k: int) -> Int64:
     """Rank classes from blocks of scores ``(n, M)``: for aligners that have no vector form."""
     return np.concatenate([rank_classes(scores, owner, min(k, n_classes))[0] for scores in score_blocks])
+
+
+def top_columns(scores: NDArray[Any], k: int) -> Int64:
+    """``(n, k)`` columns of the k highest scores of each row, highest first; equal scores go to the lower column."""
+    k = min(k, scores.shape[1])
+    if k == 0:
+        return np.zeros((len(scores), 0), dtype=np.int64)
+    least = np.partition(scores, -k, axis=1)[:, -k][:, None]
+    # Ties with the k-th score: fill up from the left, so that no order of an unstable selection decides.
+    above, tied = scores > least, scores == least
+    room = k - above.sum(axis=1, keepdims=True)
+    chosen = above | (tied & (np.cumsum(tied, axis=1) <= room))
+    columns = np.nonzero(chosen)[1].reshape(len(scores), k)
+    order = np.argsort(-np.take_along_axis(scores, columns, 1), axis=1, kind="stable")
+    return np.take_along_axis(columns, order, 1)

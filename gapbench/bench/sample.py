@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gapbench.embeddings.arrays import unit_rows
+from gapbench.retrieval import top_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -107,18 +108,3 @@ class AlignedSample:
             scores = self._maps.score_texts(x, t) if queries == "images" else self._maps.score_images(t, x)
             self._matrices["ranked", queries] = scores
         return self._matrices["ranked", queries]
-
-
-def top_columns(scores: Float32, k: int) -> Int64:
-    """``(n, k)`` columns of the k highest scores of each row, highest first; equal scores go to the lower column."""
-    k = min(k, scores.shape[1])
-    if k == 0:
-        return np.zeros((len(scores), 0), dtype=np.int64)
-    least = np.partition(scores, -k, axis=1)[:, -k][:, None]
-    # Ties with the k-th score: fill up from the left, so that no order of an unstable selection decides.
-    above, tied = scores > least, scores == least
-    room = k - above.sum(axis=1, keepdims=True)
-    chosen = above | (tied & (np.cumsum(tied, axis=1) <= room))
-    columns = np.nonzero(chosen)[1].reshape(len(scores), k)
-    order = np.argsort(-np.take_along_axis(scores, columns, 1), axis=1, kind="stable")
-    return np.take_along_axis(columns, order, 1)

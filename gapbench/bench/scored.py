@@ -165,7 +165,7 @@ class AlignedSplit:
                 yield unit_rows(rows), self._class_rows[self.labels[block]]
 
     @cached_property
-    def _groups(self) -> Int64:
+    def groups(self) -> Int64:
         """``(N,)`` jackknife group of each image: a fixed shuffle, so that order in the file plays no role."""
         order = np.random.default_rng(0).permutation(self.n_images)
         return order % min(GROUPS, self.n_images)
@@ -176,7 +176,7 @@ class AlignedSplit:
 
     @cached_property
     def _gap_sums(self) -> GapSums:
-        groups, n_groups = self._groups, min(GROUPS, self.n_images)
+        groups, n_groups = self.groups, min(GROUPS, self.n_images)
         image_sum = np.zeros((n_groups, self.texts.shape[1]))
         for block, rows in self.image_blocks():
             add_grouped(image_sum, groups[block], unit_rows(rows))

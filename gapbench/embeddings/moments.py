@@ -149,7 +149,7 @@ class ClassSums:
         return ClassSums(self.counts + other.counts, self.sums + other.sums, self.rows + other.rows)
 
 
-def add_grouped(sums: Float64, groups: Int64, rows: Float32) -> None:
+def add_grouped(sums: Float64, groups: Int64, rows: Float32 | Float64) -> None:
     """Add each row to the sum of its group, in place."""
     order = np.argsort(groups, kind="stable")
     present, starts = np.unique(groups[order], return_index=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gapbench.builtin.metrics.geometry_specs import GEOMETRY_SPECS
 from gapbench.builtin.metrics.task_specs import TASK_SPECS
 from gapbench.specs import Better, MetricFamily, MetricSpec, Need
 
@@ -82,4 +83,5 @@ SPECS = (
         family=MetricFamily.GAP,
         reference="A. Fahim et al., It's Not a Modality Gap, 2024, arXiv 2405.18570",
     ),
+    *GEOMETRY_SPECS,
 )

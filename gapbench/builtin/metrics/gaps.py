@@ -29,7 +29,7 @@ def _without(parts: Float64) -> Float64:
     return total - parts if len(parts) > 1 else total
 
 
-def _with_jackknife(sums: GapSums, value: Callable[..., Float64], *parts: Float64) -> Measurement:
+def with_jackknife(sums: GapSums, value: Callable[..., Float64], *parts: Float64) -> Measurement:
     """Compute a value from totals, and from totals with each group left out."""
     n = int(sums.image_count.sum())
     whole = value(*(part.sum(axis=0, keepdims=True) for part in parts))
@@ -47,7 +47,7 @@ class CentroidDistance:
         def value(n_x: Float64, x: Float64, n_y: Float64, y: Float64) -> Float64:
             return np.asarray(np.linalg.norm(x / n_x[:, None] - y / n_y[:, None], axis=1))
 
-        return _with_jackknife(sums, value, sums.image_count, sums.image_sum, sums.text_count, sums.text_sum)
+        return with_jackknife(sums, value, sums.image_count, sums.image_sum, sums.text_count, sums.text_sum)
 
 
 class RelativeModalityGap:
@@ -72,7 +72,7 @@ class RelativeModalityGap:
             within = ((1 - inner(n_x, x)) / 2 + (1 - inner(n_y, y)) / 2) / 2
             return np.asarray(between / (between + within))
 
-        return _with_jackknife(
+        return with_jackknife(
             sums,
             value,
             sums.image_count,
