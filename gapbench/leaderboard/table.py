@@ -256,21 +256,23 @@ def _rank(rows: Sequence[Row], primary: str, folder: Path, better: str) -> float
     ranks = shared_ranks(values, different=different, better=better)
     for row, rank in zip(ranked, ranks, strict=True):
         row.rank = rank
-    return _detectable(ranked, measured)
+    tests = sum(row.ok and row.label != BASELINE and primary in row.values for row in rows)  # as Holm counts them
+    return _detectable(ranked, measured, tests)
 
 
-def _detectable(rows: Sequence[Row], measured: Sequence[Mapping[int, Measurement]]) -> float | None:
+def _detectable(rows: Sequence[Row], measured: Sequence[Mapping[int, Measurement]], tests: int) -> float | None:
     """Give the smallest difference to ``identity`` that would be found, for the median row and the first seed."""
     from gapbench.stats import minimum_detectable_effect, paired_error
 
     base = next((found for row, found in zip(rows, measured, strict=True) if row.label == BASELINE), None)
-    if not base:
+    if not base or tests < 1:
         return None
     seed, theirs = min(base.items())
     others = [found[seed] for row, found in zip(rows, measured, strict=True) if row.label != BASELINE and seed in found]
     errors = [error for mine in others if (error := paired_error(mine, theirs)) is not None]
+    n = theirs.n if theirs.outcomes is None else len(theirs.outcomes)
     binary = theirs.outcomes is not None and theirs.outcomes.dtype == bool
-    return minimum_detectable_effect(errors, n=theirs.n, m=len(others), binary=binary) if errors else None
+    return minimum_detectable_effect(errors, n=n, m=tests, binary=binary)
 
 
 def _pairwise_p(a: Mapping[int, Measurement], b: Mapping[int, Measurement]) -> float:
