@@ -23,7 +23,8 @@ def without_time(records):
     return [{key: value for key, value in r.items() if key not in ("timing", "created_utc")} for r in records]
 
 
-DIGITS = ("run", "-d", "digits", "-p", "photo", "-p", "plain", "--no-figures")
+FIVE = ("identity", "random-rotation", "mean-center", "gap-shift", "procrustes")
+DIGITS = ("run", "-d", "digits", "-p", "photo", "-p", "plain", "--no-figures", *(f"-a{name}" for name in FIVE))
 
 
 def test_published_anchors_are_met(gapbench, shared_file, tmp_path):
@@ -155,7 +156,9 @@ def test_seeds_are_an_axis_only_where_they_matter(gapbench, tmp_path):
     gapbench(*same, "-a", "identity", "-a", "mean-center", "--fit-size", "50", "--out", tmp_path / "drawn")
     drawn = [r for r in records_of(tmp_path / "drawn") if r["aligner"]["name"] == "mean-center"]
     assert [r["seed"] for r in drawn] == [0, 1, 2]
-    assert all(r["protocol"] == {"name": "held-out", "fit_size": 50, "fit_split": "train"} for r in drawn)
+    assert all(
+        r["protocol"] == {"name": "held-out", "fit_size": 50, "fit_split": "train", "shots": None} for r in drawn
+    )
 
 
 def test_in_sample_is_marked_and_fits_on_a_hundred_by_default(gapbench, tmp_path):
@@ -174,7 +177,7 @@ def test_in_sample_is_marked_and_fits_on_a_hundred_by_default(gapbench, tmp_path
         tmp_path,
     )
     record = records_of(tmp_path)[0]
-    assert record["protocol"] == {"name": "in-sample", "fit_size": 100, "fit_split": "test"}
+    assert record["protocol"] == {"name": "in-sample", "fit_size": 100, "fit_split": "test", "shots": None}
     assert record["notes"]["aligner"]["rank"] == 10
     assert record["notes"]["pairs"] == "class prompts"
     assert "in-sample: fitted on 100 items of test" in done.stdout
@@ -258,3 +261,72 @@ def test_changing_a_study_makes_it_local(gapbench, tmp_path):
     )
     assert "its results are local" in done.stderr
     assert (tmp_path / "leaderboards" / "local" / "README.md").is_file()
+
+
+def test_fit_sizes_and_shots_are_axes_and_end_in_learning_curves(gapbench, tmp_path):
+    same = (
+        "run",
+        "-d",
+        "digits",
+        "-p",
+        "photo",
+        "-m",
+        "top1",
+        "-m",
+        "centroid-l2",
+        "-a",
+        "identity",
+        "-a",
+        "mean-center",
+    )
+    done = gapbench(*same, "--fit-size", "20,200,all", "--seeds", "0:2", "--out", tmp_path)
+    records = [r for r in records_of(tmp_path) if r["aligner"]["name"] == "mean-center"]
+    assert sorted({r["notes"]["fit_items"] for r in records}) == [20, 200, 1297]
+    assert len(records) == 2 + 2 + 1  # with all items nothing is drawn, so one seed is enough
+    assert "2 tables with fewer fitted items are in the leaderboard" in done.stdout
+    assert (tmp_path / "figures" / "learning-mini-clip-digits-photo-held-out.png").is_file()
+    gapbench(*same, "--shots", "1,3", "--out", tmp_path / "shots", "--no-figures")
+    assert {r["notes"]["fit_items"] for r in records_of(tmp_path / "shots")} == {10, 30}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--shots", "1", "--fit-size", "10"), "give one"),
+        (("--shots", "0"), "numbers of images of a class"),
+        (("--fit-size", "10,many"), "write numbers of images"),
+        (("-a", "identity[x=auto]"), "no parameter 'x'"),
+        (("-a", "gap-shift[side=auto]"), "must be one of"),
+        (("-a", "gap-projection[common=auto]"), "no grid to choose from"),
+    ],
+)
+def test_axes_that_make_no_sense_are_refused(gapbench, arguments, message):
+    done = gapbench("run", "-d", "digits", *arguments, code=2)
+    assert message in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+
+
+def test_automatic_parameters_are_chosen_on_a_slice_and_said(gapbench, tmp_path, shared_file):
+    file = shared_file("mind_the_gap_clip.npz")
+    aligner = "procrustes[center=true,pull=auto]"
+    done = gapbench(
+        "run", "-d", f"embeddings:{file}", "-a", "identity", "-a", aligner, "--no-figures", "--out", tmp_path
+    )
+    (record,) = (r for r in records_of(tmp_path) if r["aligner"]["name"] == "procrustes")
+    chosen = record["notes"]["chosen"]
+    assert record["aligner"]["params"]["pull"] == "auto"
+    assert chosen["validated_on"] == 50  # a fifth of the fitted half
+    best = max(score for _, score in chosen["grid"])
+    assert [chosen["params"], best] in chosen["grid"]
+    assert chosen["params"]["pull"] >= 0.1  # 250 pairs want a strong pull
+    assert "chose pull" in done.stdout
+    assert "Few pairs" in done.stdout
+    assert "250 pairs for 512 dimensions" in " ".join(done.stdout.split())
+
+
+def test_every_study_has_the_baseline_and_the_controls():
+    from gapbench.bench.study import load_study, study_names
+    from gapbench.leaderboard.table import CONTROLS
+
+    for name in study_names():
+        assert {"identity", *CONTROLS} <= set(load_study(name).aligners), name

@@ -89,6 +89,6 @@ SPECS = (
 
 
 @hookimpl
-def gapbench_aligners():
+def gapbench_aligners() -> tuple[AlignerSpec, ...]:
     """Register the aligners."""
     return SPECS

@@ -1,7 +1,5 @@
 """Barycentric maps against POT's own transports, against linear programs, and by what transport must do."""
 
-# ruff: noqa: PLR2004
-
 import numpy as np
 import ot
 import pytest

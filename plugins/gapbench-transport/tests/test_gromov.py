@@ -1,7 +1,5 @@
 """Blind matching: what must be found is found, and what was found is said."""
 
-# ruff: noqa: PLR2004
-
 import itertools
 
 import numpy as np

@@ -1,7 +1,5 @@
 """OTTER: a bias that gives the plan's predictions."""
 
-# ruff: noqa: PLR2004
-
 import numpy as np
 import ot
 import pytest
