@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gapbench.figures.style import COLORS, RC, color, new_figure, save, shape
+from gapbench.figures.style import COLORS, color, drawn, new_figure, shape, source_of
 from gapbench.leaderboard.text import is_share
 from gapbench.results.finalise import BASELINE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    from matplotlib.figure import Figure
 
     from gapbench.leaderboard.table import Table
     from gapbench.specs import MetricSpec
@@ -20,27 +22,37 @@ GAP = "centroid-l2"
 
 def draw_gap_accuracy(tables: Sequence[Table], specs: Mapping[str, MetricSpec], path: Path) -> list[Path]:
     """Draw one panel a table: the primary metric over the centroid distance, with 95 % intervals; controls left out."""
-    import matplotlib as mpl
-
     shown = [table for table in tables if GAP in table.metrics and any(row.rank is not None for row in table.rows)]
     if not shown:
         return []
+    points = [
+        [(row.label, row.values.get(GAP), row.values.get(table.primary)) for row in table.rows] for table in shown
+    ]
+    source = source_of([(table.title, table.protocol, table.primary) for table in shown], points)
+    return drawn(path, source, lambda: _figure(shown, specs))
+
+
+def _figure(shown: Sequence[Table], specs: Mapping[str, MetricSpec]) -> Figure:
+    from matplotlib.lines import Line2D
+
     columns = min(3, len(shown))
     lines = -(-len(shown) // columns)
-    with mpl.rc_context(RC):
-        figure = new_figure(4.2 * columns, 3.4 * lines)
-        grid = figure.subplots(lines, columns, squeeze=False)
-        names = _names(shown)
-        for axes, table in zip(grid.flat, shown, strict=False):
-            _panel(axes, table, specs, names)
-        for axes in list(grid.flat)[len(shown) :]:
-            axes.set_visible(False)
-        handles = [
-            mpl.lines.Line2D([], [], color=color(_number(names, name)), marker=_shape(names, name), ls="", label=name)
-            for name in names
-        ]
-        figure.legend(handles=handles, loc="outside lower center", ncols=min(6, len(names)), frameon=False)
-        return save(figure, path)
+    figure = new_figure(4.2 * columns, 3.4 * lines)
+    grid = figure.subplots(lines, columns, squeeze=False)
+    names = _names(shown)
+    encoders = {table.encoder for table in shown}
+    for axes, table in zip(grid.flat, shown, strict=False):
+        _panel(axes, table, specs, names)
+        title = f"{table.dataset}, {table.prompts}"
+        axes.set_title(title if len(encoders) == 1 else f"{table.encoder}\n{title}", fontsize=10)
+    for axes in list(grid.flat)[len(shown) :]:
+        axes.set_visible(False)
+    handles = [
+        Line2D([], [], color=color(_number(names, name)), marker=_shape(names, name), ls="", label=name)
+        for name in names
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(6, len(names)), frameon=False)
+    return figure
 
 
 def _number(names: Sequence[str], name: str) -> int:
@@ -77,7 +89,6 @@ def _panel(axes: Any, table: Table, specs: Mapping[str, MetricSpec], names: Sequ
             capsize=2,
             linewidth=1.2,
         )
-    axes.set_title(f"{table.dataset}, {table.prompts}", fontsize=10)
     axes.set_xlabel("centroid distance (unit rows)")
     axes.set_ylabel(f"{table.primary}{' %' if share == 100 else ''}")  # noqa: PLR2004
     axes.grid(visible=True, color="0.92")

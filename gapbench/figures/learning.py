@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from statistics import fmean, pstdev
 from typing import TYPE_CHECKING, Any
 
-from gapbench.figures.style import RC, color, new_figure, save, shape
+from gapbench.figures.style import color, drawn, new_figure, shape, source_of
 from gapbench.leaderboard.markdown import slug
 from gapbench.leaderboard.text import is_share
 from gapbench.results.finalise import BASELINE
@@ -13,6 +14,8 @@ from gapbench.results.finalise import BASELINE
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    from matplotlib.figure import Figure
 
     from gapbench.leaderboard.table import Row, Table
     from gapbench.specs import MetricSpec
@@ -29,39 +32,42 @@ def draw_learning_curves(tables: Sequence[Table], specs: Mapping[str, MetricSpec
     Left the primary metric, right the centroid distance, both over the number of fitted images. A line is the mean over
     seeds, its band one standard deviation over seeds to either side. ``identity`` does not fit: it is the dashed line.
     """
-    drawn: list[Path] = []
+    made: list[Path] = []
     groups: dict[tuple[str, str, str], list[Table]] = {}
     for table in tables:
         groups.setdefault((table.title, table.protocol, table.primary), []).append(table)
     for (title, protocol, _), group in groups.items():
         if len({table.fitted_items for table in group}) > 1:
             ordered = sorted(group, key=lambda table: table.fitted_items)
-            drawn += _figure(ordered, specs, folder / f"learning-{slug(f'{title} {protocol}')}")
-    return drawn
+            points = [
+                [(row.label, _seeds(row, metric)) for row in table.rows for metric in (table.primary, GAP)]
+                for table in ordered
+            ]
+            source = source_of(title, protocol, [table.fitted_items for table in ordered], points)
+            path = folder / f"learning-{slug(f'{title} {protocol}')}"
+            made += drawn(path, source, partial(_figure, ordered, specs))
+    return made
 
 
-def _figure(tables: Sequence[Table], specs: Mapping[str, MetricSpec], path: Path) -> list[Path]:
-    import matplotlib as mpl
-
+def _figure(tables: Sequence[Table], specs: Mapping[str, MetricSpec]) -> Figure:
     names = _names(tables)
-    with mpl.rc_context(RC):
-        figure = new_figure(9.0, 3.9)
-        left, right = figure.subplots(1, 2)
-        share = 100 if is_share(tables[0].primary, specs.get(tables[0].primary)) else 1
-        unit = " %" if share == 100 else ""  # noqa: PLR2004
-        for axes, metric, scale, label in (
-            (left, tables[0].primary, share, f"{tables[0].primary}{unit}"),
-            (right, GAP, 1, "centroid distance (unit rows)"),
-        ):
-            _curves(axes, tables, names, metric, scale)
-            axes.set_xscale("log")
-            axes.set_xlabel("images fitted on")
-            axes.set_ylabel(label)
-            axes.grid(visible=True, color="0.92")
-            axes.set_axisbelow(True)
-        figure.suptitle(f"{tables[0].title}, {tables[0].protocol}", fontsize=11)
-        figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=5, frameon=False)
-        return save(figure, path)
+    figure = new_figure(9.0, 3.9)
+    left, right = figure.subplots(1, 2)
+    share = 100 if is_share(tables[0].primary, specs.get(tables[0].primary)) else 1
+    unit = " %" if share == 100 else ""  # noqa: PLR2004
+    for axes, metric, scale, label in (
+        (left, tables[0].primary, share, f"{tables[0].primary}{unit}"),
+        (right, GAP, 1, "centroid distance (unit rows)"),
+    ):
+        _curves(axes, tables, names, metric, scale)
+        axes.set_xscale("log")
+        axes.set_xlabel("images fitted on")
+        axes.set_ylabel(label)
+        axes.grid(visible=True, color="0.92")
+        axes.set_axisbelow(True)
+    figure.suptitle(f"{tables[0].title}, {tables[0].protocol}", fontsize=11)
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=5, frameon=False)
+    return figure
 
 
 def _names(tables: Sequence[Table]) -> list[str]:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gapbench.embeddings.arrays import unit_rows
-from gapbench.figures.style import RC, color, marker, new_figure, save
+from gapbench.figures.style import color, drawn, marker, new_figure, source_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from matplotlib.figure import Figure
 
     from gapbench.components import Float32, Float64, Int64
 
@@ -59,34 +62,33 @@ def project(rows: Float32, method: str, seed: int = 0) -> Float64:
 
 
 def draw_pair(data: PairData, path: Path, *, method: str) -> list[Path]:
-    """Draw the two panels; the projection is made once, of all rows together, so that the axes are the same."""
-    import matplotlib as mpl
+    """Draw the two panels, before and after."""
+    parts = [getattr(data, field.name) for field in fields(data)]
+    source = source_of(method, version("umap-learn") if method == "umap" else "", *parts)
+    return drawn(path, source, lambda: _figure(data, method))
 
+
+def _figure(data: PairData, method: str) -> Figure:
+    """Draw; the projection is made once, of all rows together, so that the axes are the same."""
     parts = [data.images_before, data.texts_before, data.images_after, data.texts_after]
     places = project(np.concatenate([unit_rows(part) for part in parts]), method)
     ends = np.cumsum([len(part) for part in parts])
     before_x, before_t, after_x, after_t = np.split(places, ends[:-1])
-    with mpl.rc_context(RC):
-        figure = new_figure(11, 5)
-        axes = figure.subplots(1, 2, sharex=True, sharey=True)
-        titles = [
-            f"{when}{', ' if score else ''}{score}"
-            for when, score in zip(("before", f"after {data.after}"), data.scores, strict=True)
-        ]
-        _panel(axes[0], before_x, before_t, data, titles[0], data.images_before, data.texts_before)
-        _panel(axes[1], after_x, after_t, data, titles[1], data.images_after, data.texts_after)
-        for side, texts in zip(
-            axes, (before_t, after_t), strict=True
-        ):  # when all points are in, so that limits are final
-            if len(data.classes):
-                _annotate(side, texts, [data.classes[owner] for owner in data.owner])
-        figure.suptitle(f"{data.title} ({method.upper()} of {len(data.images_before)} images)")
-        if len(data.classes):
-            handles, names = axes[0].get_legend_handles_labels()
-            figure.legend(
-                handles, names, loc="outside lower center", ncols=min(11, len(names)), frameon=False, fontsize=9
-            )
-        return save(figure, path)
+    figure = new_figure(11, 5)
+    axes = figure.subplots(1, 2, sharex=True, sharey=True)
+    titles = [
+        f"{when}{', ' if score else ''}{score}"
+        for when, score in zip(("before", f"after {data.after}"), data.scores, strict=True)
+    ]
+    _panel(axes[0], before_x, before_t, data, titles[0], data.images_before, data.texts_before)
+    _panel(axes[1], after_x, after_t, data, titles[1], data.images_after, data.texts_after)
+    if len(data.classes):
+        for side, texts in zip(axes, (before_t, after_t), strict=True):  # now that all points are in, limits are final
+            _annotate(side, texts, [data.classes[owner] for owner in data.owner])
+        handles, names = axes[0].get_legend_handles_labels()
+        figure.legend(handles, names, loc="outside lower center", ncols=min(11, len(names)), frameon=False, fontsize=9)
+    figure.suptitle(f"{data.title} ({method.upper()} of {len(data.images_before)} images)")
+    return figure
 
 
 def _panel(

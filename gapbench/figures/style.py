@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from gapbench import __version__
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from matplotlib.figure import Figure
@@ -52,10 +59,28 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
-def save(figure: Figure, path: Path) -> list[Path]:
-    """Write a figure as PNG and SVG, the same bytes for the same data."""
+def drawn(path: Path, source: str, draw: Callable[[], Figure]) -> list[Path]:
+    """Write a figure as PNG and SVG, the same bytes for the same data.
+
+    ``source`` (see `source_of`) is kept in both files; where they were drawn from the same one, nothing is drawn again.
+    """
+    import matplotlib as mpl
+
+    png, svg = files = [path.with_name(f"{path.name}{suffix}") for suffix in (".png", ".svg")]
+    if all(file.is_file() and source.encode() in file.read_bytes() for file in files):
+        return files
     path.parent.mkdir(parents=True, exist_ok=True)
-    png, svg = path.with_name(f"{path.name}.png"), path.with_name(f"{path.name}.svg")
-    figure.savefig(png, dpi=150, metadata={"Software": None})
-    figure.savefig(svg, metadata={"Date": None})
-    return [png, svg]
+    with mpl.rc_context(RC):
+        figure = draw()
+        figure.savefig(png, dpi=150, metadata={"Software": None, "Source": source})
+        figure.savefig(svg, metadata={"Date": None, "Source": source})
+    return files
+
+
+def source_of(*parts: object) -> str:
+    """Give a hash of what a figure shows (arrays, and what `repr` tells in full) and of what draws it."""
+    digest = hashlib.sha256(f"gapbench {__version__}, matplotlib {version('matplotlib')}".encode())
+    for part in parts:
+        content = part.tobytes() + str(part.shape).encode() if isinstance(part, np.ndarray) else repr(part).encode()
+        digest.update(hashlib.sha256(content).digest())
+    return f"sha256:{digest.hexdigest()}"

@@ -68,8 +68,7 @@ def reported_line(table: Table, reference: Reference) -> str:
 
 
 LEGEND = (
-    "A rank is one more than the number of rows that are better by more than noise (paired tests, Holm-corrected); "
-    "controls are not ranked.",
+    "A rank is one more than the number of rows better by more than noise (paired tests, Holm); controls are not ranked.",
     "Brackets: 95 % interval. Δ: difference to `identity` on the same items; * marks p < 0.05 after Holm's correction.",
     "Gap metrics are shown beside the task and never rank: a smaller gap is not a better model.",
 )

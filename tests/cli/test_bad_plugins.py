@@ -62,8 +62,9 @@ def test_run_with_all_bad_plugins_finishes_the_healthy_cells(everybody, tmp_path
     )
     records = [json.loads(line) for line in (tmp_path / "out" / "records.jsonl").read_text().splitlines()]
     by_name = {record["aligner"]["name"]: record for record in records}
-    healthy = {"identity", "random-rotation", "mean-center", "gap-shift", "procrustes", "healthy", "prints-much"}
-    assert {name for name, record in by_name.items() if record["status"] == "ok"} == healthy
+    healthy = {name for name, record in by_name.items() if record["status"] == "ok"}
+    assert by_name.keys() - healthy == {*FAILING, "takes-forever"}
+    assert {"identity", "random-rotation", "mean-center", "procrustes", "healthy", "prints-much"} <= healthy
     assert by_name["healthy"]["metrics"]["top1"]["value"] == by_name["identity"]["metrics"]["top1"]["value"]
     assert by_name["identity"]["aligner"]["plugin"]["distribution"] == "gapbench"
     for name, cause in FAILING.items():

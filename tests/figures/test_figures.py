@@ -1,5 +1,7 @@
 """Figures: drawn from data alone, the same each time, and drawn again from what a run kept."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from matplotlib.text import Text
@@ -35,6 +37,18 @@ def test_a_pair_is_drawn_twice_the_same(tmp_path, captions):
         assert len(picture.convert("RGB").getcolors(10**6)) > 50
     svg = files[0][1].read_text()
     assert svg.count('<g id="axes_') == 2
+
+
+def test_a_figure_is_drawn_again_only_when_its_data_changed(tmp_path):
+    files = draw_pair(data(), tmp_path / "pair", method="pca")
+    stamps = [file.stat().st_mtime_ns for file in files]
+    assert draw_pair(data(), tmp_path / "pair", method="pca") == files
+    assert [file.stat().st_mtime_ns for file in files] == stamps
+    draw_pair(replace(data(), after="another name"), tmp_path / "pair", method="pca")
+    assert all(file.stat().st_mtime_ns > stamp for file, stamp in zip(files, stamps, strict=True))
+    files[1].write_text("damaged")
+    draw_pair(replace(data(), after="another name"), tmp_path / "pair", method="pca")
+    assert "<svg" in files[1].read_text()
 
 
 def test_pca_places_are_those_of_the_largest_spread():
@@ -76,7 +90,7 @@ def test_names_of_stars_do_not_overlap_where_one_side_is_much_wider(monkeypatch,
     texts = rng.normal(size=(10, 8)).astype(np.float32) * 0.05 + 1
     near, far = (rng.normal(size=(30, 8)).astype(np.float32) * 0.1 + shift for shift in (1, -3))
     kept = []
-    monkeypatch.setattr("gapbench.figures.pair.save", lambda figure, _: kept.append(figure) or [])
+    monkeypatch.setattr("gapbench.figures.pair.drawn", lambda _path, _source, draw: kept.append(draw()) or [])
     crowded = PairData(
         images_before=(near, far)[side],
         texts_before=texts,

@@ -33,7 +33,7 @@ def number(value):
 def drawn(monkeypatch, tmp_path, tables):
     """Give the legend's entries by name, and of each panel the points by gap."""
     kept = []
-    monkeypatch.setattr(gap_accuracy, "save", lambda figure, _: kept.append(figure) or [])
+    monkeypatch.setattr(gap_accuracy, "drawn", lambda _path, _source, draw: kept.append(draw()) or [])
     gap_accuracy.draw_gap_accuracy(tables, {}, tmp_path / "figure")
     (figure,) = kept
     (legend,) = figure.legends
