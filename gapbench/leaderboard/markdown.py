@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 FILE = "README.md"
 
+#: Aligners that share the first rank are named up to this many.
+MOST_NAMES = 4
+
 
 def escape(text: str) -> str:
     """Write text from plugins so that it stays text: no table cells, no markup, no HTML."""
@@ -96,7 +99,10 @@ def _summary(tables: Sequence[Table], specs: Mapping[str, MetricSpec]) -> list[s
         first = [row for row in table.rows if row.rank == 1]
         if base is None or not first:
             continue
+        ranked = [row for row in table.rows if row.rank is not None]
         names = ", ".join(code(row.label) for row in first)
+        if len(first) > MOST_NAMES:
+            names = f"shared by {len(first)} of {len(ranked)} aligners"
         better = [row for row in table.rows if not row.control and _improves(row, table.primary, specs)]
         verdict = (
             "better than identity: " + ", ".join(code(row.label) for row in better)
@@ -121,22 +127,27 @@ def _table(table: Table, specs: Mapping[str, MetricSpec]) -> list[str]:
     lines += [f"- {code(row.label)} has no rank: {escape(row.untested)}" for row in table.rows if row.untested]
     lines += [f"- {escape(reported_line(table, reference))}" for reference in table.reported]
     lines += [f"- {escape(line)}" for line in notices(table, specs)]
-    if notes := _pairs(good):
-        lines.append(notes)
+    lines += _noted(good)
     return [*lines, ""]
 
 
-def _pairs(rows: Sequence[Row]) -> str:
-    """Say what pairs were made of, and what aligners noted."""
-    parts = []
+def _noted(rows: Sequence[Row]) -> list[str]:
+    """Say what aligners noted about their fit, and what pairs were made of."""
+    lines = []
     for row in rows:
         noted = row.notes.get("aligner")
-        if isinstance(noted, dict):
-            details = ", ".join(f"{key} {value}" for key, value in sorted(noted.items()))
-            parts.append(
-                f"{code(row.label)} was fitted on pairs of images and {row.notes.get('pairs')} ({escape(details)})"
-            )
-    return "; ".join(parts) + "." if parts else ""
+        if isinstance(noted, dict) and noted:
+            words = [f"{key} {_short(value)}" for key, value in sorted(noted.items())]
+            pairs = row.notes.get("pairs", "not used")
+            if pairs != "not used":
+                words.insert(0, f"pairs of images and {pairs}")
+            lines.append(f"- {code(row.label)}: {escape(', '.join(words))}")
+    return lines
+
+
+def _short(value: object) -> object:
+    """Write a number with four digits; the record has them all."""
+    return f"{value:.4g}" if isinstance(value, float) else value
 
 
 def _row(

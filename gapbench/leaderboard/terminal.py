@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 #: Gap metrics in the order in which they are shown.
 GAPS = ("centroid-l2", "rmg", "paired-cos", "linear-separability")
 
-#: Columns of a metric that is shown beside the primary one.
-EXTRA_WIDTH = 16
+#: Widest heading of the primary metric, and what rank, interval, difference and the space between columns take.
+PRIMARY_WIDTH = 12
+FIXED_WIDTH = 32
 
 
 def print_table(console: Console, table: Table, specs: Mapping[str, MetricSpec]) -> None:
@@ -43,15 +44,11 @@ def print_table(console: Console, table: Table, specs: Mapping[str, MetricSpec])
 
 
 def _grid(console: Console, table: Table, specs: Mapping[str, MetricSpec]) -> RichTable:
-    gaps = [name for name in GAPS if name in table.metrics][:2]
-    room = max(0, (console.width - 84) // EXTRA_WIDTH)
-    others = [name for name in table.metrics if name not in (table.primary, *gaps)]
-    tasks = [n for n in others if n in specs and specs[n].family is MetricFamily.TASK]
-    columns = [*gaps, *tasks[:room]]
+    label, columns = _fitting(console.width, table, specs)
     grid = RichTable(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
     grid.add_column("#", justify="right", no_wrap=True)
-    grid.add_column("aligner", overflow="fold", min_width=15)
-    grid.add_column(heading(table.primary, specs.get(table.primary)), justify="right", max_width=12)
+    grid.add_column("aligner", overflow="fold", min_width=label)
+    grid.add_column(heading(table.primary, specs.get(table.primary)), justify="right", max_width=PRIMARY_WIDTH)
     grid.add_column("95 %", justify="right", no_wrap=True)
     grid.add_column("Δ", justify="right", no_wrap=True)
     for name in columns:
@@ -61,6 +58,25 @@ def _grid(console: Console, table: Table, specs: Mapping[str, MetricSpec]) -> Ri
     for row in table.rows:
         grid.add_row(*_cells(row, table.primary, columns, first_of, specs))
     return grid
+
+
+def _fitting(width: int, table: Table, specs: Mapping[str, MetricSpec]) -> tuple[int, list[str]]:
+    """Choose the least width of the aligners' names, and the metrics beside the primary one that fit in the rest."""
+    gaps = [name for name in GAPS if name in table.metrics][:2]
+    others = [name for name in table.metrics if name not in (table.primary, *gaps)]
+    tasks = [n for n in others if n in specs and specs[n].family is MetricFamily.TASK]
+    wide = {name: len(heading(name, specs.get(name))) + 3 for name in (table.primary, *gaps, *tasks)}
+    room = width - FIXED_WIDTH - min(wide[table.primary] - 3, PRIMARY_WIDTH)
+    columns = gaps[:1]
+    room -= sum(wide[name] for name in columns)
+    label = max(15, min(room, max(len(row.label) for row in table.rows)))
+    room -= label
+    for name in (*gaps[1:], *tasks):
+        if wide[name] > room:
+            break
+        columns.append(name)
+        room -= wide[name]
+    return label, columns
 
 
 def _cells(
