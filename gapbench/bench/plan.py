@@ -148,6 +148,7 @@ def make_plan(study: Study, registry: Registry, materials: Materials) -> Plan:
     plan = Plan(metrics=metrics, index=study.index)
     aligners = select(registry, Kind.ALIGNER, study.aligners)
     prompts = select(registry, Kind.PROMPTS, study.prompts)
+    unfit: dict[tuple[str, str], dict[str, None]] = {}
     for source in _sources(study, registry, materials, plan):
         if study.shots and Offer.LABELS not in source.offers:
             plan.skips.append(
@@ -156,7 +157,11 @@ def make_plan(study: Study, registry: Registry, materials: Materials) -> Plan:
             continue
         for name, strategy in _texts(study, source, prompts, plan):
             for protocol in study.protocols:
-                fitting = [aligner for aligner in aligners if _fits(aligner, source, protocol, name, plan)]
+                reasons = {aligner.label: _unfit(aligner, source, protocol, name) for aligner in aligners}
+                for label, reason in reasons.items():
+                    if reason:
+                        unfit.setdefault((source.dataset.name, reason), {})[label] = None
+                fitting = [aligner for aligner in aligners if not reasons[aligner.label]]
                 plan.cells += [
                     Cell(
                         source=source,
@@ -169,6 +174,8 @@ def make_plan(study: Study, registry: Registry, materials: Materials) -> Plan:
                     for seed in _seeds(study, source, protocol, fitting)
                     for aligner in fitting
                 ]
+    for (dataset, reason), labels in unfit.items():
+        plan.skips.append(Skip(f"aligner{'s'[: len(labels) - 1]} {', '.join(labels)} on {dataset}", reason))
     return plan
 
 
@@ -263,24 +270,19 @@ def _texts(
             plan.skips.append(Skip(f"prompts {strategy.name} on {source.dataset.name}", f"the dataset has no {lacks}"))
 
 
-def _fits(aligner: Selected, source: Source, protocol: Protocol, prompts: str, plan: Plan) -> bool:
-    """Whether an aligner's needs are met; says why not."""
+def _unfit(aligner: Selected, source: Source, protocol: Protocol, prompts: str) -> str:
+    """Say which need of an aligner is not met; empty where all are."""
     spec = aligner.component.spec
     assert isinstance(spec, AlignerSpec)
-    reason = ""
     if spec.needs & OF_CLASSES and Offer.LABELS not in source.offers:
-        reason = "it needs classes, which the dataset does not have"
-    elif spec.needs & OF_CLASSES and prompts == CAPTIONS:
-        reason = "it needs class texts, but captions are scored"
-    elif spec.needs & TRANSDUCTIVE and protocol.name != "transductive":
-        reason = "it reads unlabelled test items: run it with --protocol transductive"
-    elif protocol.name == "transductive" and not spec.needs & TRANSDUCTIVE and spec.name != "identity":
-        reason = "it reads no test items, so it belongs to --protocol held-out"
-    if reason:
-        skip = Skip(f"aligner {aligner.label} on {source.dataset.name}", reason)
-        if skip not in plan.skips:
-            plan.skips.append(skip)
-    return not reason
+        return "it needs classes, which the dataset does not have"
+    if spec.needs & OF_CLASSES and prompts == CAPTIONS:
+        return "it needs class texts, but captions are scored"
+    if spec.needs & TRANSDUCTIVE and protocol.name != "transductive":
+        return "it reads unlabelled test items: run it with --protocol transductive"
+    if protocol.name == "transductive" and not spec.needs & TRANSDUCTIVE and spec.name != "identity":
+        return "it reads no test items, so it belongs to --protocol held-out"
+    return ""
 
 
 def wanted_metrics(metrics: Sequence[Selected], source: Source, *, captioned: bool) -> list[Selected]:
