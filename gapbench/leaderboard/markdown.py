@@ -55,7 +55,7 @@ def write_markdown(
     lines += [f"- {line}" for line in LEGEND]
     lines.append("")
     figures = sorted((folder / "figures").glob("*.png"))
-    lines += [line for figure in figures if figure.stem.startswith("gap-") for line in _figure(figure)]
+    lines += [line for figure in figures if figure.stem.startswith(("gap-", "learning-")) for line in _figure(figure)]
     used: set[Path] = set()
     for table in tables:
         lines += _table(table, specs)

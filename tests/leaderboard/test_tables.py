@@ -156,11 +156,13 @@ def test_a_figure_is_shown_with_its_own_encoder(tmp_path):
     ]
     (tmp_path / "figures").mkdir()
     (tmp_path / "figures" / "umap-mini-clip-data-photo.png").touch()
+    (tmp_path / "figures" / "learning-mini-clip-data-photo-held-out.png").touch()
     tables = build_tables(rows, tmp_path, SPECS)
     page = write_markdown(tables, tmp_path, Study(name="toy"), SPECS, command="gapbench run").read_text()
     first, second = page.split("## mini-clip / data / photo")
     assert "umap-" not in first
     assert "umap-mini-clip-data-photo.png" in second
+    assert "learning-mini-clip-data-photo-held-out.png" in first.partition("## clip")[0]  # of all tables, so before them
 
 
 def test_markup_in_the_name_of_a_metric_stays_text(tmp_path):
