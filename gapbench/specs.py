@@ -126,6 +126,8 @@ class Spec:
         Keywords given to the factory, so that one factory can serve many specs.
     default
         Whether a run that names no component of this kind takes it.
+    expected_failures
+        Checks of the conformance suite (`gapbench check`) that this component is known to fail, each with the reason.
     """
 
     name: str
@@ -134,10 +136,12 @@ class Spec:
     argument: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
     default: bool = True
+    expected_failures: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Freeze the mappings, so that no component can change another's spec."""
         object.__setattr__(self, "options", _frozen(self.options))
+        object.__setattr__(self, "expected_failures", _frozen(self.expected_failures))
 
 
 @dataclass(frozen=True, kw_only=True)

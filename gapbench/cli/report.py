@@ -44,7 +44,7 @@ def size(count: int | None) -> str:
 def skips_table(skips: Sequence[Skip]) -> RichTable:
     """List what did not run and why; what is only missing here takes few words."""
     grid = RichTable(box=PLAIN_BOX, pad_edge=False, show_edge=False)
-    grid.add_column("not run", overflow="fold", max_width=40)
+    grid.add_column("not run", overflow="fold", max_width=30)
     grid.add_column("why", overflow="fold")
     grid.add_column("size", justify="right", no_wrap=True)
     for skip in skips:

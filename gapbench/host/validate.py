@@ -36,7 +36,7 @@ RESERVED = {Kind.ENCODER: ("precomputed",), Kind.PROMPTS: ("given",)}
 
 #: Types of the plain fields: a dataclass checks none, and a wrong one would come up far from here.
 FIELDS: dict[type[Spec], dict[str, type | tuple[type, ...]]] = {
-    Spec: {"summary": str, "argument": str, "options": Mapping, "default": bool},
+    Spec: {"summary": str, "argument": str, "options": Mapping, "default": bool, "expected_failures": Mapping},
     EncoderSpec: {"weights": (Download, type(None))},
     DatasetSpec: {"splits": Mapping, "licence": str, "download": (Download, type(None)), "precomputed": bool},
     AlignerSpec: {

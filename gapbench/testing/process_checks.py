@@ -1,0 +1,82 @@
+"""Checks that need a process of their own: what start-up costs, and whether another process gives the same."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from gapbench.host.registry import Kind
+from gapbench.testing.checks import DoesNotApplyError, Subject, check
+
+KINDS = tuple(Kind)
+
+#: The longest that a fresh process may take, in seconds; torch alone can take half a minute on a slow disk.
+PATIENCE = 300
+
+
+@check("costs nothing at start-up", *KINDS)
+def light(subject: Subject) -> None:
+    """Importing the plugin and calling its hook imports neither NumPy nor torch nor anything else that is heavy."""
+    found, _ = _fresh(_request(subject))
+    assert not found["heavy"], (
+        f"start-up imports {', '.join(found['heavy'])}: every `gapbench --help` would pay for it. Import it where the "
+        "implementation is, and name that in the spec's factory"
+    )
+
+
+@check("is the same in another process", *KINDS)
+def elsewhere(subject: Subject) -> None:
+    """Two processes with different hash seeds give the same result, bit by bit."""
+    one, other = _fresh(_request(subject))
+    if "skipped" in one:
+        raise DoesNotApplyError(one["skipped"])
+    assert one["result"] == other["result"], (
+        "two processes give different results: does it go over a set, or ask the time?"
+    )
+
+
+def _request(subject: Subject) -> str:
+    component = subject.selected.component
+    module = component.origin.module
+    file = getattr(sys.modules.get(module), "__file__", None)
+    return json.dumps(
+        {
+            "module": module,
+            "file": str(file) if file and component.origin.entry_point == "--plugin" else "",
+            "kind": str(component.kind),
+            "name": component.spec.name,
+            "argument": subject.selected.argument,
+        }
+    )
+
+
+@lru_cache(maxsize=8)  # both checks read the same two processes
+def _fresh(request: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Ask two processes with different hash seeds."""
+    paths = [str(Path(path).resolve()) for path in sys.path]
+    running = [
+        subprocess.Popen(  # noqa: S603 - this very interpreter
+            [sys.executable, "-m", "gapbench.testing.fresh", request],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"},
+        )
+        for seed in ("1", "2")
+    ]
+    answers = []
+    for process in running:
+        try:
+            out, err = process.communicate(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise AssertionError(f"a fresh process took longer than {PATIENCE} s") from None
+        last = out.strip().splitlines()[-1:]
+        assert process.returncode == 0 and last, f"a fresh process failed: {err.strip().splitlines()[-1:]}"  # noqa: PT018
+        answers.append(json.loads(last[0]))
+    return answers[0], answers[1]
