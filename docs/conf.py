@@ -1,12 +1,17 @@
 """Sphinx configuration."""
 
+import sys
+from pathlib import Path
+
 from gapbench import __version__
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 project = "gapbench"
 author = "The gapbench authors"
 copyright = "2026, the gapbench authors"  # noqa: A001 - Sphinx's own name
 release = __version__
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "component_pages"]
 html_theme = "furo"
 html_title = "gapbench"
 exclude_patterns = ["_build"]

@@ -162,7 +162,9 @@ def test_a_figure_is_shown_with_its_own_encoder(tmp_path):
     first, second = page.split("## mini-clip / data / photo")
     assert "umap-" not in first
     assert "umap-mini-clip-data-photo.png" in second
-    assert "learning-mini-clip-data-photo-held-out.png" in first.partition("## clip")[0]  # of all tables, so before them
+    assert (
+        "learning-mini-clip-data-photo-held-out.png" in first.partition("## clip")[0]
+    )  # of all tables, so before them
 
 
 def test_markup_in_the_name_of_a_metric_stays_text(tmp_path):
