@@ -12,6 +12,9 @@ entry-point group ``gapbench``::
 Hooks are called once, at start-up, for every command that looks at components. They must not import anything heavy:
 the implementation is named as ``"module:attribute"`` and imported only when a component is built. Each plugin is called
 by itself: if it raises, it alone is reported as broken.
+
+A plugin may say which version of the contract it was written for, ``GAPBENCH_CONTRACT = 1``; one that is too new or too
+old is then refused in so many words, instead of failing somewhere.
 """
 
 from __future__ import annotations
@@ -27,6 +30,11 @@ if TYPE_CHECKING:
 
 #: Name of the pluggy project and of the entry-point group.
 PROJECT = "gapbench"
+
+#: Version of the contract that this gapbench speaks: hooks, specs and protocols. It is raised when a change would break
+#: plugins; the oldest version that is still understood is below it.
+CONTRACT = 1
+OLDEST_CONTRACT = 1
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gapbench.cli.options import plugin_options, registry_from
-from gapbench.errors import UsageError
-from gapbench.host.registry import Kind, did_you_mean
+from gapbench.cli.options import kind_named, plugin_options, registry_from
+from gapbench.host.registry import Kind
 from gapbench.specs import AlignerSpec, DatasetSpec, MetricSpec
 
 if TYPE_CHECKING:
@@ -24,12 +23,12 @@ if TYPE_CHECKING:
 @plugin_options
 def command(kind: str | None, as_json: bool, **options: Any) -> int:
     """List components of a KIND (encoder, dataset, prompts, aligner, metric), or of all."""
-    kinds = [_kind(kind)] if kind else list(Kind)
+    kinds = [kind_named(kind)] if kind else list(Kind)
     registry = registry_from(options["plugin_files"], options["blocked"], strict=options["strict"])
     found = {kind: list(registry.components(kind).values()) for kind in kinds}
     if as_json:
         click.echo(
-            json.dumps({kind: [_described(c) for c in components] for kind, components in found.items()}, indent=1)
+            json.dumps({kind: [described(c) for c in components] for kind, components in found.items()}, indent=1)
         )
         return 0
     for of_kind, components in found.items():
@@ -37,15 +36,8 @@ def command(kind: str | None, as_json: bool, **options: Any) -> int:
     return 0
 
 
-def _kind(name: str) -> Kind:
-    plain = name.lower().rstrip("s")
-    for kind in Kind:
-        if plain == kind.rstrip("s"):
-            return kind
-    raise UsageError(f"There is no kind {name!r}.{did_you_mean(name, [str(kind) for kind in Kind])}")
-
-
-def _described(component: Component) -> dict[str, Any]:
+def described(component: Component) -> dict[str, Any]:
+    """Give what a spec tells, as JSON values."""
     spec = component.spec
     found: dict[str, Any] = {
         "name": spec.name,
@@ -58,12 +50,20 @@ def _described(component: Component) -> dict[str, Any]:
         found["acts_on"] = spec.acts_on
         found["needs"] = sorted(spec.needs)
         found["params"] = {
-            name: {"default": p.default, "doc": p.doc, "low": p.low, "high": p.high, "choices": list(p.choices)}
+            name: {
+                "default": p.default,
+                "doc": p.doc,
+                "low": p.low,
+                "high": p.high,
+                "choices": list(p.choices),
+                "grid": list(p.grid),
+            }
             for name, p in spec.params.items()
         }
-        found["reference"] = spec.reference
+        found |= {"stochastic": spec.stochastic, "raw": spec.raw, "reference": spec.reference}
     elif isinstance(spec, MetricSpec):
         found |= {"family": spec.family, "unit": spec.unit, "better": spec.better, "needs": sorted(spec.needs)}
+        found |= {"default": spec.default, "reference": spec.reference}
     elif isinstance(spec, DatasetSpec):
         found |= {"offers": sorted(spec.offers), "splits": dict(spec.splits), "licence": spec.licence}
     return found
@@ -96,6 +96,8 @@ def _details(component: Component) -> list[str]:
         lines.append(f"{spec.family}; needs {', '.join(sorted(spec.needs)) or 'nothing'}; acts on {spec.acts_on}")
         if spec.params:
             lines.append(", ".join(f"{name}={_written(p.default)}" for name, p in spec.params.items()))
+        if spec.reference:
+            lines.append(spec.reference)
     elif isinstance(spec, MetricSpec):
         lines.append(f"{spec.family}, {spec.unit}, {spec.better} is better")
     elif isinstance(spec, DatasetSpec):

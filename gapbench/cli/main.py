@@ -16,7 +16,10 @@ COMMANDS = {
     "run": ("gapbench.cli.run", "Run a benchmark: tables, leaderboard, figures."),
     "plan": ("gapbench.cli.plan", "Show what a run would do: cells, skips, what is to be encoded."),
     "list": ("gapbench.cli.list", "List encoders, datasets, prompts, aligners and metrics."),
+    "show": ("gapbench.cli.show", "Show one component in full."),
     "plugins": ("gapbench.cli.plugins", "List plugins, broken ones with their cause."),
+    "new": ("gapbench.cli.new", "Begin a plugin: a distribution, or one file."),
+    "check": ("gapbench.cli.check", "Check that a component keeps the contract."),
     "cache": ("gapbench.cli.cache", "List, verify or prune the stored embeddings."),
     "figures": ("gapbench.cli.figures", "Draw the figures of a run again."),
 }

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from gapbench.bench.study import Study
-    from gapbench.host.registry import Registry
+    from gapbench.host.registry import Kind, Registry
     from gapbench.specs import Context
 
     Command = TypeVar("Command", bound=Callable[..., Any])
@@ -71,6 +71,23 @@ def selection_options(command: Command) -> Command:
     ):
         command = option(command)
     return command
+
+
+def kind_named(name: str) -> Kind:
+    """Read a kind; its plural is understood as well.
+
+    Raises
+    ------
+    UsageError
+        There is no such kind.
+    """
+    from gapbench.host.registry import Kind, did_you_mean
+
+    plain = name.lower().rstrip("s")
+    for kind in Kind:
+        if plain == kind.rstrip("s"):
+            return kind
+    raise UsageError(f"There is no kind {name!r}.{did_you_mean(name, [str(kind) for kind in Kind])}")
 
 
 def registry_from(plugin_files: Sequence[Path], blocked: Sequence[str], *, strict: bool) -> Registry:

@@ -8,7 +8,9 @@ from collections.abc import Set as AbstractSet
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
+from gapbench import __version__
 from gapbench.errors import PluginError
+from gapbench.hookspecs import CONTRACT, OLDEST_CONTRACT
 from gapbench.host.registry import HOOKS, SPEC_TYPES, Component, Kind, Origin, did_you_mean
 from gapbench.specs import (
     ActsOn,
@@ -57,8 +59,10 @@ def hooks_of(plugin: Any) -> dict[Kind, Callable[[], Any]]:
     Raises
     ------
     PluginError
-        A name that looks like a hook but is none, a hook that takes arguments, one without its mark, or no hook at all.
+        A contract of another version, a name that looks like a hook but is none, a hook that takes arguments, one without
+        its mark, or no hook at all.
     """
+    _check_contract(plugin)
     kinds = {hook: kind for kind, hook in HOOKS.items()}
     found: dict[Kind, Callable[[], Any]] = {}
     for name in sorted(dir(plugin)):
@@ -84,6 +88,22 @@ def hooks_of(plugin: Any) -> dict[Kind, Callable[[], Any]]:
     if not found:
         raise PluginError(f"It has no hook; write a function such as {HOOKS[Kind.ALIGNER]} with @gapbench.hookimpl.")
     return found
+
+
+def _check_contract(plugin: Any) -> None:
+    """Refuse a plugin that was written for another version of the contract; one that names none is taken as it is."""
+    spoken = vars(plugin).get("GAPBENCH_CONTRACT", CONTRACT) if hasattr(plugin, "__dict__") else CONTRACT
+    if not isinstance(spoken, int) or isinstance(spoken, bool):
+        raise PluginError(f"Its GAPBENCH_CONTRACT is {spoken!r}; it must be a whole number, such as {CONTRACT}.")
+    if spoken > CONTRACT:
+        raise PluginError(
+            f"It speaks version {spoken} of the contract, and gapbench {__version__} speaks {CONTRACT}: upgrade gapbench."
+        )
+    if spoken < OLDEST_CONTRACT:
+        raise PluginError(
+            f"It speaks version {spoken} of the contract, and gapbench {__version__} understands {OLDEST_CONTRACT} to "
+            f"{CONTRACT}: install a newer version of it, or an older gapbench."
+        )
 
 
 def components_of(hooks: Mapping[Kind, Callable[[], Any]], origin: Origin) -> list[Component]:

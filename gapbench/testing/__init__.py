@@ -17,6 +17,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gapbench.embeddings.arrays import unit_rows
     from gapbench.testing.checks import (
         Check,
         DoesNotApplyError,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         checks_of,
         run_check,
     )
+    from gapbench.testing.fits import fit_aligner
     from gapbench.testing.guards import no_global_changes
     from gapbench.testing.parametrize import parametrize_with_checks
     from gapbench.testing.toys import ToyDataset, ToyEncoder, TwoCones, two_cones
@@ -40,16 +42,19 @@ __all__ = [
     "TwoCones",
     "check_component",
     "checks_of",
+    "fit_aligner",
     "no_global_changes",
     "parametrize_with_checks",
     "run_check",
     "two_cones",
+    "unit_rows",
 ]
 
 _HOMES = {
+    "fits": ("fit_aligner",),
     "guards": ("no_global_changes",),
     "parametrize": ("parametrize_with_checks",),
-    "toys": ("ToyDataset", "ToyEncoder", "TwoCones", "two_cones"),
+    "toys": ("ToyDataset", "ToyEncoder", "TwoCones", "two_cones", "unit_rows"),
 }
 
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 ENVIRONMENT = "the environment variable"
 
+#: pytest changes it between the parts of a test.
+PYTESTS_OWN = "PYTEST_CURRENT_TEST"
+
 
 def _random_state() -> dict[str, Any]:
     legacy: Any = np.random.get_state()  # noqa: NPY002 - the global state is what is watched
@@ -34,7 +37,7 @@ def _random_state() -> dict[str, Any]:
 
 def _settings() -> dict[str, Any]:
     found: dict[str, Any] = {
-        **{f"{ENVIRONMENT} {name}": value for name, value in os.environ.items()},
+        **{f"{ENVIRONMENT} {name}": value for name, value in os.environ.items() if name != PYTESTS_OWN},
         "NumPy's error handling": np.geterr(),
         "the working folder": str(Path.cwd()),
         "the module search path": list(sys.path),

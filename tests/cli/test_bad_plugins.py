@@ -15,6 +15,8 @@ BROKEN = {
     "gapbench-bad-spec": "'not a reference'",
     "gapbench-clash-one": "gapbench-clash-two 1.0",
     "gapbench-clash-two": "gapbench-clash-one 1.0",
+    "gapbench-too-new": "It speaks version 99 of the contract, and gapbench",
+    "gapbench-too-old": "It speaks version 0 of the contract, and gapbench",
     "gapbench-takes-builtin-name": "its aligner 'identity' has the name of one of gapbench",
 }
 FAILING = {

@@ -1,0 +1,107 @@
+"""``gapbench check``: the conformance suite of a kind, on one component."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gapbench.cli.options import kind_named, plugin_options, registry_from
+from gapbench.host.selection import select
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from gapbench.testing.checks import Outcome, Subject
+
+MARKS = {
+    "passed": ("✓", "green"),
+    "failed": ("✗", "bold red"),
+    "expected failure": ("~", "yellow"),
+    "skipped": ("–", "dim"),
+}
+
+
+@click.command("check")
+@click.argument("kind")
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Write JSON.")
+@plugin_options
+def command(kind: str, name: str, as_json: bool, **options: Any) -> int:
+    """Check that a component of KIND (encoder, dataset, prompts, aligner, metric) keeps the contract.
+
+    NAME is written as everywhere: a name, a glob, or a family with its argument. Ends with 1 where a check fails, or where
+    none could run.
+    """
+    of_kind = kind_named(kind)
+    registry = registry_from(options["plugin_files"], options["blocked"], strict=options["strict"])
+    chosen = select(registry, of_kind, [name])
+
+    from rich.console import Console
+
+    from gapbench.bench.isolation import quiet
+    from gapbench.testing.checks import Subject, check_component
+
+    out, err = Console(file=sys.stdout, highlight=False), Console(file=sys.stderr, highlight=False)
+    results: list[tuple[Subject, list[Outcome]]] = []
+    for selected in chosen:
+        subject = Subject(selected)
+        outcomes: list[Outcome] = []
+        with err.status(f"checking {subject.name}") as status:
+            checking = check_component(subject)
+            while True:
+                with quiet():
+                    outcome = next(checking, None)
+                if outcome is None:
+                    break
+                outcomes.append(outcome)
+                status.update(f"checking {subject.name}: {outcome.check.name}")
+        results.append((subject, outcomes))
+        if not as_json:
+            _show(out, subject, outcomes)
+    if as_json:
+        click.echo(json.dumps([_described(*result) for result in results], indent=1))
+    return 0 if all(_well(outcomes) for _, outcomes in results) else 1
+
+
+def _well(outcomes: Sequence[Outcome]) -> bool:
+    """Whether something ran and nothing failed."""
+    ran = [outcome for outcome in outcomes if outcome.status != "skipped"]
+    return bool(ran) and all(outcome.status != "failed" for outcome in ran)
+
+
+def _show(out: Console, subject: Subject, outcomes: Sequence[Outcome]) -> None:
+    from rich.text import Text
+
+    out.print(Text(f"{subject.name} ({subject.selected.component.origin})", style="bold"))
+    for outcome in outcomes:
+        mark, style = MARKS[outcome.status]
+        out.print(Text(f"  {mark} {outcome.check.name}", style=style))
+        if outcome.reason:
+            out.print(Text(f"      {outcome.reason}", style="" if outcome.status == "failed" else "dim"))
+        if outcome.status == "failed":
+            out.print(Text(f"      wanted: {outcome.check.doc}", style="dim"))
+    out.print(Text(_summary(outcomes), style="green" if _well(outcomes) else "bold red"))
+
+
+def _summary(outcomes: Sequence[Outcome]) -> str:
+    counts = {status: sum(outcome.status == status for outcome in outcomes) for status in MARKS}
+    ran = len(outcomes) - counts["skipped"]
+    told = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
+    return f"{ran} of {len(outcomes)} checks ran: {told}" if ran else "No check could run, so nothing is known."
+
+
+def _described(subject: Subject, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    return {
+        "kind": subject.selected.component.kind,
+        "name": subject.selected.name,
+        "distribution": subject.selected.component.origin.distribution,
+        "ok": _well(outcomes),
+        "checks": [
+            {"name": outcome.check.name, "status": outcome.status, "reason": outcome.reason} for outcome in outcomes
+        ],
+    }

@@ -1,0 +1,10 @@
+"""It keeps gapbench's contract."""
+
+import gapbench_example
+
+from gapbench.testing import parametrize_with_checks
+
+
+@parametrize_with_checks(gapbench_example)
+def test_it_keeps_the_contract(check):
+    check()

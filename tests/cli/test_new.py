@@ -1,0 +1,173 @@
+"""``gapbench new``, ``check`` and ``show``: from an idea to a plugin that keeps the contract."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+KINDS = ("aligner", "encoder", "dataset", "prompts", "metric")
+LONGEST = "an-idea-whose-name-has-forty-characters-"
+
+
+def name_for(kind):
+    """Give a name of the greatest length: lines of what is written are longest then."""
+    return (LONGEST + "x" * 40)[:40] if kind == "aligner" else f"my-{kind}"
+
+
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory):
+    """Make a fresh virtual environment that sees what gapbench needs, and gapbench itself, but none of its plugins."""
+    root = tmp_path_factory.mktemp("venv") / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", root], check=True)
+    site = next(root.glob("lib/python*/site-packages"))
+    checkout = Path(__file__).parents[2]
+    (site / "parent.pth").write_text(f"{sysconfig.get_path('purelib')}\n{checkout}\n")
+    return root / "bin" / "python"
+
+
+def run(python, *arguments, cwd, code=0):
+    env = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "GAPBENCH_PLUGINS")}
+    done = subprocess.run([python, "-m", *arguments], cwd=cwd, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_new_distribution_passes_its_tests_ruff_and_mypy(environment, tmp_path, kind):
+    name = name_for(kind)
+    run(environment, "gapbench", "new", kind, name, "--licence", "BSD-3-Clause", "--author", "Ada B.", cwd=tmp_path)
+    project = tmp_path / f"gapbench-{name}"
+    assert "Ada B." in (project / "LICENSE").read_text()
+    run(environment, "pip", "install", "-q", "--no-deps", "--no-build-isolation", ".", cwd=project)
+    try:
+        tested = run(environment, "pytest", "-q", "-p", "no:cacheprovider", cwd=project)
+        assert re.search(r"\d+ passed", tested), tested
+        assert "failed" not in tested
+        run(environment, "ruff", "check", "--no-cache", ".", cwd=project)
+        run(environment, "ruff", "format", "--no-cache", "--check", ".", cwd=project)
+        run(environment, "mypy", "--cache-dir", tmp_path / "mypy", cwd=project)
+        assert f"gapbench-{name}" in run(environment, "gapbench", "plugins", cwd=tmp_path)
+        assert "0 failed" not in run(environment, "gapbench", "check", kind, name, cwd=tmp_path)
+        again = run(environment, "gapbench", "new", kind, name, cwd=tmp_path / f"gapbench-{name}", code=2)
+        assert "exists already" in again
+    finally:
+        run(environment, "pip", "uninstall", "-q", "-y", f"gapbench-{name}", cwd=tmp_path)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_single_file_keeps_the_contract(gapbench, tmp_path, kind):
+    done = gapbench("new", kind, "my-idea", "--single-file")
+    assert "--plugin my_idea.py" in done.stdout
+    checked = gapbench("check", kind, "my-idea", "--plugin", "my_idea.py", "--json")
+    (found,) = json.loads(checked.stdout)
+    assert found["ok"]
+    assert {check["status"] for check in found["checks"]} <= {"passed", "skipped"}
+    assert [path.name for path in tmp_path.iterdir() if path.suffix] == ["my_idea.py"]
+
+
+def test_a_new_aligner_is_ranked(gapbench):
+    gapbench("new", "aligner", "halfway", "--single-file")
+    done = gapbench(
+        *("run", "-d", "digits", "-p", "photo", "-a", "identity", "-a", "halfway[amount=0.25,0.75]"),
+        *("--plugin", "halfway.py", "--no-figures"),
+    )
+    assert "halfway[amount=0.25]" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("algner", "x"), "Did you mean 'aligner'?"),
+        (("aligner", "My_Method"), "lower-case letters"),
+        (("aligner", "-x"), "No such option"),
+        (("aligner", "x" * 41), "longer than 40"),
+        (("aligner", "gapbench-foo"), "write 'foo'"),
+        (("aligner", "lambda"), "Python's own"),
+        (("aligner", "coral"), "exists already, in gapbench"),
+        (("metric", "top1"), "exists already"),
+        (("aligner", "ok", "--licence", "GPL"), "'GPL' is not one of"),
+        (("aligner", "ok", "--to", "/proc/1/there"), "cannot be written"),
+    ],
+)
+def test_bad_names_say_what_to_do(gapbench, tmp_path, arguments, words):
+    done = gapbench("new", *arguments, code=2)
+    assert words in " ".join(done.stderr.split())
+    assert not list(tmp_path.glob("gapbench-*"))
+
+
+def test_nothing_is_overwritten(gapbench, tmp_path):
+    gapbench("new", "metric", "mine")
+    before = (tmp_path / "gapbench-mine" / "README.md").read_text()
+    assert "is there already" in gapbench("new", "aligner", "mine", code=2).stderr
+    assert (tmp_path / "gapbench-mine" / "README.md").read_text() == before
+    gapbench("new", "metric", "mine", "--single-file")
+    assert "is there already" in gapbench("new", "metric", "mine", "--single-file", code=2).stderr
+
+
+def test_a_name_that_would_hide_an_installed_distribution_is_refused(gapbench, own_plugins):
+    env = {"PYTHONPATH": f"{own_plugins}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+    done = gapbench("new", "metric", "hubness", env=env, code=2)
+    assert "gapbench-hubness 1.0 is installed already" in done.stderr
+
+
+BROKEN = """
+import gapbench
+
+class Broken:
+    def __init__(self, *, other=1.0):
+        pass
+
+    def fit(self, data):
+        return self
+
+    def images(self, x):
+        return x[:1]
+
+@gapbench.hookimpl
+def gapbench_aligners():
+    return [gapbench.AlignerSpec(name="broken", factory="broken:Broken", summary="is broken", family="none",
+        needs=frozenset(), acts_on=gapbench.ActsOn.IMAGES, params={"amount": gapbench.Param(default=1.0, doc="none")})]
+"""
+
+
+def test_a_parameter_that_the_constructor_does_not_take_is_told(gapbench, tmp_path):
+    (tmp_path / "broken.py").write_text(BROKEN)
+    done = gapbench("check", "aligner", "broken", "--plugin", "broken.py", code=1)
+    assert "unexpected keyword argument 'amount'" in " ".join(done.stdout.split())
+    assert "failed" in done.stdout.splitlines()[-1]
+
+
+def test_check_fails_where_a_check_fails_and_says_what_was_wanted(gapbench, tmp_path):
+    (tmp_path / "broken.py").write_text(BROKEN.replace("other=1.0", "amount=1.0"))
+    done = gapbench("check", "aligner", "broken", "--plugin", "broken.py", code=1)
+    words = " ".join(done.stdout.split())
+    assert "images() gave shape (1, 7) for 80 rows" in words
+    assert "wanted: Maps give ``(n, e)`` finite" in words
+
+
+def test_check_of_a_name_that_is_not_there(gapbench):
+    assert "Did you mean 'procrustes'?" in gapbench("check", "aligner", "procrustse", code=2).stderr
+    assert "needs an argument: folder:PATH" in " ".join(gapbench("check", "dataset", "folder", code=2).stderr.split())
+
+
+def test_show_tells_everything(gapbench):
+    shown = " ".join(gapbench("show", "procrustes").stdout.split())
+    for words in ("aligner procrustes", "needs pairs", "tie_break=identity", "Parameters", "gapbench 0"):
+        assert words in shown, words
+    assert ":math:" not in shown
+    (found,) = json.loads(gapbench("show", "top1", "--json").stdout)
+    assert found["kind"] == "metric"
+    assert found["unit"] == "share"
+    both = json.loads(gapbench("show", "captions", "--json").stdout)
+    assert {entry["kind"] for entry in both} == {"dataset", "prompts"}
+    assert "Did you mean 'procrustes'?" in gapbench("show", "procrustse", code=2).stderr
+
+
+def test_list_tells_references(gapbench):
+    assert "arXiv" in gapbench("list", "aligner").stdout
