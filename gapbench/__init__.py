@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from gapbench.api import Results, run
     from gapbench.components import (
         Aligner,
         Dataset,
@@ -64,13 +65,16 @@ __all__ = [
     "PromptSet",
     "PromptSpec",
     "PromptStrategy",
+    "Results",
     "ScoredSplit",
     "Split",
     "UndeclaredData",
     "hookimpl",
+    "run",
 ]
 
 _HOMES = {
+    "gapbench.api": ("Results", "run"),
     "gapbench.hookspecs": ("hookimpl",),
     "gapbench.errors": ("GapbenchError", "UndeclaredData"),
     "gapbench.components": (

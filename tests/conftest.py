@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tomllib
 from pathlib import Path
 
@@ -78,6 +79,31 @@ def bad_plugins(tmp_path_factory):
 def own_plugins(tmp_path_factory):
     """Put the distributions below ``plugins/`` on a path of their own."""
     return install_all(ROOT / "plugins", tmp_path_factory.mktemp("site"))
+
+
+@pytest.fixture(scope="session")
+def fresh_environment(tmp_path_factory):
+    """Make a virtual environment that sees gapbench and what it needs, and none of its plugins; run modules in it."""
+    root = tmp_path_factory.mktemp("environment") / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", root], check=True)
+    site = next(root.glob("lib/python*/site-packages"))
+    (site / "parent.pth").write_text(f"{sysconfig.get_path('purelib')}\n{ROOT}\n")
+    hidden = ("PYTHONPATH", "GAPBENCH_PLUGINS")
+
+    def run(*arguments, cwd, code=0):
+        env = {name: value for name, value in os.environ.items() if name not in hidden}
+        done = subprocess.run(
+            [root / "bin" / "python", "-m", *map(str, arguments)],
+            cwd=cwd,
+            env=env,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    return run
 
 
 def install_all(source, site):

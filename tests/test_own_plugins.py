@@ -1,31 +1,33 @@
-"""The distributions below plugins/ work as strangers would have them."""
+"""The distributions below plugins/ work as strangers would have them: installed by pip, found by their entry points."""
 
+import json
 import os
-import subprocess
-import sys
+import shutil
 from pathlib import Path
 
 import pytest
 
 PLUGINS = Path(__file__).parent.parent / "plugins"
+PROJECTS = sorted(path.parent.name for path in PLUGINS.glob("*/pyproject.toml"))
 
 
-@pytest.mark.parametrize("project", sorted(path.parent.name for path in PLUGINS.glob("*/pyproject.toml")))
-def test_its_own_tests_pass(own_plugins, project):
-    path = f"{own_plugins}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-c",
-        os.devnull,
-        "--rootdir",
-        str(PLUGINS / project),
-        str(PLUGINS / project),
-    ]
-    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+@pytest.mark.slow
+@pytest.mark.parametrize("project", PROJECTS)
+def test_installed_by_pip_it_is_found_and_its_own_tests_pass(fresh_environment, tmp_path, project):
+    source = tmp_path / project
+    shutil.copytree(PLUGINS / project, source, ignore=shutil.ignore_patterns("__pycache__"))
+    fresh_environment("pip", "install", "-q", "--no-deps", "--no-build-isolation", source, cwd=tmp_path)
+    try:
+        found = json.loads(fresh_environment("gapbench", "plugins", "--json", cwd=tmp_path))
+        (mine,) = [entry for entry in found if entry["distribution"] == project]
+        assert mine["state"] == "ok"
+        tested = fresh_environment(
+            "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull, source / "tests", cwd=tmp_path
+        )
+        assert " passed" in tested
+        assert "failed" not in tested
+    finally:
+        fresh_environment("pip", "uninstall", "-q", "-y", project, cwd=tmp_path)
 
 
 def test_the_example_is_found_by_its_entry_point_and_ranked(own_plugins, gapbench):

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from scipy.stats import kendalltau
 
-from gapbench.cli.report import metric_specs
 from gapbench.host.discovery import discover
 from gapbench.leaderboard.table import build_tables
 from gapbench.results import journal
@@ -50,7 +49,7 @@ CLOSED = 0.5
 #: A rank correlation above this is called strong.
 STRONG = 0.5
 
-SPECS = metric_specs(discover())
+SPECS = discover().metric_specs()
 
 
 @dataclass(frozen=True)

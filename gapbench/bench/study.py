@@ -95,15 +95,26 @@ def load_study(name: str) -> Study:
         study = msgspec.toml.decode(path.read_bytes(), type=Study)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is not a study: {error}.") from error
+    return check_study(study, str(path))
+
+
+def check_study(study: Study, where: str) -> Study:
+    """Check what the types of its fields do not say.
+
+    Raises
+    ------
+    UsageError
+        Begins with ``where``.
+    """
     for protocol in study.protocols:
         if protocol.fit_size is not None and protocol.fit_size < 1:
-            raise UsageError(f'{path}: fit_size must be at least 1 or "all", not {protocol.fit_size}.')
+            raise UsageError(f'{where}: fit_size must be at least 1 or "all", not {protocol.fit_size}.')
         if protocol.shots is not None and protocol.shots < 1:
-            raise UsageError(f"{path}: shots must be at least 1, not {protocol.shots}.")
+            raise UsageError(f"{where}: shots must be at least 1, not {protocol.shots}.")
     if study.shots and study.fit_size is not None:
-        raise UsageError(f"{path}: fit_size and shots are two ways of saying how much is fitted on; give one.")
+        raise UsageError(f"{where}: fit_size and shots are two ways of saying how much is fitted on; give one.")
     if not study.seeds:
-        raise UsageError(f"{path}: seeds is empty; give at least one, such as [0].")
+        raise UsageError(f"{where}: seeds is empty; give at least one, such as [0].")
     return study
 
 

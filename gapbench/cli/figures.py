@@ -20,9 +20,8 @@ def command(study: str, out: Path | None, **options: Any) -> int:
     """Draw the figures of a run again, from its records alone."""
     registry = registry_from(options["plugin_files"], options["blocked"], strict=options["strict"])
 
-    from gapbench.cli.report import metric_specs
     from gapbench.figures.draw import draw_again
 
-    for path in draw_again(out or Path("leaderboards") / study, metric_specs(registry)):
+    for path in draw_again(out or Path("leaderboards") / study, registry.metric_specs()):
         click.echo(str(path))
     return 0

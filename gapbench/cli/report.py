@@ -10,13 +10,11 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table as RichTable
 
-from gapbench.host.registry import Kind
 from gapbench.leaderboard.markdown import write_markdown
 from gapbench.leaderboard.table import build_tables, largest_fits
 from gapbench.leaderboard.terminal import print_table
 from gapbench.leaderboard.text import LEGEND
 from gapbench.results import journal
-from gapbench.specs import MetricSpec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +25,6 @@ if TYPE_CHECKING:
     from gapbench.bench.execute import Outcome, Runner
     from gapbench.bench.plan import Plan, Skip
     from gapbench.bench.study import Study
-    from gapbench.host.registry import Registry
 
 PLAIN_BOX = box.SIMPLE_HEAD
 
@@ -52,12 +49,6 @@ def skips_table(skips: Sequence[Skip]) -> RichTable:
     return grid
 
 
-def metric_specs(registry: Registry) -> dict[str, MetricSpec]:
-    """Give what is known of the registered metrics, by name."""
-    found = ((name, component.spec) for name, component in registry.components(Kind.METRIC).items())
-    return {name: spec for name, spec in found if isinstance(spec, MetricSpec)}
-
-
 def report(
     study: Study,
     frozen: bool,
@@ -71,7 +62,7 @@ def report(
 ) -> None:
     """Show the tables, write the leaderboard, then draw."""
     folder = runner.options.folder
-    specs = metric_specs(runner.registry)
+    specs = runner.registry.metric_specs()
     reference = study.reference
     tables = build_tables(outcome.records, folder, specs, reference)
     shown = largest_fits(tables)

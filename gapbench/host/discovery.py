@@ -11,7 +11,8 @@ import contextlib
 import importlib
 import os
 import sys
-from types import SimpleNamespace
+from functools import partial
+from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -33,13 +34,21 @@ BUILTIN = Origin("gapbench", __version__, "builtin", "gapbench.builtin")
 LIMIT = "GAPBENCH_PLUGINS"
 
 
-def discover(*, plugin_files: Sequence[Path] = (), blocked: Sequence[str] = (), strict: bool = False) -> Registry:
+def discover(
+    *,
+    plugin_files: Sequence[Path] = (),
+    objects: Sequence[object] = (),
+    blocked: Sequence[str] = (),
+    strict: bool = False,
+) -> Registry:
     """Find and check all plugins.
 
     Parameters
     ----------
     plugin_files
         Single-file plugins.
+    objects
+        Objects with hooks, such as a module or a class that is made in a notebook.
     blocked
         Names of distributions, entry points or files' stems that are left out.
     strict
@@ -63,7 +72,15 @@ def discover(*, plugin_files: Sequence[Path] = (), blocked: Sequence[str] = (), 
             raise UsageError(f"There is no plugin file {str(path)!r}. Check the path after --plugin.")
         if not {_plain(path.stem), _plain(path.name)} & left_out:
             host.add(Origin(path.name, "", "--plugin", path.stem), _loader(path))
+    for plugin in objects:
+        name = str(getattr(plugin, "__name__", type(plugin).__name__))
+        home = name if isinstance(plugin, ModuleType) else str(getattr(plugin, "__module__", type(plugin).__module__))
+        host.add(Origin(name, "", "object", home), partial(_itself, plugin))
     return host.registry()
+
+
+def _itself(plugin: object) -> object:
+    return plugin
 
 
 class _Host:

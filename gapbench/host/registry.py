@@ -124,6 +124,11 @@ class Registry:
         """Give the components of a kind by name, built-ins first."""
         return self._by_kind[kind]
 
+    def metric_specs(self) -> dict[str, MetricSpec]:
+        """Give what is known of the metrics, by name."""
+        found = ((name, component.spec) for name, component in self._by_kind[Kind.METRIC].items())
+        return {name: spec for name, spec in found if isinstance(spec, MetricSpec)}
+
     def broken_with(self, kind: Kind, name: str) -> Broken | None:
         """Give the broken plugin that would have brought a component."""
         return next((broken for broken in self.broken if (kind, name) in broken.components), None)

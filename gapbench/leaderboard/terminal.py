@@ -13,9 +13,9 @@ from gapbench.leaderboard.text import best, difference, heading, interval, is_sh
 from gapbench.specs import MetricFamily
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
-    from rich.console import Console
+    from rich.console import Console, RenderableType
 
     from gapbench.leaderboard.table import Row, Table
     from gapbench.specs import MetricSpec
@@ -30,21 +30,27 @@ FIXED_WIDTH = 32
 
 def print_table(console: Console, table: Table, specs: Mapping[str, MetricSpec]) -> None:
     """Print one table with its title and what it rests on."""
-    console.print()
-    console.print(Text(table.title, style="bold"))
-    console.print(Text(table.how, style="dim"))
-    console.print(_grid(console, table, specs))
+    for part in parts(table, specs, console.width):
+        console.print(part)
+
+
+def parts(table: Table, specs: Mapping[str, MetricSpec], width: int) -> Iterator[RenderableType]:
+    """Give what a table consists of, in order."""
+    yield Text("")
+    yield Text(table.title, style="bold")
+    yield Text(table.how, style="dim")
+    yield _grid(width, table, specs)
     for row in table.rows:
         if row.untested:
-            console.print(Text(f"  {row.label} has no rank: {row.untested}", style="red"))
+            yield Text(f"  {row.label} has no rank: {row.untested}", style="red")
     for line in notices(table, specs):
-        console.print(Text(f"  {line}", style="dim"))
+        yield Text(f"  {line}", style="dim")
     for reference in table.reported:
-        console.print(Text(f"  {reported_line(table, reference)}", style="dim"))
+        yield Text(f"  {reported_line(table, reference)}", style="dim")
 
 
-def _grid(console: Console, table: Table, specs: Mapping[str, MetricSpec]) -> RichTable:
-    label, columns = _fitting(console.width, table, specs)
+def _grid(width: int, table: Table, specs: Mapping[str, MetricSpec]) -> RichTable:
+    label, columns = _fitting(width, table, specs)
     grid = RichTable(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
     grid.add_column("#", justify="right", no_wrap=True)
     grid.add_column("aligner", overflow="fold", min_width=label)

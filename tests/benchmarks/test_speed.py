@@ -39,6 +39,22 @@ def test_start_up_against_a_bare_import_of_click(command, limit):
     assert found <= limit
 
 
+@pytest.mark.slow
+def test_importing_gapbench_costs_little_more_than_python():
+    """At most 30 ms more than bare Python."""
+    mine, bare = [sys.executable, "-c", "import gapbench"], [sys.executable, "-c", "pass"]
+
+    def extra():
+        times = [(seconds(mine), seconds(bare)) for _ in range(15)][2:]
+        return 1000 * (statistics.median(a for a, _ in times) - statistics.median(b for _, b in times))
+
+    found = extra()
+    if found > 30:
+        found = min(found, extra())
+    print(f"\nimport gapbench: {found:.1f} ms more than bare Python (limit 30 ms)")
+    assert found <= 30
+
+
 @pytest.mark.parametrize("command", ["--help", "list", "plugins"])
 def test_start_up_imports_nothing_heavy(command):
     code = (

@@ -3,10 +3,6 @@
 import json
 import os
 import re
-import subprocess
-import sys
-import sysconfig
-from pathlib import Path
 
 import pytest
 
@@ -19,45 +15,27 @@ def name_for(kind):
     return LONGEST if kind == "aligner" else f"my-{kind}"
 
 
-@pytest.fixture(scope="session")
-def environment(tmp_path_factory):
-    """Make a fresh virtual environment that sees what gapbench needs, and gapbench itself, but none of its plugins."""
-    root = tmp_path_factory.mktemp("venv") / "venv"
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", root], check=True)
-    site = next(root.glob("lib/python*/site-packages"))
-    checkout = Path(__file__).parents[2]
-    (site / "parent.pth").write_text(f"{sysconfig.get_path('purelib')}\n{checkout}\n")
-    return root / "bin" / "python"
-
-
-def run(python, *arguments, cwd, code=0):
-    env = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "GAPBENCH_PLUGINS")}
-    done = subprocess.run([python, "-m", *arguments], cwd=cwd, env=env, capture_output=True, text=True, check=False)
-    assert done.returncode == code, done.stdout + done.stderr
-    return done.stdout + done.stderr
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_new_distribution_passes_its_tests_ruff_and_mypy(environment, tmp_path, kind):
+def test_a_new_distribution_passes_its_tests_ruff_and_mypy(fresh_environment, tmp_path, kind):
     name = name_for(kind)
-    run(environment, "gapbench", "new", kind, name, "--licence", "BSD-3-Clause", "--author", "Ada B.", cwd=tmp_path)
+    fresh_environment("gapbench", "new", kind, name, "--licence", "BSD-3-Clause", "--author", "Ada B.", cwd=tmp_path)
     project = tmp_path / f"gapbench-{name}"
     assert "Ada B." in (project / "LICENSE").read_text()
-    run(environment, "pip", "install", "-q", "--no-deps", "--no-build-isolation", ".", cwd=project)
+    fresh_environment("pip", "install", "-q", "--no-deps", "--no-build-isolation", ".", cwd=project)
     try:
-        tested = run(environment, "pytest", "-q", "-p", "no:cacheprovider", cwd=project)
+        tested = fresh_environment("pytest", "-q", "-p", "no:cacheprovider", cwd=project)
         assert re.search(r"\d+ passed", tested), tested
         assert "failed" not in tested
-        run(environment, "ruff", "check", "--no-cache", ".", cwd=project)
-        run(environment, "ruff", "format", "--no-cache", "--check", ".", cwd=project)
-        run(environment, "mypy", "--cache-dir", tmp_path / "mypy", cwd=project)
-        assert f"gapbench-{name}" in run(environment, "gapbench", "plugins", "--json", cwd=tmp_path)
-        assert "0 failed" not in run(environment, "gapbench", "check", kind, name, cwd=tmp_path)
-        again = run(environment, "gapbench", "new", kind, name, cwd=tmp_path / f"gapbench-{name}", code=2)
+        fresh_environment("ruff", "check", "--no-cache", ".", cwd=project)
+        fresh_environment("ruff", "format", "--no-cache", "--check", ".", cwd=project)
+        fresh_environment("mypy", "--cache-dir", tmp_path / "mypy", cwd=project)
+        assert f"gapbench-{name}" in fresh_environment("gapbench", "plugins", "--json", cwd=tmp_path)
+        assert "0 failed" not in fresh_environment("gapbench", "check", kind, name, cwd=tmp_path)
+        again = fresh_environment("gapbench", "new", kind, name, cwd=tmp_path / f"gapbench-{name}", code=2)
         assert "exists already" in again
     finally:
-        run(environment, "pip", "uninstall", "-q", "-y", f"gapbench-{name}", cwd=tmp_path)
+        fresh_environment("pip", "uninstall", "-q", "-y", f"gapbench-{name}", cwd=tmp_path)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -1,0 +1,141 @@
+"""``gapbench.run`` from Python: typed results, and nothing on the terminal."""
+
+import logging
+import subprocess
+import sys
+import types
+
+import pytest
+
+import gapbench
+from gapbench.errors import GapbenchError, UsageError
+
+
+@pytest.fixture(scope="module")
+def results():
+    return gapbench.run(
+        datasets=["digits"],
+        prompts=["photo"],
+        aligners=["identity", "mean-center", "random-rotation"],
+        metrics=["top1", "rmg"],
+    )
+
+
+def test_results_are_typed_and_compared(results):
+    assert [record.aligner.name for record in results.records] == ["identity", "mean-center", "random-rotation"]
+    (table,) = results.tables
+    assert table.row("identity").rank == 1
+    assert results.records[2].metrics["top1"].p_holm < 0.01
+    assert results.failed == []
+    assert results.failures == []
+
+
+def test_a_run_prints_nothing_configures_no_logging_and_leaves_no_files(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    handlers, level = list(logging.getLogger().handlers), logging.getLogger().level
+    gapbench.run(datasets=["digits"], prompts=["plain"], aligners=["identity"], metrics=["top1"])
+    assert capfd.readouterr() == ("", "")
+    assert (logging.getLogger().handlers, logging.getLogger().level) == (handlers, level)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_keeps_the_results_and_goes_on_from_them(tmp_path):
+    chosen = {"datasets": ["digits"], "prompts": ["photo"], "metrics": ["top1"], "out": tmp_path / "kept"}
+    first = gapbench.run(**chosen, aligners=["identity"])
+    again = gapbench.run(**chosen, aligners=["identity", "dn"])
+    assert first.records[0].created_utc == again.records[0].created_utc
+    assert len((tmp_path / "kept" / "records.jsonl").read_text().splitlines()) == 2
+
+
+def test_a_data_frame_has_one_row_for_each_cell_and_metric(results):
+    pytest.importorskip("pandas")
+    frame = results.to_pandas()
+    assert len(frame) == 6
+    row = frame.set_index(["aligner", "metric"]).loc[("mean-center", "rmg")]
+    assert row["value"] == results.records[1].metrics["rmg"].value
+    assert row["low"] < row["value"] < row["high"]
+    assert row["delta"] < 0
+    assert frame.pivot(index="aligner", columns="metric", values="value").loc["identity", "top1"] > 0.99
+
+
+def test_without_pandas_the_error_says_what_to_install(results, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(GapbenchError, match="pip install pandas"):
+        results.to_pandas()
+
+
+def test_a_notebook_shows_a_table_and_escapes_names(results):
+    from gapbench.leaderboard.notebook import html
+
+    assert '<td style="text-align:left">mean-center</td>' in results._repr_html_()
+    assert "random-rotation (control)" in results._repr_html_()
+    results.tables[0].rows[0].label, kept = "<script>alert(1)</script>", results.tables[0].rows[0].label
+    shown = html(results.tables, results.metrics)
+    results.tables[0].rows[0].label = kept
+    assert "<script>" not in shown
+
+
+def test_rich_shows_a_table(results):
+    from io import StringIO
+
+    from rich.console import Console
+
+    console = Console(file=StringIO(), width=80)
+    console.print(results)
+    assert "mini-clip / digits / photo" in console.file.getvalue()
+
+
+class Half:
+    """Half of the way, as it would be written in a notebook."""
+
+    def fit(self, data):
+        self.step = (data.moments.texts.mean - data.moments.images.mean) / 2
+        return self
+
+    def images(self, x):
+        return (x + self.step).astype("float32")
+
+    @gapbench.hookimpl
+    def gapbench_aligners():
+        return [
+            gapbench.AlignerSpec(
+                name="half",
+                factory="notebook:Half",
+                summary="half of the way",
+                family="mean",
+                needs=frozenset({gapbench.Need.UNPAIRED_IMAGES, gapbench.Need.UNPAIRED_TEXTS}),
+                acts_on=gapbench.ActsOn.IMAGES,
+            )
+        ]
+
+
+def test_a_class_of_a_notebook_is_a_plugin(monkeypatch):
+    notebook = types.ModuleType("notebook")
+    notebook.Half = Half
+    monkeypatch.setitem(sys.modules, "notebook", notebook)
+    chosen = {"datasets": ["digits"], "prompts": ["photo"], "aligners": ["identity", "half"], "metrics": ["top1"]}
+    found = gapbench.run(**chosen, plugins=[Half])
+    assert {row.label for row in found.tables[0].rows} == {"identity", "half"}
+    with pytest.raises(UsageError, match="jobs=1"):
+        gapbench.run(**chosen, plugins=[Half], jobs=2)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"aligners": ["procrustse"]}, "Did you mean 'procrustes'"),
+        ({"study": "digts"}, "Did you mean 'digits'"),
+        ({"protocol": "in-smaple"}, "run\\(\\) cannot be understood"),
+        ({"fit_size": 0}, "at least 1"),
+        ({"fit_size": 3, "shots": [1]}, "two ways"),
+        ({"plugins": ["nothing.py"]}, "no plugin file"),
+    ],
+)
+def test_bad_options_are_told(options, words):
+    with pytest.raises(UsageError, match=words):
+        gapbench.run(**options)
+
+
+def test_importing_gapbench_imports_nothing_of_weight():
+    code = "import sys, gapbench; print(sorted({'numpy', 'rich', 'msgspec', 'pluggy', 'click'} & set(sys.modules)))"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
