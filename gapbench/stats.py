@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from gapbench.components import Float64, Measurement
+    from gapbench.components import Float64, Int64, Measurement
     from gapbench.specs import Better
 
 __all__ = [
@@ -109,16 +109,28 @@ def _median_rank(n: int) -> int:
     return r
 
 
-def median_interval(values: Sequence[float] | Float64) -> Interval:
+def median_interval(values: Sequence[float] | Float64 | Int64, trials: int | None = None) -> Interval:
     r"""Exact interval of a median, whatever the distribution (Thompson 1936, Ann. Math. Statist. 7, 122).
 
     It is :math:`[x_{(r)}, x_{(n+1-r)}]` of the sorted values, with the largest r for which
     :math:`2 P(\mathrm{Binomial}(n, \tfrac12) < r) \le 5 \%`. Fewer than six values bound no median: the interval is
     then the whole line.
+
+    Parameters
+    ----------
+    values
+        ``(N,)`` values.
+    trials
+        Number of independent trials where it is smaller than N, as with several values an item. The quantiles
+        :math:`r / n` and :math:`1 - (r - 1) / n` of the values then take the place of the order statistics.
     """
     ordered = np.sort(np.asarray(values, dtype=np.float64))
-    r = _median_rank(len(ordered))
-    return (float(ordered[r - 1]), float(ordered[-r])) if r else (-math.inf, math.inf)
+    n = len(ordered) if trials is None else trials
+    r = _median_rank(n)
+    if not r:
+        return -math.inf, math.inf
+    low = (r * len(ordered)) // n
+    return float(ordered[low - 1]), float(ordered[-low])
 
 
 def jackknife_error(jackknife: Float64) -> float:
@@ -248,7 +260,7 @@ def holm(p: Sequence[float]) -> list[float]:
 def shared_ranks(
     values: Sequence[float], different: Sequence[Sequence[bool]], better: Better | str = "higher"
 ) -> list[int]:
-    """Rank rows, the best one 1, so that rows which cannot be told apart share a rank.
+    """Rank rows, the best one 1, by what can be told apart.
 
     A row's rank is one more than the number of rows that are better than it by more than noise. Where all pairs were
     tested together after Holm, it is the lower end of a 95 % interval of the row's true rank: with that probability no

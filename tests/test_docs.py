@@ -27,6 +27,22 @@ def test_every_hook_is_documented_with_its_signature():
         assert f"`{name}() -> {inspect.signature(function).return_annotation}`" in page
 
 
+def test_every_hook_has_a_test():
+    tests = (ROOT / "tests/host/test_hooks.py").read_text()
+    for name in HOOKS.values():
+        assert f"def {name}" in tests, name
+
+
+def test_every_fixture_for_plugin_authors_is_documented():
+    from gapbench.testing import fixtures
+
+    page = (DOCS / "plugins.md").read_text()
+    names = [name for name, value in vars(fixtures).items() if type(value).__name__ == "FixtureFunctionDefinition"]
+    assert len(names) >= 6
+    for name in names:
+        assert f"`{name}`" in page, name
+
+
 def test_every_command_and_every_option_of_run_is_documented():
     page = (DOCS / "cli.md").read_text()
     for name in COMMANDS:

@@ -184,8 +184,12 @@ def _seeds(study: Study, source: Source, protocol: Protocol, aligners: Sequence[
     n_fit = source.splits.get("test" if protocol.fits_on_test else "train")
     seeded = depends_on_seed(protocol, n_fit, has_train=source.has_train)
     stochastic = any(isinstance(a.component.spec, AlignerSpec) and a.component.spec.stochastic for a in aligners)
-    chosen = any(aligner.automatic for aligner in aligners)  # the validation slice is drawn
+    chosen = any(aligner.automatic or _validates(aligner) for aligner in aligners)  # the validation slice is drawn
     return study.seeds if seeded or stochastic or chosen else study.seeds[:1]
+
+
+def _validates(aligner: Selected) -> bool:
+    return isinstance(aligner.component.spec, AlignerSpec) and Need.VALIDATION in aligner.component.spec.needs
 
 
 def _sources(study: Study, registry: Registry, materials: Materials, plan: Plan) -> Iterator[Source]:
@@ -277,7 +281,7 @@ def _unfit(aligner: Selected, source: Source, protocol: Protocol, prompts: str) 
     if spec.needs & OF_CLASSES and Offer.LABELS not in source.offers:
         return "it needs classes, which the dataset does not have"
     if spec.needs & OF_CLASSES and prompts == CAPTIONS:
-        return "it needs class texts, but captions are scored"
+        return f"it needs {'class texts' if Need.CLASS_TEXTS in spec.needs else 'classes'}, but captions are scored"
     if spec.needs & TRANSDUCTIVE and protocol.name != "transductive":
         return "it reads unlabelled test items: run it with --protocol transductive"
     if protocol.name == "transductive" and not spec.needs & TRANSDUCTIVE and spec.name != "identity":

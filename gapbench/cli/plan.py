@@ -52,6 +52,7 @@ def _as_json(plan: Plan) -> dict[str, Any]:
 
 def _show(plan: Plan) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from gapbench.cli.report import PLAIN_BOX, skips_table
@@ -60,15 +61,17 @@ def _show(plan: Plan) -> None:
     cells = Table("encoder", "dataset", "prompts", "cells", title=f"{len(plan.cells)} cells", box=PLAIN_BOX)
     counts = Counter((c.source.encoder_name, c.source.dataset.name, c.prompts_name) for c in plan.cells)
     for (encoder, dataset, prompts), n in counts.items():
-        cells.add_row(encoder, dataset, prompts, str(n))
+        cells.add_row(*map(escape, (encoder, dataset, prompts)), str(n))
     console.print(cells)
     aligners = list(dict.fromkeys(cell.aligner.label for cell in plan.cells))
-    console.print(f"aligners: {', '.join(aligners) or 'none'}")
+    console.print(escape(f"aligners: {', '.join(aligners) or 'none'}"))
     if plan.jobs:
         jobs = Table("encoder", "dataset", "split", "images", "store", title="images", box=PLAIN_BOX)
         for job in plan.jobs:
             images = "?" if job.images is None else f"{job.images:,}"
-            jobs.add_row(job.encoder, job.dataset, job.split, images, "stored" if job.stored else "to encode")
+            jobs.add_row(
+                escape(job.encoder), escape(job.dataset), job.split, images, "stored" if job.stored else "to encode"
+            )
         console.print(jobs)
         todo = sum(job.images or 0 for job in plan.jobs if not job.stored)
         console.print(f"to encode: {todo:,} images, {plan.texts:,} texts (texts of unread datasets not counted)")

@@ -13,9 +13,10 @@ import numpy as np
 from gapbench.errors import PluginError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from concurrent.futures import Future
 
+    from PIL.Image import Image
     from rich.console import Console
     from rich.progress import Progress
 
@@ -70,9 +71,10 @@ def encode_images(
 def _encoded(encoder: Encoder, split: Split, batch_size: int) -> Iterator[Float32]:
     """Encode batch by batch, in order, while threads prepare the next batches."""
     pictures = iter(range(len(split.images)))
+    prepare: Callable[[Image], Any] = getattr(encoder, "prepare", lambda image: image)  # an encoder may leave it out
 
     def prepared(items: list[int]) -> list[Any]:
-        return [encoder.prepare(split.images[item]) for item in items]
+        return [prepare(split.images[item]) for item in items]
 
     with ThreadPoolExecutor(PREPARING, thread_name_prefix="gapbench-prepare") as pool:
         waiting: deque[Future[list[Any]]] = deque()

@@ -1,7 +1,7 @@
 """The one table model that terminal, Markdown and figures are made from.
 
 A table holds the aligners of one encoder, dataset, prompt strategy and protocol. It is ranked by the study's primary
-metric, a task metric, never by the gap; rows that cannot be told apart share a rank.
+metric, a task metric, never by the gap: a rank is one more than the number of rows that are better by more than noise.
 """
 
 from __future__ import annotations

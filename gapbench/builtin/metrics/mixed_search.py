@@ -190,8 +190,8 @@ class SameModalityShare(MixedSearch):
     """Share of texts among the first 10 documents minus their share of the corpus, mean over (text) queries.
 
     0: no modality is favoured for its own sake. Above 0, texts crowd out the rest, as a modality gap makes them do;
-    below 0, images and fused documents crowd out texts. It is signed and read as lower is better, since encoders err
-    upwards; a number well below 0 is a bias too. It needs no relevance. The task is that of `MixedSearch`.
+    below 0, images and fused documents crowd out texts. Neither way is better. It needs no relevance. The task is that
+    of `MixedSearch`.
     """
 
     def measure(self, data: ScoredSplit) -> Measurement:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gapbench.builtin.metrics.by_item import mean_by_item
 from gapbench.components import Measurement
+from gapbench.stats import median_interval
 
 if TYPE_CHECKING:
     from gapbench.components import Int64, ScoredSplit
@@ -16,14 +18,14 @@ if TYPE_CHECKING:
 class ImageToTextMedianRank:
     """Median over images of the position, from 1, of the best own caption. O(N M d), all images with a caption.
 
-    The interval is that of the order statistics (`_median_interval`), one image one trial. A median has no outcomes
-    whose mean it is, and no consistent jackknife: differences are not tested.
+    The interval is that of the order statistics (`gapbench.stats.median_interval`), one image one trial. A median has no
+    outcomes whose mean it is, and no consistent jackknife: differences are not tested.
     """
 
     def measure(self, data: ScoredSplit) -> Measurement:
         """Measure; images without a caption are no queries."""
         ranks = data.image_to_text_ranks()[np.unique(data.owner)] + 1
-        return Measurement(value=float(np.median(ranks)), n=len(ranks), ci95=_median_interval(ranks, len(ranks)))
+        return Measurement(value=float(np.median(ranks)), n=len(ranks), ci95=_bounded(median_interval(ranks)))
 
 
 class TextToImageMedianRank:
@@ -36,26 +38,13 @@ class TextToImageMedianRank:
     def measure(self, data: ScoredSplit) -> Measurement:
         """Measure."""
         ranks = data.text_to_image_ranks() + 1
-        interval = _median_interval(ranks, len(np.unique(data.owner)))
+        interval = _bounded(median_interval(ranks, len(np.unique(data.owner))))
         return Measurement(value=float(np.median(ranks)), n=len(ranks), ci95=interval)
 
 
-def _median_interval(values: Int64, trials: int) -> tuple[float, float] | None:
-    r"""Exact 95 % interval of a median by order statistics.
-
-    Of m independent trials it is :math:`[v_{(l)}, v_{(m + 1 - l)}]` with the greatest l for which
-    :math:`P(B < l) \le 0.025`, :math:`B \sim \mathrm{Bin}(m, 1/2)` (David and Nagaraja, Order Statistics, 2003,
-    section 7.1). Of fewer than six trials there is none. Where there are more values than trials, the quantiles
-    :math:`l / m` and :math:`1 - (l - 1) / m` of the values take the place of the order statistics.
-    """
-    from scipy.special import bdtr
-
-    below = int(np.count_nonzero(bdtr(np.arange(trials // 2 + 1), trials, 0.5) <= 0.025))  # noqa: PLR2004
-    if below == 0:
-        return None
-    ordered = np.sort(values)
-    low = (below * len(values)) // trials
-    return float(ordered[low - 1]), float(ordered[len(values) - low])
+def _bounded(ends: tuple[float, float]) -> tuple[float, float] | None:
+    """Give no interval where too few trials bound none."""
+    return ends if isfinite(ends[0]) else None
 
 
 class ImageToTextPrecision:
