@@ -17,6 +17,15 @@ settings.register_profile(
 )
 settings.load_profile("gapbench")
 
+
+def pytest_configure(config):
+    """Register gapbench's own fixtures where it is run from its checkout; an installed one brings them."""
+    if not config.pluginmanager.has_plugin("gapbench"):
+        from gapbench.testing import fixtures
+
+        config.pluginmanager.register(fixtures, "gapbench")
+
+
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared" / "data"
 

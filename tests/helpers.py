@@ -5,13 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from gapbench.bench.fitdata import FitRows, GuardedFitData
-from gapbench.bench.fitting import set_apart
+from gapbench.bench.fitdata import FitRows
 from gapbench.bench.scored import AlignedSplit
 from gapbench.builtin.aligners import SPECS
 from gapbench.components import EmbeddedSplit, Texts
 from gapbench.embeddings.arrays import unit_rows
-from gapbench.specs import Need
+from gapbench.testing.fits import fit_aligner
 
 BY_NAME = {spec.name: spec for spec in SPECS}
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -46,19 +45,16 @@ def class_split(n_classes=3, d=8, n=40, seed=0):
 
 def fitted(name, split, seed=0, **params):
     """Fit a built-in as the runner does: behind the guard, so that an undeclared need is an error."""
-    return fit_spec(BY_NAME[name], split, captioned=split.captions is not None, seed=seed, **params)
+    return fit_spec(BY_NAME[name], split, seed=seed, **params)
 
 
-def fit_spec(spec, split, *, captioned, seed=0, test=None, **params):
-    """Build with all declared parameters and fit."""
+def fit_spec(spec, split, *, seed=0, **params):
+    """Build with all declared parameters and fit; transductive needs are met with the same split."""
     module, _, attribute = spec.factory.partition(":")
     values = {name: param.default for name, param in spec.params.items()} | params
-    aligner = getattr(importlib.import_module(module), attribute)(**spec.options, **values)
-    rows = FitRows(split, captioned=captioned, raw=spec.raw)
-    held = None if test is None else FitRows(test, captioned=captioned, raw=spec.raw)
-    rows, apart = set_apart(rows, seed) if Need.VALIDATION in spec.needs else (rows, None)
-    fitted = aligner.fit(GuardedFitData(spec, rows, np.random.default_rng(seed), validation=apart, test=held))
-    return aligner if fitted is None else fitted
+    return fit_aligner(
+        getattr(importlib.import_module(module), attribute)(**spec.options, **values), spec, split, seed=seed
+    )
 
 
 def scored(aligner, spec, split, *, captioned):

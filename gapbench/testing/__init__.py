@@ -51,10 +51,11 @@ __all__ = [
 ]
 
 _HOMES = {
-    "fits": ("fit_aligner",),
-    "guards": ("no_global_changes",),
-    "parametrize": ("parametrize_with_checks",),
-    "toys": ("ToyDataset", "ToyEncoder", "TwoCones", "two_cones", "unit_rows"),
+    "gapbench.embeddings.arrays": ("unit_rows",),
+    "gapbench.testing.fits": ("fit_aligner",),
+    "gapbench.testing.guards": ("no_global_changes",),
+    "gapbench.testing.parametrize": ("parametrize_with_checks",),
+    "gapbench.testing.toys": ("ToyDataset", "ToyEncoder", "TwoCones", "two_cones"),
 }
 
 
@@ -64,5 +65,5 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'gapbench.testing' has no attribute {name!r}")
     import importlib
 
-    home = next((module for module, names in _HOMES.items() if name in names), "checks")
-    return getattr(importlib.import_module(f"gapbench.testing.{home}"), name)
+    home = next((module for module, names in _HOMES.items() if name in names), "gapbench.testing.checks")
+    return getattr(importlib.import_module(home), name)

@@ -24,7 +24,7 @@ from gapbench.state import load_aligner, save_aligner
 from gapbench.testing.checks import DoesNotApplyError, Subject, check
 from gapbench.testing.fits import OF_CLASSES, PoisonedRows, aligned, all_scores, fit_aligner
 from gapbench.testing.guards import no_global_changes
-from gapbench.testing.toys import two_cones
+from gapbench.testing.toys import reordered, two_cones
 
 if TYPE_CHECKING:
     from gapbench.components import Float32
@@ -169,14 +169,7 @@ def order_of_items(subject: Subject) -> None:
         raise DoesNotApplyError("it draws from the rows, so their order matters")
     split = toy(subject)
     order = np.random.default_rng(1).permutation(len(split.images))
-    back = np.argsort(order)
-    captions = split.captions and Texts(rows=split.captions.rows[order], owner=back[split.captions.owner[order]])
-    other = replace(
-        split,
-        images=split.images[order],
-        labels=None if split.labels is None else split.labels[order],
-        captions=captions,
-    )
+    other = reordered(split, order)
     _same_scores(subject, fitted(subject, split), fitted(subject, other), split, "items in another order", slack=1e-3)
 
 

@@ -9,14 +9,14 @@ import numpy as np
 
 from gapbench.bench.fitdata import FitRows
 from gapbench.bench.scored import UNALIGNED, AlignedSplit
-from gapbench.components import EmbeddedSplit, Measurement, Texts
+from gapbench.components import EmbeddedSplit, Measurement
 from gapbench.errors import GapbenchError
 from gapbench.host.registry import Kind
 from gapbench.specs import ActsOn, Better, MetricFamily, Need
 from gapbench.stats import interval
 from gapbench.testing.checks import DoesNotApplyError, Subject, check
 from gapbench.testing.guards import no_global_changes
-from gapbench.testing.toys import two_cones
+from gapbench.testing.toys import reordered, two_cones
 
 if TYPE_CHECKING:
     from gapbench.components import Float32
@@ -92,14 +92,7 @@ def order_of_items(subject: Subject) -> None:
     """Items in another order give the same value, but for what a drawn sample changes."""
     split = toy(subject, n=600)
     order = np.random.default_rng(5).permutation(len(split.images))
-    back = np.argsort(order)
-    captions = split.captions and Texts(rows=split.captions.rows[order], owner=back[split.captions.owner[order]])
-    other = replace(
-        split,
-        images=split.images[order],
-        labels=None if split.labels is None else split.labels[order],
-        captions=captions,
-    )
+    other = reordered(split, order)
     one, two = measured(subject, split).value, measured(subject, other).value
     slack = 0.1 * max(abs(one), abs(two), 0.1)  # noise, centres and samples are drawn in the order of items
     assert abs(one - two) <= slack, f"items in another order give {two} instead of {one}"

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gapbench.components import EmbeddedSplit, Split, Texts
-from gapbench.embeddings.arrays import unit_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -173,11 +172,11 @@ class ToyDataset:
         return Split(images=pictures, item_hashes=hashes, classes=names, labels=labels, captions=captions)
 
 
-def as_unit(split: EmbeddedSplit) -> EmbeddedSplit:
-    """Give the same split with unit rows."""
-    from dataclasses import replace
-
-    def unit(texts: Texts | None) -> Texts | None:
-        return None if texts is None else replace(texts, rows=unit_rows(texts.rows[:]))
-
-    return replace(split, images=unit_rows(split.images[:]), prompts=unit(split.prompts), captions=unit(split.captions))
+def reordered(split: EmbeddedSplit, order: Int64) -> EmbeddedSplit:
+    """Give the same items in another order; each image has one caption, or a class."""
+    captions = split.captions
+    if captions is not None:
+        owner = np.argsort(order)[captions.owner[order]]
+        captions = replace(captions, rows=captions.rows[order], owner=owner)
+    labels = None if split.labels is None else split.labels[order]
+    return replace(split, images=split.images[order], labels=labels, captions=captions)
