@@ -139,3 +139,20 @@ def test_bad_options_are_told(options, words):
 def test_importing_gapbench_imports_nothing_of_weight():
     code = "import sys, gapbench; print(sorted({'numpy', 'rich', 'msgspec', 'pluggy', 'click'} & set(sys.modules)))"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+
+def test_the_id_of_a_cell_can_be_checked_from_its_record(tmp_path):
+    from gapbench.results import journal
+    from gapbench.results.identity import cell_id
+
+    gapbench.run(
+        datasets=["digits", "color-digits"],
+        prompts=["photo", "captions"],
+        aligners=["identity", "gap-shift[delta=auto]", "procrustes[pull=0.3]"],
+        metrics=["centroid-l2"],
+        fit_size=[20, "all"],
+        out=tmp_path,
+    )
+    records = journal.read(tmp_path / "records.jsonl")
+    assert len({record.cell_id for record in records}) == len(records) == 18
+    assert all(cell_id(record) == record.cell_id for record in records)

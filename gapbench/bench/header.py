@@ -10,6 +10,7 @@ from gapbench.bench.materials import CAPTIONS, GIVEN
 from gapbench.embeddings.fingerprint import fingerprint
 from gapbench.host.build import source_hash
 from gapbench.host.discovery import BUILTIN
+from gapbench.results.identity import cell_id
 from gapbench.results.provenance import environment
 from gapbench.results.record import (
     SCHEMA_VERSION,
@@ -58,17 +59,15 @@ def record_header(
         None if prompts is None else [list(prompts.prompts), list(prompts.owner), prompts.pooling]
     )
     fit_split = "test" if cell.protocol.fits_on_test else "train" if train is not None else "half of test"
-    # The version of a plugin stays while its author works on it; its code does not.
     code = "" if origin == BUILTIN else source_hash(cell.aligner.component.spec.factory)
-    identity = [
-        [SCHEMA_VERSION, encoder, test.fingerprint, None if train is None else train.fingerprint, texts],
-        [msgspec.to_builtins(aligner), sorted(cell.aligner.automatic.items()), code],
-        [cell.protocol.name, cell.protocol.fit_size, cell.protocol.shots, fit_split, cell.seed, index],
-    ]
+    grids = {name: list(values) for name, values in cell.aligner.automatic.items()}
     scored = test.captions if cell.captioned else test.prompts
-    return Record(
+    notes = {"label": cell.aligner.label, "texts": texts, "index": index}
+    notes |= {"train": train.fingerprint} if train is not None else {}
+    notes |= {"code": code} if code else {}
+    header = Record(
         schema_version=SCHEMA_VERSION,
-        cell_id=fingerprint(identity),
+        cell_id="",
         study=study,
         encoder=EncoderRef(name=cell.source.encoder_name, fingerprint=encoder),
         dataset=DatasetRef(
@@ -85,5 +84,6 @@ def record_header(
         seed=cell.seed,
         status="ok",
         environment=environment(),
-        notes={"label": cell.aligner.label, "texts": texts, "index": index} | ({"code": code} if code else {}),
+        notes=notes | ({"grids": grids} if grids else {}),
     )
+    return msgspec.structs.replace(header, cell_id=cell_id(header))
