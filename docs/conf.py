@@ -15,6 +15,7 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "compo
 html_theme = "furo"
 html_title = "gapbench"
 exclude_patterns = ["_build"]
+default_role = "py:obj"  # `name` in a docstring: linked where it is known, code elsewhere
 myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3
 autodoc_typehints = "signature"

@@ -1,11 +1,9 @@
 """The documentation says what the code does."""
 
-import importlib
 import importlib.util
 import inspect
 import json
 import re
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +12,6 @@ from gapbench import hookspecs
 from gapbench.cli.main import COMMANDS
 from gapbench.cli.run import command as run_command
 from gapbench.host.registry import HOOKS
-from gapbench.leaderboard.markdown import escape
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -140,41 +137,6 @@ def test_findings_in_the_readme_are_those_of_the_page():
     assert len(told) == 3
     for line in told:
         assert line in page
-
-
-@pytest.fixture(scope="module")
-def component_pages(tmp_path_factory):
-    """Write the pages of aligners and metrics as the docs do."""
-    sys.path.insert(0, str(DOCS))
-    import component_pages
-
-    docs = tmp_path_factory.mktemp("docs")
-    component_pages.write_pages(docs)
-    return docs, component_pages.components()
-
-
-def test_every_aligner_and_metric_has_a_page_with_its_parameters_and_its_source(component_pages):
-    docs, components = component_pages
-    assert len(components) > 90
-    for component in components:
-        spec = component.spec
-        page = (docs / f"{component.kind}s" / f"{spec.name}.md").read_text()
-        assert f":: {spec.factory.replace(':', '.')}\n" in page
-        assert escape(spec.reference or "none") in page
-        for name, param in getattr(spec, "params", {}).items():
-            assert f"| `{name}` |" in page
-            assert escape(param.doc) in page
-        assert f"({spec.name}.md)" in (docs / f"{component.kind}s" / "index.md").read_text()
-
-
-def test_the_docstring_behind_every_page_tells_a_formula_a_cost_or_a_source(component_pages):
-    """A page without either says nothing that its name does not say."""
-    for component in component_pages[1]:
-        module, _, attribute = component.spec.factory.partition(":")
-        told = inspect.getdoc(getattr(importlib.import_module(module), attribute)) or ""
-        assert len(told) > 35, component.spec.name
-        told += getattr(component.spec, "reference", "")
-        assert any(sign in told for sign in (":math:", "arXiv", "``", "O(", " 19", " 20")), component.spec.name
 
 
 def test_the_half_split_page_has_the_rows_of_its_test():

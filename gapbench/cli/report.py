@@ -10,11 +10,10 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table as RichTable
 
-from gapbench.leaderboard.markdown import write_markdown
+from gapbench.leaderboard.build import build, command_of
 from gapbench.leaderboard.table import build_tables, largest_fits
 from gapbench.leaderboard.terminal import print_table
 from gapbench.leaderboard.text import LEGEND
-from gapbench.results import journal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,18 +73,16 @@ def report(
     for line in LEGEND:
         out.print(escape(line), style="dim")
     _say_what_happened(plan, outcome, runner, out, named=bool(study.datasets))
-    everything = build_tables(journal.read(runner.path), folder, specs, reference)
-    skips = [(skip.what, skip.reason) for skip in plan.skips] if frozen else []
-    command = f"gapbench run --study {study.name}" if frozen else shlex.join(["gapbench", *sys.argv[1:]])
-    path = write_markdown(everything, folder, study, specs, command=command, skips=skips)
-    out.print(f"leaderboard: {path}")
+    command = command_of(study) if frozen else shlex.join(["gapbench", *sys.argv[1:]])
+    build(folder, study, specs, command=command)
+    out.print(escape(f"leaderboard: {folder / 'README.md'}"))
     if draw:
         from gapbench.figures.draw import draw_all
 
         with err.status("drawing figures (the first time takes longer)"):
             drawn = draw_all(runner, study, outcome, specs)
-        write_markdown(everything, folder, study, specs, command=command, skips=skips)
-        out.print(f"figures: {_common(drawn)}" if drawn else "figures: none (nothing to draw)")
+        build(folder, study, specs, command=command)  # now with the figures
+        out.print(escape(f"figures: {_common(drawn)}") if drawn else "figures: none (nothing to draw)")
 
 
 def _common(paths: Sequence[Path]) -> str:

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from gapbench.leaderboard.table import Row, Table
     from gapbench.specs import MetricSpec
 
-FILE = "README.md"
-
 #: Aligners that share the first rank are named up to this many.
 MOST_NAMES = 4
 
@@ -38,16 +36,10 @@ def code(text: str) -> str:
     return f"{fence}{space}{line}{space}{fence}"
 
 
-def write_markdown(
-    tables: Sequence[Table],
-    folder: Path,
-    study: Study,
-    specs: Mapping[str, MetricSpec],
-    *,
-    command: str,
-    skips: Sequence[tuple[str, str]] = (),
-) -> Path:
-    """Write ``README.md`` below ``folder``; figures that lie there are linked."""
+def markdown(
+    tables: Sequence[Table], folder: Path, study: Study, specs: Mapping[str, MetricSpec], *, command: str
+) -> str:
+    """Write the leaderboard; figures that lie below ``folder`` are linked."""
     lines = [f"# {escape(study.title or study.name)}", ""]
     if study.about:
         lines += [study.about.strip(), ""]
@@ -63,14 +55,8 @@ def write_markdown(
             if figure.stem.partition("-")[2] == slug(table.title) and figure not in used:
                 used.add(figure)
                 lines += _figure(figure)
-    if skips:
-        lines += ["## Not run", "", *(f"- {escape(what)}: {escape(reason)}" for what, reason in skips), ""]
     lines += _environment(tables)
-    path = folder / FILE
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
-    temporary.replace(path)
-    return path
+    return "\n".join(lines).rstrip() + "\n"
 
 
 def slug(text: str) -> str:

@@ -12,7 +12,7 @@ from gapbench.errors import DataError
 from gapbench.results.record import SCHEMA_VERSION, Record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 _encoder = msgspec.json.Encoder(order="deterministic")
@@ -46,36 +46,52 @@ def read(path: Path) -> list[Record]:
     DataError
         A line that is damaged in another way, JSON that is no record, or a record of a newer schema; names file and line.
     """
-    if not path.is_file():
-        return []
     records: dict[str, Record] = {}
-    for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            version = msgspec.json.decode(line, type=_Version).schema_version
-        except msgspec.ValidationError as error:
-            raise DataError(f"{path}, line {number}, is no record: {error}.") from error
-        except msgspec.DecodeError as error:
-            if _torn(line, error):
-                continue
-            raise DataError(
-                f"{path}, line {number}, is damaged: {error}. Restore the file, or remove the line: its cell runs again."
-            ) from error
-        if version > SCHEMA_VERSION:
-            raise DataError(
-                f"{path}, line {number}, has schema version {version}; this gapbench reads up to {SCHEMA_VERSION}. "
-                "Upgrade gapbench."
-            )
-        try:
-            record = _decoder.decode(line)
-        except msgspec.DecodeError as error:
-            raise DataError(f"{path}, line {number}, is no record: {error}.") from error
-        except UnicodeDecodeError as error:
-            raise DataError(f"{path}, line {number}, is damaged: it is not UTF-8 ({error}).") from error
-        records.pop(record.cell_id, None)
-        records[record.cell_id] = record
+    for _, found in scan(path):
+        if isinstance(found, DataError):
+            raise found
+        records.pop(found.cell_id, None)
+        records[found.cell_id] = found
     return list(records.values())
+
+
+def scan(path: Path) -> Iterator[tuple[int, Record | DataError]]:
+    """Give the number of each line with its record, or with what is wrong with it; torn lines are passed over."""
+    if not path.is_file():
+        return
+    for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
+        if line.strip():
+            try:
+                record = _record(line, f"{path}, line {number},")
+            except DataError as error:
+                yield number, error
+            else:
+                if record is not None:
+                    yield number, record
+
+
+def _record(line: bytes, where: str) -> Record | None:
+    """Read one line; None where it is torn."""
+    try:
+        version = msgspec.json.decode(line, type=_Version).schema_version
+    except msgspec.ValidationError as error:
+        raise DataError(f"{where} is no record: {error}.") from error
+    except msgspec.DecodeError as error:
+        if _torn(line, error):
+            return None
+        raise DataError(
+            f"{where} is damaged: {error}. Restore the file, or remove the line: its cell runs again."
+        ) from error
+    if version > SCHEMA_VERSION:
+        raise DataError(
+            f"{where} has schema version {version}; this gapbench reads up to {SCHEMA_VERSION}. Upgrade gapbench."
+        )
+    try:
+        return _decoder.decode(line)
+    except msgspec.DecodeError as error:
+        raise DataError(f"{where} is no record: {error}.") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{where} is damaged: it is not UTF-8 ({error}).") from error
 
 
 def _torn(line: bytes, error: msgspec.DecodeError) -> bool:

@@ -12,7 +12,7 @@ from gapbench.bench.study import Reference, Study
 from gapbench.components import Measurement
 from gapbench.host.discovery import discover
 from gapbench.host.registry import Kind
-from gapbench.leaderboard.markdown import code, escape, write_markdown
+from gapbench.leaderboard.markdown import code, escape, markdown
 from gapbench.leaderboard.table import build_tables
 from gapbench.leaderboard.terminal import print_table
 from gapbench.results import outcomes
@@ -120,7 +120,7 @@ def test_markdown_is_the_same_for_the_same_records_and_escapes_everything(record
     pages = []
     for _ in range(2):
         tables = build_tables(records, tmp_path, SPECS, study.reference)
-        pages.append(write_markdown(tables, tmp_path, study, SPECS, command="gapbench run --study toy").read_text())
+        pages.append(markdown(tables, tmp_path, study, SPECS, command="gapbench run --study toy"))
     assert pages[0] == pages[1]
     page = pages[0]
     assert "<script>" not in page
@@ -158,7 +158,7 @@ def test_a_figure_is_shown_with_its_own_encoder(tmp_path):
     (tmp_path / "figures" / "umap-mini-clip-data-photo.png").touch()
     (tmp_path / "figures" / "learning-mini-clip-data-photo-held-out.png").touch()
     tables = build_tables(rows, tmp_path, SPECS)
-    page = write_markdown(tables, tmp_path, Study(name="toy"), SPECS, command="gapbench run").read_text()
+    page = markdown(tables, tmp_path, Study(name="toy"), SPECS, command="gapbench run")
     first, second = page.split("## mini-clip / data / photo")
     assert "umap-" not in first
     assert "umap-mini-clip-data-photo.png" in second
@@ -171,7 +171,7 @@ def test_markup_in_the_name_of_a_metric_stays_text(tmp_path):
     value = MetricValue(value=0.5, ci95=None, n=N)
     odd = msgspec.structs.replace(row(tmp_path, "identity", 0.9, 0.8), metrics={"a|<b>": value}, outcomes=None)
     tables = build_tables([odd], tmp_path, SPECS)
-    page = write_markdown(tables, tmp_path, Study(name="toy"), SPECS, command="gapbench run").read_text()
+    page = markdown(tables, tmp_path, Study(name="toy"), SPECS, command="gapbench run")
     assert "<b>" not in page
     assert "a\\|&lt;b&gt;" in page
 
@@ -208,7 +208,7 @@ def test_gap_metrics_alone_rank_nothing_and_make_nothing_better(tmp_path):
     (table,) = build_tables(finalise(rows, tmp_path), tmp_path, SPECS)
     assert [(row.label, row.rank) for row in table.rows] == [("identity", None), ("closer", None), ("farther", None)]
     assert table.row("farther").values["centroid-l2"].significant
-    page = write_markdown([table], tmp_path, Study(name="toy"), SPECS, command="gapbench run").read_text()
+    page = markdown([table], tmp_path, Study(name="toy"), SPECS, command="gapbench run")
     assert "better than" not in page
 
 
@@ -217,7 +217,7 @@ def test_a_row_that_cannot_be_tested_has_no_rank_and_says_why(tmp_path):
     (tmp_path / rows[1].outcomes.file).unlink()
     (table,) = build_tables(finalise(rows, tmp_path), tmp_path, SPECS)
     assert {row.label: row.rank for row in table.rows} == {"identity": 1, "awful": None}
-    page = write_markdown([table], tmp_path, Study(name="toy"), SPECS, command="gapbench run").read_text()
+    page = markdown([table], tmp_path, Study(name="toy"), SPECS, command="gapbench run")
     assert "`awful` has no rank: its per-item outcomes are missing" in page
     assert str(tmp_path) not in page
     console = Console(width=120, record=True, file=io.StringIO())

@@ -43,8 +43,8 @@ class RandomRotation(Aligner):
 class ShuffledPairs(Aligner):
     r"""Orthogonal Procrustes on pairs whose texts were shuffled: :math:`R = \arg\min \lVert X R - P Y \rVert`.
 
-    It has all the freedom of `procrustes` and none of its knowledge. A metric that likes it as much as `procrustes` sees
-    means and spreads, not what belongs together.
+    P is a permutation, drawn at random. It has all the freedom of `procrustes` and none of its knowledge. A metric that
+    likes it as much as `procrustes` sees means and spreads, not what belongs together.
     """
 
     def fit(self, data: FitData) -> Self:

@@ -68,12 +68,17 @@ class Ridge(AffineAligner):
 
 
 class LeastSquares(Ridge):
-    r"""`Ridge` with :math:`\lambda = 0`: :math:`W = X_c^{+} Y_c`.
+    r"""Predict one side of the pairs from the other by least squares: :math:`W = X_c^{+} Y_c`.
+
+    `Ridge` with :math:`\lambda = 0`. So were word vectors of one language mapped to another's (Mikolov, Le and Sutskever
+    2013, arXiv 1309.4168); here between centred sides. Fit O(N d^2 + d^3), O(d^2) a row.
 
     Parameters
     ----------
-    side, renormalise
-        As in `Ridge`.
+    side
+        The side that is mapped, ``images`` or ``texts``.
+    renormalise
+        Whether to normalise the result.
     """
 
     def __init__(self, *, side: str = "images", renormalise: bool = True) -> None:

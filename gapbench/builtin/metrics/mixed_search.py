@@ -176,7 +176,11 @@ class MixedNdcg(MixedSearch):
 
 
 class MixedRecall(MixedSearch):
-    """Share of a query's relevant documents among the first 10, mean over queries. The task is that of `MixedSearch`."""
+    r"""Share of a query's relevant documents among the first 10, mean over queries.
+
+    :math:`\frac1R \sum_{j \le 10} r_j` with :math:`r_j` 1 where the document at place j is one of the query's R relevant
+    ones. The task is that of `MixedSearch`.
+    """
 
     def measure(self, data: ScoredSplit) -> Measurement:
         """Measure; 0/1 outcomes where every query has one relevant document."""

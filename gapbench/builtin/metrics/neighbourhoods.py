@@ -53,8 +53,10 @@ class ModalityMixing:
 class HubnessSkew:
     r"""Skewness of how often each candidate is among a query's ten best: 0 without hubs (Radovanovic et al., JMLR 2010).
 
-    By the scores that retrieval ranks by, so that what methods add to scores counts. Fewer than ten where there are fewer
-    than twenty candidates: at most half of them. On the sample of at most 2,000 items. O(n m d).
+    :math:`m_3 / m_2^{3/2}` with :math:`m_p` the mean of :math:`(n_c - \bar n)^p` over the candidates c, each of which is
+    :math:`n_c` times among the ten best. By the scores that retrieval ranks by, so that what methods add to scores
+    counts. Fewer than ten where there are fewer than twenty candidates: at most half of them. On the sample of at most
+    2,000 items. O(n m d).
 
     Parameters
     ----------
@@ -137,10 +139,11 @@ class MutualNeighbours:
 
 
 class NeighbourPreservation:
-    """Share of a row's ten nearest rows of its own modality that alignment leaves among the ten nearest, 0..1.
+    r"""Share of a row's ten nearest rows of its own modality that alignment leaves among the ten nearest, 0..1.
 
-    Whether the meaning within a modality is still there, which papers assert and seldom measure. With class prompts of the
-    images alone, else the mean over an image and its caption. On the sample of at most 2,000 items. O(n^2 d).
+    :math:`|N(v) \cap N(v')| / 10` with :math:`N` the ten nearest rows by cosine, before alignment and after it:
+    whether the meaning within a modality is still there, which papers assert and seldom measure. With class prompts of
+    the images alone, else the mean over an image and its caption. On the sample of at most 2,000 items. O(n^2 d).
     """
 
     def measure(self, data: ScoredSplit) -> Measurement:

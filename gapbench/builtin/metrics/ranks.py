@@ -85,10 +85,11 @@ class TextToImagePrecision:
 
 
 class AllCaptions:
-    """Share of images with *all* own captions in the first k texts, where plain recall asks for one of them.
+    r"""Share of images with *all* own captions in the first k texts, where plain recall asks for one of them.
 
-    An image with more own captions than k counts where the first k texts are all its own. With one caption an image it
-    is plain recall. O(M M d) for several captions an image, O(N M d) for one; all images with a caption.
+    :math:`\frac1N \sum_i [\,|T_i \cap \mathrm{top}_k(i)| = \min(k, |T_i|)\,]` with :math:`T_i` the captions of image i. An
+    image with more own captions than k counts where the first k texts are all its own. With one caption an image it is
+    plain recall. O(M M d) for several captions an image, O(N M d) for one; all images with a caption.
     """
 
     def __init__(self, *, k: int) -> None:

@@ -20,7 +20,10 @@ def _share(hits: NDArray[np.bool_]) -> Measurement:
 
 
 class TopClasses:
-    """Share of images whose class is among the k best; ties go to the lower class. O(N C d)."""
+    r"""Share of images whose class is among the k best, :math:`\frac1N \sum_i [\mathrm{rank}_i(y_i) \le k]`. O(N C d).
+
+    Ranks count from 1, and ties go to the lower class.
+    """
 
     def __init__(self, *, k: int) -> None:
         self.k = k
@@ -54,7 +57,11 @@ class MeanPerClassRecall:
 
 
 class ImageToText:
-    """Recall@k: share of images with at least one own caption among the first k texts. O(N M d)."""
+    r"""Recall@k: share of images with at least one own caption among the first k texts. O(N M d).
+
+    :math:`\frac1N \sum_i [\min_{j \in T_i} \mathrm{rank}_i(t_j) \le k]` over the images with captions, with :math:`T_i`
+    the captions of image i and ranks from 1.
+    """
 
     def __init__(self, *, k: int) -> None:
         self.k = k
@@ -65,9 +72,10 @@ class ImageToText:
 
 
 class TextToImage:
-    """Recall@k: share of captions whose image is among the first k images. O(N M d).
+    r"""Recall@k: share of captions whose image is among the first k images. O(N M d).
 
-    Captions of one image succeed and fail together, so an image with its captions is one item.
+    :math:`\frac1M \sum_j [\mathrm{rank}_j(x_{i(j)}) \le k]` over the captions, with :math:`i(j)` the image of caption j and
+    ranks from 1. Captions of one image succeed and fail together, so an image with its captions is one item.
     """
 
     def __init__(self, *, k: int) -> None:

@@ -1,0 +1,75 @@
+"""The leaderboard for other programs: CSV with every number, LaTeX (booktabs) with the ranked tables."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import TYPE_CHECKING
+
+from gapbench.leaderboard.terminal import GAPS
+from gapbench.leaderboard.text import difference, interval, is_share, number
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from gapbench.leaderboard.table import Row, Table
+    from gapbench.specs import MetricSpec
+
+COLUMNS = (
+    "encoder", "dataset", "prompts", "protocol", "fit_size", "shots", "aligner", "control", "rank", "seeds",
+    "metric", "value", "low", "high", "delta", "p_holm",
+)  # fmt: skip
+
+#: What LaTeX reads as commands, and how it is written as text.
+LATEX = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "−": "$-$", "↑": r"$\uparrow$", "↓": r"$\downarrow$",
+    "Δ": r"$\Delta$",
+}  # fmt: skip
+
+
+def to_csv(tables: Sequence[Table]) -> str:
+    """Write one line for each row and metric; values as the records have them, fractions and not per cent."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for table in tables:
+        of = (table.encoder, table.dataset, table.prompts, table.protocol, table.fit_size, table.shots)
+        for row in table.rows:
+            mine = (*of, row.label, int(row.control), row.rank, len(row.records))
+            for name in table.metrics:
+                if (value := row.values.get(name)) is not None:
+                    writer.writerow(
+                        [*mine, name, value.value, *(value.ci95 or (None, None)), value.delta, value.p_holm]
+                    )
+    return out.getvalue()
+
+
+def to_latex(tables: Sequence[Table], specs: Mapping[str, MetricSpec]) -> str:
+    """Write each table for the package booktabs: rank, aligner, primary metric with interval and difference, two gaps."""
+    return "\n".join(_latex(table, specs) for table in tables)
+
+
+def _latex(table: Table, specs: Mapping[str, MetricSpec]) -> str:
+    gaps = [name for name in GAPS if name in table.metrics][:2]
+    unit = " (%)" if is_share(table.primary, specs.get(table.primary)) else ""
+    heads = ["", "aligner", f"{table.primary}{unit}", "95 %", "Δ", *gaps]
+    lines = [f"% {table.title}: {table.how}", rf"\begin{{tabular}}{{rl{'r' * (len(heads) - 2)}}}", r"\toprule"]
+    lines += [" & ".join(map(escape, heads)) + r" \\", r"\midrule"]
+    lines += [" & ".join(_cells(row, table, gaps, specs)) + r" \\" for row in table.rows if table.primary in row.values]
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+
+
+def _cells(row: Row, table: Table, gaps: Sequence[str], specs: Mapping[str, MetricSpec]) -> list[str]:
+    value, share = row.values[table.primary], is_share(table.primary, specs.get(table.primary))
+    found = ["" if row.rank is None else str(row.rank), row.label]
+    found += [number(value.value, share=share), interval(value, share=share), difference(value, share=share)]
+    for name in gaps:
+        gap = row.values.get(name)
+        found.append("--" if gap is None else number(gap.value, share=is_share(name, specs.get(name))))
+    return [escape(text) for text in found]
+
+
+def escape(text: str) -> str:
+    """Write text so that LaTeX shows it as it is."""
+    return "".join(LATEX.get(character, character) for character in " ".join(text.split()))

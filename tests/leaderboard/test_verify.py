@@ -1,0 +1,215 @@
+"""A leaderboard is what its records give, and its records are what their outcomes give; every forgery is found."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+import gapbench
+from gapbench.results.verify import verify_records, well
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Give a folder with the results of a small run."""
+    folder = tmp_path_factory.mktemp("whole")
+    gapbench.run(
+        datasets=["color-digits"],
+        prompts=["photo", "captions"],
+        aligners=["identity", "mean-center", "random-rotation"],
+        metrics=["top1", "i2t-recall@1", "t2i-recall@1", "ece", "centroid-l2"],
+        out=folder,
+    )
+    return folder
+
+
+@pytest.fixture
+def forged(whole, tmp_path):
+    """Change the records as a forger would, and verify what comes of it."""
+
+    def forge(change, line=1):
+        folder = tmp_path / "forged"
+        shutil.copytree(whole, folder)
+        path = folder / "records.jsonl"
+        lines = path.read_text().splitlines()
+        record = json.loads(lines[line])
+        changed = change(record, folder)
+        lines[line] = json.dumps(record if changed is None else changed) if not isinstance(changed, str) else changed
+        path.write_text("\n".join(lines) + "\n")
+        return [verdict for verdict in verify_records(path) if verdict.reasons]
+
+    return forge
+
+
+def test_a_run_verifies(whole):
+    verdicts = verify_records(whole / "records.jsonl")
+    assert well(verdicts)
+    assert len(verdicts) == 6
+    assert all(verdict.checked >= 1 for verdict in verdicts)
+    assert {name for verdict in verdicts for name in verdict.resting} == {"centroid-l2"}
+
+
+def metric_of(record):
+    return "top1" if "top1" in record["metrics"] else "i2t-recall@1"
+
+
+def test_a_better_value_is_found(forged):
+    def change(record, _):
+        record["metrics"][metric_of(record)]["value"] += 0.01
+
+    (verdict,) = [v for v in forged(change) if any("its outcomes give" in reason for reason in v.reasons)]
+    assert verdict.line == 2
+    assert verdict.state == "failed"
+
+
+def test_a_narrower_interval_is_found(forged):
+    def change(record, _):
+        low, high = record["metrics"][metric_of(record)]["ci95"]
+        record["metrics"][metric_of(record)]["ci95"] = [(low + high) / 2, high]
+
+    (verdict,) = forged(change)
+    assert "has the interval" in verdict.reasons[0]
+
+
+def test_a_narrower_interval_of_a_gap_is_found(forged):
+    def change(record, _):
+        low, high = record["metrics"]["centroid-l2"]["ci95"]
+        record["metrics"]["centroid-l2"]["ci95"] = [low + (high - low) / 4, high]
+
+    (verdict,) = forged(change)
+    assert "centroid-l2 has the interval" in verdict.reasons[0]
+
+
+@pytest.mark.parametrize("field", ["delta", "p", "p_holm"])
+def test_another_comparison_is_found(forged, field):
+    def change(record, _):
+        record["metrics"][metric_of(record)][field] = 0.5
+
+    (verdict,) = forged(change)
+    assert f"has {field} 0.5, but its table gives" in verdict.reasons[0]
+
+
+def test_another_fingerprint_is_found(forged):
+    def change(record, _):
+        record["encoder"]["fingerprint"] = "0" * 64
+
+    found = forged(change)
+    assert any("its id is not that of its encoder" in reason for verdict in found for reason in verdict.reasons)
+
+
+@pytest.mark.parametrize("part", ["params", "seed", "protocol"])
+def test_another_aligner_protocol_or_seed_is_found(forged, part):
+    def change(record, _):
+        if part == "seed":
+            record["seed"] = 7
+        elif part == "params":
+            record["aligner"]["params"]["strength"] = 0.123
+        else:
+            record["protocol"]["fit_size"] = 5
+
+    assert any("one of them was changed" in reason for verdict in forged(change) for reason in verdict.reasons)
+
+
+def test_other_outcomes_are_found(forged):
+    def change(record, folder):
+        path = folder / record["outcomes"]["file"]
+        arrays = dict(np.load(path))
+        name = next(key for key in arrays if key.startswith("bits/"))
+        arrays[name] = np.full_like(arrays[name], 255)
+        np.savez_compressed(path, **arrays)
+
+    assert any("SHA-256 differs" in reason for verdict in forged(change) for reason in verdict.reasons)
+
+
+def test_outcomes_that_were_changed_with_their_hash_are_found(forged):
+    def change(record, folder):
+        import hashlib
+
+        path = folder / record["outcomes"]["file"]
+        arrays = dict(np.load(path))
+        name = next(key for key in arrays if key.startswith("bits/"))
+        arrays[name] = np.full_like(arrays[name], 255)
+        np.savez_compressed(path, **arrays)
+        record["outcomes"]["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+
+    assert any("its outcomes give" in reason for verdict in forged(change, 2) for reason in verdict.reasons)
+
+
+def test_missing_outcomes_are_found(forged):
+    def change(record, folder):
+        (folder / record["outcomes"]["file"]).unlink()
+
+    assert any("is missing" in reason for verdict in forged(change) for reason in verdict.reasons)
+
+
+def test_outcomes_outside_the_folder_are_refused(forged):
+    def change(record, _):
+        record["outcomes"]["file"] = "../../somewhere.npz"
+
+    assert any("outside the folder" in reason for verdict in forged(change) for reason in verdict.reasons)
+
+
+def test_another_order_is_found(whole, tmp_path):
+    shutil.copytree(whole, tmp_path / "forged")
+    path = tmp_path / "forged" / "records.jsonl"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([lines[1], lines[0], *lines[2:]]) + "\n")
+    failed = [verdict for verdict in verify_records(path) if verdict.reasons]
+    assert [verdict.line for verdict in failed] == [1, 2]
+    assert "order" in failed[0].reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("no JSON}", "line 2, is damaged"),
+        ('{"schema_version": 99}', "schema version 99"),
+        ('{"schema_version": 1}', "no record"),
+    ],
+)
+def test_a_bad_line_is_named_and_the_others_are_checked(forged, line, words):
+    found = forged(lambda *_: line)
+    assert any(words in reason for verdict in found for reason in verdict.reasons)
+    assert found[0].line == 2
+
+
+def test_the_command_verifies_builds_and_finds_stale_tables(gapbench, whole, tmp_path):
+    shutil.copytree(whole, tmp_path / "board")
+    stale = gapbench("leaderboard", "verify", "toy", "--out", "board", code=1)
+    assert "README.md is not what the records give" in " ".join(stale.stdout.split())
+    built = gapbench("leaderboard", "build", "toy", "--out", "board")
+    assert {"README.md", "table.csv", "table.tex"} <= {line.split("/")[-1] for line in built.stdout.split()}
+    assert "6 of 6 records verified" in gapbench("leaderboard", "verify", "toy", "--out", "board").stdout
+    before = {path.name: path.read_bytes() for path in (tmp_path / "board").iterdir() if path.is_file()}
+    gapbench("leaderboard", "build", "toy", "--out", "board")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "board").iterdir() if path.is_file()} == before
+    readme = tmp_path / "board" / "README.md"
+    readme.write_text(readme.read_text().replace("99.", "100."))
+    found = json.loads(gapbench("leaderboard", "verify", "toy", "--out", "board", "--json", code=1).stdout)
+    assert found["stale"] == ["README.md"]
+    assert {row["state"] for row in found["rows"]} == {"verified"}
+
+
+def test_there_must_be_records(gapbench):
+    for what in ("build", "verify"):
+        assert "gapbench run --out" in gapbench("leaderboard", what, "nothing", code=2).stderr
+
+
+def test_the_committed_leaderboards_are_what_their_records_give(gapbench):
+    from pathlib import Path
+
+    boards = Path(__file__).parents[2] / "leaderboards"
+    names = sorted(path.parent.name for path in boards.glob("*/records.jsonl") if path.parent.name != "local")
+    assert "digits" in names
+    for name in names:
+        done = gapbench("leaderboard", "verify", name, "--out", boards / name)
+        assert "records verified" in done.stdout
+
+
+def test_latex_shows_text_as_it_is():
+    from gapbench.leaderboard.exports import escape
+
+    assert escape("a_b & 5 % {x} \\y $z #1 ~^") == (
+        r"a\_b \& 5 \% \{x\} \textbackslash{}y \$z \#1 \textasciitilde{}\textasciicircum{}"
+    )
