@@ -47,7 +47,7 @@ def test_a_run_verifies(whole):
     assert well(verdicts)
     assert len(verdicts) == 6
     assert all(verdict.checked >= 1 for verdict in verdicts)
-    assert {name for verdict in verdicts for name in verdict.resting} == {"centroid-l2"}
+    assert {name for verdict in verdicts for name in verdict.resting} == {"centroid-l2", "ece"}
 
 
 def metric_of(record):
