@@ -43,11 +43,11 @@ def build_command(study: str, out: Path | None, **options: Any) -> int:
     folder, found = _where(study, out)
 
     from gapbench.figures.draw import draw_again
-    from gapbench.leaderboard.build import build, command_of
+    from gapbench.leaderboard.build import build
 
     specs = registry.metric_specs()
     drawn = draw_again(folder, specs)
-    for path in [*build(folder, found, specs, command=command_of(found)), *drawn]:
+    for path in [*build(folder, found, specs), *drawn]:
         click.echo(str(path))
     return 0
 
@@ -66,14 +66,14 @@ def verify_command(study: str, out: Path | None, as_json: bool, **options: Any) 
     folder, found = _where(study, out)
 
     from gapbench.errors import DataError, UsageError
-    from gapbench.leaderboard.build import RECORDS, command_of, stale
+    from gapbench.leaderboard.build import RECORDS, stale
     from gapbench.results.verify import verify_records, well
 
     verdicts = verify_records(folder / RECORDS)
     if not verdicts:
         raise UsageError(f"{folder} has no {RECORDS} with results; run `gapbench run --out {folder}` first.")
     try:
-        old = stale(folder, found, registry.metric_specs(), command=command_of(found))
+        old = stale(folder, found, registry.metric_specs())
     except DataError:  # a damaged line has its own verdict
         old = ["README.md", "table.csv", "table.tex"]
     ok = well(verdicts) and not old

@@ -10,7 +10,7 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table as RichTable
 
-from gapbench.leaderboard.build import build, command_of
+from gapbench.leaderboard.build import COMMAND, build
 from gapbench.leaderboard.table import build_tables, largest_fits
 from gapbench.leaderboard.terminal import print_table
 from gapbench.leaderboard.text import LEGEND
@@ -73,15 +73,18 @@ def report(
     for line in LEGEND:
         out.print(escape(line), style="dim")
     _say_what_happened(plan, outcome, runner, out, named=bool(study.datasets))
-    command = command_of(study) if frozen else shlex.join(["gapbench", *sys.argv[1:]])
-    build(folder, study, specs, command=command)
+    if frozen:
+        (folder / COMMAND).unlink(missing_ok=True)
+    else:
+        (folder / COMMAND).write_text(shlex.join(["gapbench", *sys.argv[1:]]) + "\n", encoding="utf-8")
+    build(folder, study, specs)
     out.print(escape(f"leaderboard: {folder / 'README.md'}"))
     if draw:
         from gapbench.figures.draw import draw_all
 
         with err.status("drawing figures (the first time takes longer)"):
             drawn = draw_all(runner, study, outcome, specs)
-        build(folder, study, specs, command=command)  # now with the figures
+        build(folder, study, specs)  # now with the figures
         out.print(escape(f"figures: {_common(drawn)}") if drawn else "figures: none (nothing to draw)")
 
 

@@ -13,8 +13,9 @@ from gapbench.figures.gap_accuracy import draw_gap_accuracy
 from gapbench.figures.learning import draw_learning_curves
 from gapbench.figures.pair import PairData, draw_pair
 from gapbench.leaderboard.markdown import slug
-from gapbench.leaderboard.table import PRIMARY, build_tables, largest_fits
+from gapbench.leaderboard.table import CONTROLS, PRIMARY, build_tables, largest_fits
 from gapbench.results import journal
+from gapbench.results.finalise import BASELINE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -74,14 +75,19 @@ def _both(data: PairData, folder: Path, stem: str) -> list[Path]:
 
 
 def _pictured(study: Study, records: Sequence[Record]) -> list[Record]:
-    """Choose one record for each encoder and dataset: the study's aligner on the first of its prompts that ran."""
+    """Choose one record for each encoder and dataset: the study's aligner on the first of its prompts that ran.
+
+    Where that aligner was not run, the first one that is neither ``identity`` nor a control stands in.
+    """
     chosen: dict[tuple[str, str], Record] = {}
-    for prompts in study.figure_prompts:
-        for record in records:
-            key = (record.encoder.name, record.dataset.name)
-            wanted = study.figure_aligner in (record.aligner.name, record.notes.get("label"))
-            if wanted and record.status == "ok" and record.prompts.name == prompts:
-                chosen.setdefault(key, record)
+    whole = [record for record in records if record.status == "ok"]
+    asked = [r for r in whole if study.figure_aligner in (r.aligner.name, r.notes.get("label"))]
+    others = [r for r in whole if r.aligner.name not in (BASELINE, *CONTROLS)]
+    for candidates in (asked, others):
+        for prompts in study.figure_prompts:
+            for record in candidates:
+                if record.prompts.name == prompts:
+                    chosen.setdefault((record.encoder.name, record.dataset.name), record)
     return list(chosen.values())
 
 

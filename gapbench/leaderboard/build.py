@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 RECORDS = "records.jsonl"
 
 
-def pages(folder: Path, study: Study, specs: Mapping[str, MetricSpec], *, command: str) -> dict[str, str]:
+#: How a folder's results were made, where that is not the name of a study.
+COMMAND = "command.txt"
+
+
+def pages(folder: Path, study: Study, specs: Mapping[str, MetricSpec]) -> dict[str, str]:
     """Give the files that records alone determine, by name: README.md, table.csv and table.tex.
 
     Figures that lie in the folder are linked.
@@ -37,16 +41,16 @@ def pages(folder: Path, study: Study, specs: Mapping[str, MetricSpec], *, comman
         raise UsageError(f"{folder} has no {RECORDS} with results; run `gapbench run --out {folder}` first.")
     tables = build_tables(records, folder, specs, study.reference)
     return {
-        "README.md": markdown(tables, folder, study, specs, command=command),
+        "README.md": markdown(tables, folder, study, specs, command=_command(folder, study)),
         "table.csv": to_csv(tables),
         "table.tex": to_latex(tables, specs),
     }
 
 
-def build(folder: Path, study: Study, specs: Mapping[str, MetricSpec], *, command: str) -> list[Path]:
+def build(folder: Path, study: Study, specs: Mapping[str, MetricSpec]) -> list[Path]:
     """Write `pages`, each at once or not at all."""
     written = []
-    for name, text in pages(folder, study, specs, command=command).items():
+    for name, text in pages(folder, study, specs).items():
         path = folder / name
         temporary = path.with_name(f"{name}.tmp")
         temporary.write_text(text, encoding="utf-8")
@@ -55,16 +59,17 @@ def build(folder: Path, study: Study, specs: Mapping[str, MetricSpec], *, comman
     return written
 
 
-def stale(folder: Path, study: Study, specs: Mapping[str, MetricSpec], *, command: str) -> list[str]:
+def stale(folder: Path, study: Study, specs: Mapping[str, MetricSpec]) -> list[str]:
     """Name the files that are not what the records give."""
     found = []
-    for name, text in pages(folder, study, specs, command=command).items():
+    for name, text in pages(folder, study, specs).items():
         path = folder / name
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
             found.append(name)
     return found
 
 
-def command_of(study: Study) -> str:
-    """Give the command that makes a study's results."""
-    return f"gapbench run --study {study.name}"
+def _command(folder: Path, study: Study) -> str:
+    """Give the command that makes the results."""
+    noted = folder / COMMAND
+    return noted.read_text(encoding="utf-8").strip() if noted.is_file() else f"gapbench run --study {study.name}"
