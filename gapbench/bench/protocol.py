@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -21,8 +21,9 @@ from gapbench.embeddings.fingerprint import derive_rng, fingerprint
 from gapbench.errors import DataError
 
 if TYPE_CHECKING:
-    from gapbench.bench.study import ProtocolName
     from gapbench.components import Float32, Int64, Rows
+
+ProtocolName = Literal["held-out", "in-sample", "transductive"]
 
 
 @dataclass(frozen=True, kw_only=True)

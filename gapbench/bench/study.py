@@ -8,16 +8,13 @@ from typing import Literal
 
 import msgspec
 
-from gapbench.bench.protocol import Protocol
+from gapbench.bench.protocol import Protocol, ProtocolName
 from gapbench.errors import UsageError
 
 BUILTIN_STUDIES = Path(__file__).parent.parent / "studies"
 
 #: The name of a run without ``--study``: all that is registered and available.
 LOCAL = "local"
-
-ProtocolName = Literal["held-out", "in-sample", "transductive"]
-
 
 FitSize = int | Literal["all"]
 
