@@ -73,6 +73,9 @@ def report(
     for line in LEGEND:
         out.print(escape(line), style="dim")
     _say_what_happened(plan, outcome, runner, out, named=bool(study.datasets))
+    if not runner.path.is_file():
+        out.print("leaderboard: none (no results)")
+        return
     if frozen:
         (folder / COMMAND).unlink(missing_ok=True)
     else:
