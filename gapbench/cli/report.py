@@ -73,7 +73,7 @@ def report(
     for line in LEGEND:
         out.print(escape(line), style="dim")
     _say_what_happened(plan, outcome, runner, out, named=bool(study.datasets))
-    if not runner.path.is_file():
+    if not (runner.path.is_file() and runner.path.stat().st_size):
         out.print("leaderboard: none (no results)")
         return
     if frozen:
