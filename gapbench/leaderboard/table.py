@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from statistics import fmean
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from gapbench.errors import DataError
 from gapbench.leaderboard.text import is_share
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 PRIMARY = ("top1", "i2t-recall@1")
 
 SIGNIFICANT = 0.05
+
+RowState = Literal["", "reproduced", "conflict", "stale", "reported"]
 
 CONTROLS = ("random-rotation", "shuffled-pairs", "collapse-to-mean")
 
@@ -50,18 +52,47 @@ class Value:
 
 @dataclass(kw_only=True)
 class Row:
-    """One aligner with its parameters; ``untested`` says why a row with a result has no rank."""
+    """One aligner with its parameters, or a published number.
+
+    Parameters
+    ----------
+    label
+        The aligner in selection syntax.
+    records
+        One a seed; empty where the row is ``reported``.
+    rank
+        One more than the number of rows that are better by more than noise; None where the row is not ranked.
+    rank_interval
+        Lowest and highest rank by value in 95 % of the resamples of the items (paired bootstrap).
+    untested
+        Why a row with a result has no rank.
+    coverage
+        Number of seeds with a result, and of seeds that the table has.
+    state
+        ``""`` (one run), ``reproduced``, ``conflict``, ``stale`` or ``reported``.
+    remark
+        What the state says, in words: by whom reproduced, which values are in conflict, what it is older than, the source.
+    """
 
     label: str
     records: list[Record]
     values: dict[str, Value] = field(default_factory=dict)
     rank: int | None = None
+    rank_interval: tuple[int, int] | None = None
     untested: str = ""
+    coverage: tuple[int, int] = (1, 1)
+    state: RowState = ""
+    remark: str = ""
 
     @property
     def ok(self) -> bool:
         """Whether every seed has its result."""
         return all(record.status == "ok" for record in self.records)
+
+    @property
+    def complete(self) -> bool:
+        """Whether it has all seeds that the table has."""
+        return self.coverage[0] == self.coverage[1]
 
     @property
     def reason(self) -> str:
@@ -71,12 +102,12 @@ class Row:
     @property
     def control(self) -> bool:
         """Whether the row is a control: shown, not ranked."""
-        return self.records[0].aligner.name in CONTROLS
+        return bool(self.records) and self.records[0].aligner.name in CONTROLS
 
     @property
     def notes(self) -> dict[str, object]:
         """Notes of the first record."""
-        return self.records[0].notes
+        return self.records[0].notes if self.records else {}
 
 
 @dataclass(kw_only=True)
