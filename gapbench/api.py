@@ -175,9 +175,10 @@ def run(  # noqa: PLR0913 - one keyword for each option of the command line
         options = Options(
             folder=folder, jobs=jobs, timeout=timeout, strict=strict, plugin_files=tuple(p.resolve() for p in files)
         )
-        outcome = Runner(plan, chosen.name, materials, registry, options).run()
+        runner = Runner(plan, chosen.name, materials, registry, options)
+        outcome = runner.run()
         specs = registry.metric_specs()
-        tables = build_tables(outcome.records, folder, specs, chosen.reference)
+        tables = build_tables(outcome.records, runner.path.parent, specs, chosen.reference)
     return Results(
         records=outcome.records,
         tables=tables,

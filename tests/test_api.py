@@ -44,7 +44,7 @@ def test_a_folder_keeps_the_results_and_goes_on_from_them(tmp_path):
     first = gapbench.run(**chosen, aligners=["identity"])
     again = gapbench.run(**chosen, aligners=["identity", "dn"])
     assert first.records[0].created_utc == again.records[0].created_utc
-    assert len((tmp_path / "kept" / "records.jsonl").read_text().splitlines()) == 2
+    assert len((tmp_path / "kept" / "records/run.jsonl").read_text().splitlines()) == 2
 
 
 def test_a_data_frame_has_one_row_for_each_cell_and_metric(results):
@@ -153,6 +153,6 @@ def test_the_id_of_a_cell_can_be_checked_from_its_record(tmp_path):
         fit_size=[20, "all"],
         out=tmp_path,
     )
-    records = journal.read(tmp_path / "records.jsonl")
+    records = journal.read(tmp_path / "records/run.jsonl")
     assert len({record.cell_id for record in records}) == len(records) == 18
     assert all(cell_id(record) == record.cell_id for record in records)

@@ -112,7 +112,7 @@ def test_numbers_in_the_readme_are_those_of_the_records():
     """The table in README and quickstart is typed: it must say what the committed records say."""
     named = {"gap-shift", "identity", "mean-center", "procrustes", "random-rotation"}
     shown = {}
-    for line in (ROOT / "leaderboards/digits/records.jsonl").read_text().splitlines():
+    for line in (ROOT / "leaderboards/digits/records/run.jsonl").read_text().splitlines():
         record = json.loads(line)
         if record["dataset"]["name"] == "color-digits" and record["prompts"]["name"] == "descriptive":
             values = record["metrics"]

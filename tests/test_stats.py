@@ -442,3 +442,36 @@ def test_the_statistics_of_a_table_cost_less_than_two_seconds():
             stats.interval(mine)
             stats.paired_p(mine, theirs)
     assert time.process_time() - start < 2
+
+
+def test_all_pairs_at_once_equal_mcnemar_one_by_one():
+    rng = np.random.default_rng(5)
+    rows = rng.random((9, 300)) < np.linspace(0.4, 0.9, 9)[:, None]
+    rows[3] = rows[2]
+    found = stats.mcnemar_exact_matrix(rows)
+    expected = [[stats.mcnemar_exact(a, b) for b in rows] for a in rows]
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("n", [200, 6000])
+def test_joint_resamples_have_the_covariance_of_the_means(n):
+    from gapbench.bootstrap import joint_means
+
+    rng = np.random.default_rng(6)
+    one = rng.random(n) < 0.7
+    rows = np.stack([one, one ^ (rng.random(n) < 0.1), rng.random(n) < 0.2]).astype(float)
+    means = joint_means(rows)
+    np.testing.assert_allclose(means.mean(axis=0), rows.mean(axis=1), atol=4 / np.sqrt(1000 * n))
+    np.testing.assert_allclose(np.cov(means.T), np.cov(rows, ddof=0) / n, atol=0.2 * 0.25 / n)
+
+
+def test_rank_intervals_hold_the_rank_and_widen_where_rows_are_close():
+    rng = np.random.default_rng(7)
+    clear = np.stack([rng.random(500) < p for p in (0.95, 0.7, 0.3)]).astype(float)
+    assert stats.rank_intervals(clear) == [(1, 1), (2, 2), (3, 3)]
+    assert stats.rank_intervals(clear, "lower") == [(3, 3), (2, 2), (1, 1)]
+    close = np.stack([rng.random(500) < 0.5 for _ in range(4)]).astype(float)
+    for low, high in stats.rank_intervals(close):
+        assert 1 <= low < high <= 4
+    same = np.stack([close[0], close[0], close[1] * 0])
+    assert stats.rank_intervals(same) == [(1, 1), (1, 1), (3, 3)]

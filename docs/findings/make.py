@@ -46,7 +46,7 @@ def run(study: str, data: Path, jobs: str) -> None:
         command = [sys.executable, "-m", "gapbench", "run", "--study", str(HERE / f"{study}.toml")]
         command += ["--out", folder, "--no-figures", "--jobs", jobs]
         subprocess.run(command, cwd=data, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
-        records = (Path(folder) / "records.jsonl").read_bytes()
+        records = run_file(Path(folder)).read_bytes()
     (HERE / f"{study}.jsonl.gz").write_bytes(gzip.compress(records, mtime=0))
 
 

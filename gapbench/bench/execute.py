@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from gapbench.components import EmbeddedSplit, PromptSet
     from gapbench.host.registry import Registry
 
-RECORDS = "records.jsonl"
-
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
@@ -83,7 +81,7 @@ class Runner:
         self.materials = materials
         self.registry = registry
         self.options = options
-        self.path = options.folder / RECORDS
+        self.path = journal.run_file(options.folder)
         self.tasks: dict[str, CellTask] = {}
 
     def run(self, *, encoding: Progress | None = None, on_cell: Callable[[Record], None] | None = None) -> Outcome:
@@ -138,13 +136,13 @@ class Runner:
 
     def _compare(self) -> None:
         """Fill in what needs all cells of a table; a record of an older gapbench or of other data is left as it is."""
-        journal.rewrite(self.path, finalise(journal.read(self.path), self.options.folder))
+        journal.rewrite(self.path, finalise(journal.read(self.path), self.path.parent))
 
     def _is_done(self, record: Record | None, task: CellTask) -> bool:
         if record is None or record.status != "ok" or record.outcomes is None:
             return False
         have = {*record.metrics, *record.notes.get("left_out", {})}
-        return set(task.metrics) <= have and (self.options.folder / record.outcomes.file).is_file()
+        return set(task.metrics) <= have and (self.path.parent / record.outcomes.file).is_file()
 
     # -- encoding -----------------------------------------------------------------------------------------------
 
@@ -200,7 +198,7 @@ class Runner:
                 seed=cell.seed,
                 captioned=cell.captioned,
                 index=self.plan.index,
-                folder=self.options.folder,
+                folder=self.path.parent,
                 timeout=self.options.timeout,
                 strict=self.options.strict,
             )

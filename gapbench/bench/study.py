@@ -34,6 +34,7 @@ class Study(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     ``fit_size`` None stands for the protocol's own default: all items for ``held-out`` and ``transductive``, 100 for
     ``in-sample``; ``"all"`` for all items. A list of sizes, or of ``shots`` (images of each class), is an axis.
+    ``download`` says that weights or images have to be fetched, so that the command on its leaderboard does.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Study(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     figure_aligner: str = "procrustes"
     figure_prompts: tuple[str, ...] = ("photo", "captions", "given")
     reference: tuple[Reference, ...] = ()
+    download: bool = False
 
     @property
     def protocols(self) -> tuple[Protocol, ...]:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gapbench.cli.compare import command as compare
 from gapbench.cli.options import plugin_options, registry_from
+from gapbench.errors import UsageError
 
 if TYPE_CHECKING:
     from gapbench.bench.study import Study
@@ -21,35 +23,106 @@ MOST_REASONS = 5
 
 @click.group("leaderboard")
 def command() -> None:
-    """Build and verify leaderboards, each a folder with records.jsonl and the outcomes of every item."""
+    """Build, verify, extend and compare leaderboards, each a folder with records and the outcomes of every item."""
+
+
+command.add_command(compare)
+
+ROOT = Path("leaderboards")
 
 
 def _where(study: str, out: Path | None) -> tuple[Path, Study]:
     """Find the folder of a study, and the study itself where gapbench knows it."""
     from gapbench.bench.study import Study, load_study, study_names
 
-    folder = out or Path("leaderboards") / Path(study).stem
+    folder = out or ROOT / Path(study).stem
     known = study in study_names() or study.endswith(".toml")
     return folder, load_study(study) if known else Study(name=study)
 
 
+def _all_studies() -> list[str]:
+    """Name the studies that have a folder below leaderboards/; ``local`` is no study."""
+    from gapbench.bench.study import LOCAL, study_names
+
+    there = {path.name for path in ROOT.iterdir() if path.is_dir()} if ROOT.is_dir() else set()
+    known = {name for name in study_names() if name in there}
+    return sorted(known | {name for name in there if (ROOT / name / "records").is_dir() and name != LOCAL})
+
+
 @command.command("build")
-@click.argument("study")
+@click.argument("study", required=False)
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="The folder, if not leaderboards/STUDY.")
 @plugin_options
-def build_command(study: str, out: Path | None, **options: Any) -> int:
-    """Write README.md, table.csv, table.tex and the figures of STUDY again, from its records alone."""
+def build_command(study: str | None, out: Path | None, **options: Any) -> int:
+    """Write README.md, table.csv, table.tex and the figures of STUDY again, from its records alone.
+
+    Without STUDY: of all studies below leaderboards/, and the page across them.
+    """
     registry = registry_from(options["plugin_files"], options["blocked"], strict=options["strict"])
-    folder, found = _where(study, out)
+    studies = [study] if study is not None else _all_studies()
+    if not studies:
+        raise UsageError(f"There are no leaderboards below {ROOT}/. `gapbench run --study NAME` makes one.")
+    if study is None and out is not None:
+        raise UsageError("--out is the folder of one study; name the study as well.")
 
     from gapbench.figures.draw import draw_again
-    from gapbench.leaderboard.build import build
+    from gapbench.leaderboard.build import build, build_index
 
     specs = registry.metric_specs()
-    drawn = draw_again(folder, specs)
-    for path in [*build(folder, found, specs), *drawn]:
-        click.echo(str(path))
+    try:
+        for name in studies:
+            folder, found = _where(name, out)
+            drawn = draw_again(folder, specs, found)
+            for path in [*build(folder, found, specs), *drawn]:
+                click.echo(str(path))
+        if study is None:
+            click.echo(str(build_index(ROOT, [_where(name, None) for name in studies], specs)))
+    except OSError as error:
+        raise UsageError(f"{error.filename} cannot be written ({error.strerror}).") from error
     return 0
+
+
+@command.command("add")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--to", "study", metavar="STUDY", help="The leaderboard  [default: the study that the records name]")
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="The folder, if not leaderboards/STUDY.")
+@plugin_options
+def add_command(file: Path, study: str | None, out: Path | None, **options: Any) -> int:
+    """Add the records of FILE.jsonl, with the outcomes beside it, to a leaderboard; then build it again.
+
+    Each record is checked first. A cell that is there already counts as reproduced where the values agree, and as a
+    conflict where they do not. Adding twice changes nothing. Ends with 1 where a line was left out.
+    """
+    registry = registry_from(options["plugin_files"], options["blocked"], strict=options["strict"])
+
+    from gapbench.bench.study import LOCAL
+    from gapbench.figures.draw import draw_again
+    from gapbench.leaderboard.build import build
+    from gapbench.leaderboard.membership import outside, study_of
+    from gapbench.results.add import add
+
+    if not file.is_file():
+        raise UsageError(f"There is no file {file}.")
+    name = study or study_of(file)
+    if name in (None, LOCAL):
+        raise UsageError(f"{file} names no study of its own; say which leaderboard it is for: --to STUDY.")
+    folder, found = _where(str(name), out)
+    if not folder.is_dir() and out is None and found == type(found)(name=found.name):
+        raise UsageError(f"There is no leaderboard {folder}. Known: {', '.join(_all_studies()) or 'none'}.")
+    try:
+        added = add(file, folder, lambda record: outside(record, found))
+        for line, reason in added.refused:
+            click.echo(f"{file}, line {line}, was left out: {reason}", err=True)
+        if added.path is not None:
+            click.echo(f"{len(added.records)} records added as {added.path}")
+            specs = registry.metric_specs()
+            draw_again(folder, specs, found)
+            build(folder, found, specs)
+        if added.known:
+            click.echo(f"{added.known} records were there already")
+    except OSError as error:
+        raise UsageError(f"{error.filename} cannot be written ({error.strerror}).") from error
+    return 1 if added.refused else 0
 
 
 @command.command("verify")
@@ -65,37 +138,49 @@ def verify_command(study: str, out: Path | None, as_json: bool, **options: Any) 
     registry = registry_from(options["plugin_files"], options["blocked"], strict=options["strict"])
     folder, found = _where(study, out)
 
-    from gapbench.errors import DataError, UsageError
-    from gapbench.leaderboard.build import RECORDS, stale
-    from gapbench.results.verify import verify_records, well
+    from gapbench.errors import DataError
+    from gapbench.leaderboard.build import stale
+    from gapbench.results.verify import verify_folder, well
 
-    verdicts = verify_records(folder / RECORDS)
-    if not verdicts:
-        raise UsageError(f"{folder} has no {RECORDS} with results; run `gapbench run --out {folder}` first.")
+    verdicts = verify_folder(folder)
+    if not verdicts and not found.reference:
+        raise UsageError(f"{folder} has no results; run `gapbench run --out {folder}` first.")
     try:
         old = stale(folder, found, registry.metric_specs())
     except DataError:  # a damaged line has its own verdict
         old = ["README.md", "table.csv", "table.tex"]
-    ok = well(verdicts) and not old
+    ok = (well(verdicts) or not verdicts) and not old
     if as_json:
         rows = [
-            {"line": v.line, "name": v.name, "state": v.state, "reasons": v.reasons, "recomputed": v.checked}
+            {
+                "file": v.file,
+                "line": v.line,
+                "name": v.name,
+                "state": v.state,
+                "reasons": v.reasons,
+                "recomputed": v.checked,
+            }
             for v in verdicts
         ]
+        rows += [
+            {"file": "", "line": 0, "name": f"{r.prompts} / {r.aligner} / {r.metric}", "state": "reported",
+             "reasons": [r.source], "recomputed": 0}
+            for r in found.reference
+        ]  # fmt: skip
         click.echo(json.dumps({"ok": ok, "rows": rows, "stale": old}, indent=1))
     else:
-        _show(folder, verdicts, old)
+        _show(folder, verdicts, old, len(found.reference))
     return 0 if ok else 1
 
 
-def _show(folder: Path, verdicts: list[Verdict], old: list[str]) -> None:
+def _show(folder: Path, verdicts: list[Verdict], old: list[str], reported: int) -> None:
     from rich.console import Console
     from rich.markup import escape
 
     out = Console(file=sys.stdout, highlight=False)
     failed = [verdict for verdict in verdicts if verdict.reasons]
     for verdict in failed:
-        out.print(f"[red]failed[/] line {verdict.line}: {escape(verdict.name)}")
+        out.print(f"[red]failed[/] {escape(verdict.file)}, line {verdict.line}: {escape(verdict.name)}")
         for reason in verdict.reasons[:MOST_REASONS]:
             out.print(f"  {escape(reason)}")
         if len(verdict.reasons) > MOST_REASONS:
@@ -105,6 +190,11 @@ def _show(folder: Path, verdicts: list[Verdict], old: list[str]) -> None:
     values = sum(verdict.checked for verdict in verdicts)
     resting = sorted({name for verdict in verdicts for name in verdict.resting})
     out.print(f"{escape(str(folder))}: {len(verdicts) - len(failed)} of {len(verdicts)} records verified")
+    again = sum(verdict.state == "reproduced" for verdict in verdicts)
+    if again:
+        out.print(f"{again} of them reproduced: another run of the same cell gave the same")
+    if reported:
+        out.print(f"{reported} numbers are reported (published), not run")
     out.print(f"{values:,} values computed again from the outcomes of every item")
     if resting:
         out.print(f"not means over items, so their values are taken as told: {escape(', '.join(resting))}")

@@ -63,7 +63,7 @@ def report(
     folder = runner.options.folder
     specs = runner.registry.metric_specs()
     reference = study.reference
-    tables = build_tables(outcome.records, folder, specs, reference)
+    tables = build_tables(outcome.records, runner.path.parent, specs, reference)
     shown = largest_fits(tables)
     for table in shown:
         print_table(out, table, specs)

@@ -8,13 +8,13 @@ import numpy as np
 
 from gapbench.bench.cell import aligned_cell
 from gapbench.embeddings.npz import open_npz
-from gapbench.errors import DataError, UsageError
+from gapbench.errors import DataError
 from gapbench.figures.gap_accuracy import draw_gap_accuracy
 from gapbench.figures.learning import draw_learning_curves
 from gapbench.figures.pair import PairData, draw_pair
+from gapbench.leaderboard.build import tables_of
 from gapbench.leaderboard.markdown import slug
-from gapbench.leaderboard.table import CONTROLS, PRIMARY, build_tables, largest_fits
-from gapbench.results import journal
+from gapbench.leaderboard.table import CONTROLS, PRIMARY, largest_fits
 from gapbench.results.finalise import BASELINE
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ SAMPLE = 100
 def draw_all(runner: Runner, study: Study, outcome: Outcome, specs: Mapping[str, MetricSpec]) -> list[Path]:
     """Draw gap against accuracy, and one pair of pictures for each encoder and dataset of this run."""
     folder = runner.options.folder / FOLDER
-    drawn = _from_tables(build_tables(journal.read(runner.path), runner.options.folder, specs), specs, folder)
+    drawn = _from_tables(tables_of(runner.options.folder, specs), specs, folder)
     for record in _pictured(study, outcome.records):
         data = _pair_data(runner, record)
         if data is not None:
@@ -46,7 +46,7 @@ def draw_all(runner: Runner, study: Study, outcome: Outcome, specs: Mapping[str,
     return drawn
 
 
-def draw_again(folder: Path, specs: Mapping[str, MetricSpec]) -> list[Path]:
+def draw_again(folder: Path, specs: Mapping[str, MetricSpec], study: Study | None = None) -> list[Path]:
     """Draw the figures of a finished run again from its records and the kept data.
 
     Raises
@@ -54,10 +54,7 @@ def draw_again(folder: Path, specs: Mapping[str, MetricSpec]) -> list[Path]:
     UsageError
         There is no run in that folder.
     """
-    records = journal.read(folder / "records.jsonl")
-    if not records:
-        raise UsageError(f"{folder} has no records.jsonl with results; run `gapbench run --out {folder}` first.")
-    drawn = _from_tables(build_tables(records, folder, specs), specs, folder / FOLDER)
+    drawn = _from_tables(tables_of(folder, specs, study), specs, folder / FOLDER)
     for path in sorted((folder / FOLDER).glob("pair-*.npz")):
         drawn += _both(_kept(path), folder / FOLDER, path.stem.removeprefix("pair-"))
     return drawn
@@ -65,6 +62,7 @@ def draw_again(folder: Path, specs: Mapping[str, MetricSpec]) -> list[Path]:
 
 def _from_tables(tables: Sequence[Table], specs: Mapping[str, MetricSpec], folder: Path) -> list[Path]:
     """Draw what rests on records alone."""
+    tables = [table for table in tables if not table.stale]
     return draw_gap_accuracy(largest_fits(tables), specs, folder / "gap-accuracy") + draw_learning_curves(
         tables, specs, folder
     )

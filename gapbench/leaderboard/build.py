@@ -5,23 +5,43 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gapbench.errors import UsageError
+from gapbench.leaderboard.across import index
 from gapbench.leaderboard.exports import to_csv, to_latex
 from gapbench.leaderboard.markdown import markdown
-from gapbench.leaderboard.table import build_tables
-from gapbench.results import journal
+from gapbench.leaderboard.table import build_tables, published_only
+from gapbench.results import journal, outcomes
+from gapbench.results.merge import merge
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from gapbench.bench.study import Study
+    from gapbench.leaderboard.table import Table
     from gapbench.specs import MetricSpec
-
-RECORDS = "records.jsonl"
-
 
 #: How a folder's results were made, where that is not the name of a study.
 COMMAND = "command.txt"
+
+
+def tables_of(folder: Path, specs: Mapping[str, MetricSpec], study: Study | None = None) -> list[Table]:
+    """Make the tables of a folder of results, from all its records files.
+
+    Raises
+    ------
+    UsageError
+        There are no records, and no published numbers either.
+    DataError
+        A line of the records is damaged.
+    """
+    merged = merge(folder)
+    if not merged.records and not (study and study.reference):
+        raise UsageError(
+            f"{folder} has no results (no records/*.jsonl with records); run `gapbench run --out {folder}` first."
+        )
+    reference = study.reference if study else ()
+    tables = build_tables(merged.records, folder / journal.FOLDER, specs, reference, merged.repeats)
+    return [*tables, *(published_only(study, tables) if study else [])]
 
 
 def pages(folder: Path, study: Study, specs: Mapping[str, MetricSpec]) -> dict[str, str]:
@@ -36,10 +56,7 @@ def pages(folder: Path, study: Study, specs: Mapping[str, MetricSpec]) -> dict[s
     DataError
         A line of the records is damaged.
     """
-    records = journal.read(folder / RECORDS)
-    if not records:
-        raise UsageError(f"{folder} has no {RECORDS} with results; run `gapbench run --out {folder}` first.")
-    tables = build_tables(records, folder, specs, study.reference)
+    tables = tables_of(folder, specs, study)
     return {
         "README.md": markdown(tables, folder, study, specs, command=_command(folder, study)),
         "table.csv": to_csv(tables),
@@ -52,11 +69,21 @@ def build(folder: Path, study: Study, specs: Mapping[str, MetricSpec]) -> list[P
     written = []
     for name, text in pages(folder, study, specs).items():
         path = folder / name
-        temporary = path.with_name(f"{name}.tmp")
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
+        outcomes.write(path, text.encode())
         written.append(path)
     return written
+
+
+def build_index(root: Path, studies: Sequence[tuple[Path, Study]], specs: Mapping[str, MetricSpec]) -> Path:
+    """Write the page across studies, ``README.md`` of the folder that theirs lie in."""
+    path = root / "README.md"
+    outcomes.write(path, index_page(studies, specs).encode())
+    return path
+
+
+def index_page(studies: Sequence[tuple[Path, Study]], specs: Mapping[str, MetricSpec]) -> str:
+    """Give the page across studies; each comes with its folder."""
+    return index([(study, tables_of(folder, specs, study)) for folder, study in studies], specs)
 
 
 def stale(folder: Path, study: Study, specs: Mapping[str, MetricSpec]) -> list[str]:
@@ -72,4 +99,6 @@ def stale(folder: Path, study: Study, specs: Mapping[str, MetricSpec]) -> list[s
 def _command(folder: Path, study: Study) -> str:
     """Give the command that makes the results."""
     noted = folder / COMMAND
-    return noted.read_text(encoding="utf-8").strip() if noted.is_file() else f"gapbench run --study {study.name}"
+    if noted.is_file():
+        return noted.read_text(encoding="utf-8").strip()
+    return f"gapbench run --study {study.name}{' --download' if study.download else ''}"

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from gapbench.specs import MetricSpec
 
 COLUMNS = (
-    "encoder", "dataset", "prompts", "protocol", "fit_size", "shots", "aligner", "control", "rank", "seeds",
-    "metric", "value", "low", "high", "delta", "p_holm",
+    "encoder", "dataset", "prompts", "protocol", "fit_size", "shots", "aligner", "control", "state", "rank",
+    "rank_low", "rank_high", "seeds", "metric", "value", "low", "high", "delta", "p_holm",
 )  # fmt: skip
 
 #: What LaTeX reads as commands, and how it is written as text.
@@ -36,7 +36,8 @@ def to_csv(tables: Sequence[Table]) -> str:
     for table in tables:
         of = (table.encoder, table.dataset, table.prompts, table.protocol, table.fit_size, table.shots)
         for row in table.rows:
-            mine = (*of, row.label, int(row.control), row.rank, len(row.records))
+            ends = row.rank_interval or (None, None)
+            mine = (*of, row.label, int(row.control), row.state, row.rank, *ends, len(row.records))
             for name in table.metrics:
                 if (value := row.values.get(name)) is not None:
                     writer.writerow(
@@ -47,7 +48,7 @@ def to_csv(tables: Sequence[Table]) -> str:
 
 def to_latex(tables: Sequence[Table], specs: Mapping[str, MetricSpec]) -> str:
     """Write each table for the package booktabs: rank, aligner, primary metric with interval and difference, two gaps."""
-    return "\n".join(_latex(table, specs) for table in tables)
+    return "\n".join(_latex(table, specs) for table in tables if not table.stale)
 
 
 def _latex(table: Table, specs: Mapping[str, MetricSpec]) -> str:
@@ -56,7 +57,11 @@ def _latex(table: Table, specs: Mapping[str, MetricSpec]) -> str:
     heads = ["", "aligner", f"{table.primary}{unit}", "95 %", "Δ", *gaps]
     lines = [f"% {table.title}: {table.how}", rf"\begin{{tabular}}{{rl{'r' * (len(heads) - 2)}}}", r"\toprule"]
     lines += [" & ".join(map(escape, heads)) + r" \\", r"\midrule"]
-    lines += [" & ".join(_cells(row, table, gaps, specs)) + r" \\" for row in table.rows if table.primary in row.values]
+    lines += [
+        " & ".join(_cells(row, table, gaps, specs)) + r" \\"
+        for row in table.rows
+        if table.primary in row.values and row.state != "stale"
+    ]
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
 
 

@@ -6,7 +6,17 @@ import re
 from typing import TYPE_CHECKING
 
 from gapbench.leaderboard.notices import notices
-from gapbench.leaderboard.text import LEGEND, best, difference, heading, interval, is_share, number, reported_line
+from gapbench.leaderboard.text import (
+    LEGEND,
+    below,
+    best,
+    difference,
+    heading,
+    improves,
+    interval,
+    is_share,
+    number,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,20 +53,38 @@ def markdown(
     lines = [f"# {escape(study.title or study.name)}", ""]
     if study.about:
         lines += [study.about.strip(), ""]
-    lines += ["Made by", "", "```", command, "```", "", *_summary(tables, specs), "", "How to read it:", ""]
+    lines += ["Made by", "", "```", command, "```", ""]
+    lines += [*summary, ""] if (summary := _summary(tables, specs)) else []
+    lines += ["How to read it:", ""]
     lines += [f"- {line}" for line in LEGEND]
     lines.append("")
     figures = sorted((folder / "figures").glob("*.png"))
     lines += [line for figure in figures if figure.stem.startswith(("gap-", "learning-")) for line in _figure(figure)]
     used: set[Path] = set()
     for table in tables:
+        if table.stale:
+            continue
         lines += _table(table, specs)
         for figure in figures:
             if figure.stem.partition("-")[2] == slug(table.title) and figure not in used:
                 used.add(figure)
                 lines += _figure(figure)
+    lines += _older(tables)
     lines += _environment(tables)
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _older(tables: Sequence[Table]) -> list[str]:
+    """Say which tables newer weights, images or texts have replaced; table.csv has their numbers."""
+    older = [table for table in tables if table.stale]
+    if not older:
+        return []
+    lines = [
+        f"- {escape(table.title)} ({table.protocol}): {len(table.rows)} rows, made up to "
+        f"{max(record.created_utc for row in table.rows for record in row.records)[:10]}"
+        for table in older
+    ]
+    return ["## Stale", "", "Made of older weights, images or texts under the same names:", "", *lines, ""]
 
 
 def slug(text: str) -> str:
@@ -67,14 +95,6 @@ def slug(text: str) -> str:
 def _figure(path: Path) -> list[str]:
     name = path.stem.replace("-", " ")
     return [f"![{escape(name)}](figures/{path.name})", ""]
-
-
-def _improves(row: Row, metric: str, specs: Mapping[str, MetricSpec]) -> bool:
-    """Whether a row is better than ``identity`` by more than noise."""
-    value, spec = row.values.get(metric), specs.get(metric)
-    if value is None or value.delta is None or not value.significant:
-        return False
-    return value.delta < 0 if spec is not None and spec.better == "lower" else value.delta > 0
 
 
 def _summary(tables: Sequence[Table], specs: Mapping[str, MetricSpec]) -> list[str]:
@@ -89,7 +109,7 @@ def _summary(tables: Sequence[Table], specs: Mapping[str, MetricSpec]) -> list[s
         names = ", ".join(code(row.label) for row in first)
         if len(first) > MOST_NAMES:
             names = f"shared by {len(first)} of {len(ranked)} aligners"
-        better = [row for row in table.rows if not row.control and _improves(row, table.primary, specs)]
+        better = [row for row in table.rows if not row.control and improves(row, table.primary, specs)]
         verdict = (
             "better than identity: " + ", ".join(code(row.label) for row in better)
             if better
@@ -100,21 +120,34 @@ def _summary(tables: Sequence[Table], specs: Mapping[str, MetricSpec]) -> list[s
 
 
 def _table(table: Table, specs: Mapping[str, MetricSpec]) -> list[str]:
+    good = [row for row in table.rows if table.primary in row.values and row.state not in ("reported", "stale")]
+    title = [f"## {escape(table.title)}", "", f"{table.how[:1].upper()}{table.how[1:]}.", ""]
+    if not good:
+        return [*title, *_below(table), ""]
     primary_first = [table.primary, *(name for name in table.metrics if name != table.primary)]
     first, *others = [escape(heading(name, specs.get(name))) for name in primary_first]
     head = ["#", "aligner", first, "Δ", *others]
-    lines = [f"## {escape(table.title)}", "", f"{table.how[:1].upper()}{table.how[1:]}.", ""]
-    lines += ["| " + " | ".join(head) + " |", "|" + "|".join(["--:", ":--", *["--:"] * (len(head) - 2)]) + "|"]
-    good = [row for row in table.rows if table.primary in row.values]
+    lines = [*title, "| " + " | ".join(head) + " |", "|" + "|".join(["--:", ":--", *["--:"] * (len(head) - 2)]) + "|"]
     first_of = {name: best(good, name, specs.get(name)) for name in table.metrics}
     lines += [_row(row, primary_first, first_of, specs, len(head)) for row in good]
     lines.append("")
-    lines += [f"- {code(row.label)}: {row.records[0].status}: {escape(row.reason)}" for row in table.rows if not row.ok]
-    lines += [f"- {code(row.label)} has no rank: {escape(row.untested)}" for row in table.rows if row.untested]
-    lines += [f"- {escape(reported_line(table, reference))}" for reference in table.reported]
+    lines += _below(table)
     lines += [f"- {escape(line)}" for line in notices(table, specs)]
     lines += _noted(good)
     return [*lines, ""]
+
+
+def _below(table: Table) -> list[str]:
+    """Tell the rows below the line, and which results were reproduced."""
+    lines = [
+        f"- {escape(reason)}" if row.state == "reported" else f"- {code(row.label)}: {escape(reason)}"
+        for row, reason in below(table)
+    ]
+    again: dict[str, list[str]] = {}
+    for row in table.rows:
+        if row.state == "reproduced":
+            again.setdefault(row.remark, []).append(code(row.label))
+    return [*lines, *(f"- {', '.join(labels)}: {escape(remark)}" for remark, labels in again.items())]
 
 
 def _noted(rows: Sequence[Row]) -> list[str]:
@@ -136,10 +169,18 @@ def _short(value: object) -> object:
     return f"{value:.4g}" if isinstance(value, float) else value
 
 
+def _place(row: Row) -> str:
+    """Write a rank with its interval, where that says more than the rank."""
+    if row.rank is None:
+        return ""
+    ends = row.rank_interval
+    return str(row.rank) if ends is None or ends[0] == ends[1] == row.rank else f"{row.rank} ({ends[0]}–{ends[1]})"
+
+
 def _row(
     row: Row, metrics: Sequence[str], first_of: Mapping[str, float | None], specs: Mapping[str, MetricSpec], width: int
 ) -> str:
-    cells = ["" if row.rank is None else str(row.rank), code(row.label) + (" (control)" if row.control else "")]
+    cells = [_place(row), code(row.label) + (" (control)" if row.control else "")]
     for position, name in enumerate(metrics):
         value = row.values.get(name)
         share = is_share(name, specs.get(name))
@@ -166,4 +207,4 @@ def _environment(tables: Sequence[Table]) -> list[str]:
                 found[
                     f"gapbench {made.get('gapbench')}, Python {made.get('python')}, {made.get('platform')}; {libraries}"
                 ] = None
-    return ["## Made with", "", *(f"- {escape(line)}" for line in found)]
+    return ["## Made with", "", *(f"- {escape(line)}" for line in found)] if found else []

@@ -11,24 +11,23 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import TYPE_CHECKING, Literal
 
-from gapbench.errors import DataError
+from gapbench.leaderboard.ranking import SIGNIFICANT, rank
 from gapbench.leaderboard.text import is_share
-from gapbench.results.finalise import BASELINE, load_outcomes, newest, table_key
+from gapbench.results.finalise import BASELINE, label_of, names_key, newest, table_key
+from gapbench.results.merge import environments
 from gapbench.specs import MetricFamily
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from gapbench.bench.study import Reference
-    from gapbench.components import Measurement
+    from gapbench.bench.study import Reference, Study
+    from gapbench.results.merge import Repeat
     from gapbench.results.record import MetricValue, Record
     from gapbench.specs import MetricSpec
 
 #: Ranked by the first of these that a table has.
 PRIMARY = ("top1", "i2t-recall@1")
-
-SIGNIFICANT = 0.05
 
 RowState = Literal["", "reproduced", "conflict", "stale", "reported"]
 
@@ -90,6 +89,18 @@ class Row:
         return all(record.status == "ok" for record in self.records)
 
     @property
+    def comparable(self) -> bool:
+        """Whether it can be compared with the others: all seeds, of current data and code, and undisputed."""
+        return bool(self.records) and self.ok and self.complete and self.state in ("", "reproduced")
+
+    @property
+    def place(self) -> int:
+        """Where it stands: among the rows that can be compared, or below the line, by the reason why not."""
+        if self.comparable:
+            return 0
+        return 1 + ["", "reproduced", "conflict", "reported", "stale"].index(self.state)
+
+    @property
     def complete(self) -> bool:
         """Whether it has all seeds that the table has."""
         return self.coverage[0] == self.coverage[1]
@@ -126,7 +137,6 @@ class Table:
     metrics: list[str]
     rows: list[Row]
     shots: int | None = None
-    reported: list[Reference] = field(default_factory=list)
     detectable: float | None = None
 
     def is_share(self, specs: Mapping[str, MetricSpec]) -> bool:
@@ -141,11 +151,18 @@ class Table:
     @property
     def how(self) -> str:
         """Say what was fitted and scored."""
+        if not self.n:
+            return f"{self.protocol}: published, not run here yet"
         size = "all items" if self.fit_size is None else f"{self.fit_size} items"
         if self.shots is not None:
             size = f"{self.shots} images of each class"
         words = "images and their captions" if self.prompts == "captions" else f"images, {self.n_texts} texts"
         return f"{self.protocol}: fitted on {size} of {self.fit_split}, scored on {self.n:,} {words}"
+
+    @property
+    def stale(self) -> bool:
+        """Whether all of it was made of older weights, images or texts."""
+        return bool(self.rows) and all(row.state in ("stale", "reported") for row in self.rows) and self.n > 0
 
     @property
     def fitted_items(self) -> int:
@@ -155,58 +172,134 @@ class Table:
 
     def row(self, aligner: str) -> Row | None:
         """Give the row of an aligner without parameters."""
-        return next((row for row in self.rows if row.label == aligner), None)
+        own = (row for row in self.rows if row.label == aligner and row.state not in ("reported", "stale"))
+        return next(own, None)
 
 
 def build_tables(
-    records: Iterable[Record], folder: Path, metrics: Mapping[str, MetricSpec], reference: Sequence[Reference] = ()
+    records: Iterable[Record],
+    folder: Path,
+    metrics: Mapping[str, MetricSpec],
+    reference: Sequence[Reference] = (),
+    repeats: Mapping[str, Repeat] | None = None,
 ) -> list[Table]:
-    """Make the tables of a records file.
+    """Make the tables of finished records.
 
     Parameters
     ----------
     records
-        Finalised records.
+        Finished records, one a cell.
     folder
-        Where the records file is, for the outcomes that pairwise tests need.
+        Where their outcomes lie, for the tests of all pairs.
     metrics
         Known metrics, in the order of their columns; others follow.
     reference
         Published numbers.
+    repeats
+        Cells that ran more than once (`gapbench.results.merge.merge`).
     """
+    everything = list(records)
+    current = {id(record) for record in newest(everything)}
     groups: dict[tuple[object, ...], list[Record]] = {}
-    for record in newest(records):
+    for record in everything:
         groups.setdefault(table_key(record), []).append(record)
-    return [_table(group, folder, metrics, reference) for group in groups.values()]
+    latest: dict[tuple[object, ...], str] = {}
+    for group in groups.values():
+        names = names_key(group[0])
+        latest[names] = max(latest.get(names, ""), *(record.created_utc for record in group))
+    tables = []
+    for group in groups.values():
+        rows = _rows([record for record in group if id(record) in current], repeats or {})
+        rows += _stale_rows([record for record in group if id(record) not in current], rows)
+        if max(record.created_utc for record in group) < latest[names_key(group[0])]:
+            for row in rows:
+                row.state, row.remark = "stale", "made of older weights, images or texts under the same names"
+        tables.append(_table(group[0], rows, folder, metrics, reference))
+    return tables
+
+
+def _rows(records: Sequence[Record], repeats: Mapping[str, Repeat]) -> list[Row]:
+    """Make one row for each aligner, of all its seeds."""
+    rows: dict[str, Row] = {}
+    for record in records:
+        rows.setdefault(label_of(record), Row(label=label_of(record), records=[])).records.append(record)
+    seeds = len({record.seed for record in records})
+    for row in rows.values():
+        row.values = _values(row.records)
+        row.coverage = (sum(record.status == "ok" for record in row.records), seeds)
+        known = [repeats.get(record.cell_id) for record in row.records]
+        conflicts = [line for found in known if found is not None for line in found.conflicts]
+        if conflicts:
+            row.state, row.remark = "conflict", "; ".join(conflicts)
+        elif all(found is not None for found in known):
+            runs = [found.runs for found in known if found is not None]
+            times = min(map(len, runs))
+            row.state = "reproduced"
+            row.remark = f"reproduced {times}x: {environments(run for found in runs for run in found)}"
+    return list(rows.values())
+
+
+def _stale_rows(records: Sequence[Record], rows: Sequence[Row]) -> list[Row]:
+    """Make a row of the newest of the results that newer code has replaced, for each aligner."""
+    older: dict[str, list[Record]] = {}
+    for record in sorted(records, key=lambda record: record.created_utc, reverse=True):
+        older.setdefault(label_of(record), []).append(record)
+    made = []
+    for label, found in older.items():
+        newest_of = {record.seed: record for record in reversed(found)}
+        kept = [newest_of[seed] for seed in sorted(newest_of)]
+        made.append(
+            Row(
+                label=label,
+                records=kept,
+                values=_values(kept),
+                coverage=next((row.coverage for row in rows if row.label == label), (1, 1)),
+                state="stale",
+                remark=f"made by older code ({kept[0].created_utc[:10]}; {len(found)} such results)",
+            )
+        )
+    return made
+
+
+def _values(records: Sequence[Record]) -> dict[str, Value]:
+    names = dict.fromkeys(name for record in records for name in record.metrics)
+    return {name: _mean([r.metrics[name] for r in records if name in r.metrics]) for name in names}
+
+
+def _reported(reference: Sequence[Reference], prompts: str, metrics: Collection[str]) -> list[Row]:
+    """Make a row of each published number that belongs to a table."""
+    return [
+        Row(
+            label=item.aligner,
+            records=[],
+            values={item.metric: Value(value=item.value, ci95=None, delta=None, p_holm=None)},
+            state="reported",
+            remark=item.source,
+        )
+        for item in reference
+        if item.prompts == prompts and item.metric in metrics
+    ]
 
 
 def _table(
-    group: Sequence[Record], folder: Path, specs: Mapping[str, MetricSpec], reference: Sequence[Reference]
+    first: Record, rows: list[Row], folder: Path, specs: Mapping[str, MetricSpec], reference: Sequence[Reference]
 ) -> Table:
-    rows: dict[str, Row] = {}
-    for record in group:
-        label = str(record.notes.get("label", record.aligner.name))
-        rows.setdefault(label, Row(label=label, records=[])).records.append(record)
-    for row in rows.values():
-        names = dict.fromkeys(name for record in row.records for name in record.metrics)
-        row.values = {name: _mean([r.metrics[name] for r in row.records if name in r.metrics]) for name in names}
-    have = dict.fromkeys(name for row in rows.values() for name in row.values)
+    have = dict.fromkeys(name for row in rows for name in row.values)
     metrics = [name for name in specs if name in have] + [name for name in have if name not in specs]
     primary = _primary(metrics, specs)
     better = "lower" if primary in specs and specs[primary].better == "lower" else "higher"
     sign = -1 if better == "lower" else 1
     ranks = primary in PRIMARY or (primary in specs and specs[primary].family is MetricFamily.TASK)
-    first = group[0]
-    ranked = sorted(
-        rows.values(),
+    ordered = sorted(
+        [*rows, *_reported(reference, first.prompts.name, metrics)],
         key=lambda row: (
-            not row.ok,
+            row.place,
             -sign * row.values[primary].value if ranks and primary in row.values else math.inf,
             row.label != BASELINE,
             row.label,
         ),
     )
-    detectable = _rank(ranked, primary, folder, better) if ranks else None
+    detectable = rank(ordered, primary, folder, better) if ranks else None
     return Table(
         encoder=first.encoder.name,
         dataset=first.dataset.name,
@@ -219,10 +312,35 @@ def _table(
         n_texts=first.prompts.n_texts,
         primary=primary,
         metrics=metrics,
-        rows=ranked,
+        rows=ordered,
         detectable=detectable,
-        reported=[item for item in reference if item.prompts == first.prompts.name],
     )
+
+
+def published_only(study: Study, tables: Sequence[Table]) -> list[Table]:
+    """Make the tables of a study's published numbers that nobody has run yet."""
+    if len(study.encoders) != 1 or len(study.datasets) != 1:
+        return []
+    there = {table.prompts for table in tables}
+    made = []
+    for prompts in dict.fromkeys(item.prompts for item in study.reference if item.prompts not in there):
+        metrics = list(dict.fromkeys(item.metric for item in study.reference if item.prompts == prompts))
+        made.append(
+            Table(
+                encoder=study.encoders[0],
+                dataset=study.datasets[0],
+                prompts=prompts,
+                protocol=study.protocol,
+                fit_size=None,
+                fit_split="",
+                n=0,
+                n_texts=0,
+                primary=metrics[0],
+                metrics=metrics,
+                rows=_reported(study.reference, prompts, metrics),
+            )
+        )
+    return made
 
 
 def largest_fits(tables: Sequence[Table]) -> list[Table]:
@@ -230,6 +348,8 @@ def largest_fits(tables: Sequence[Table]) -> list[Table]:
     most: dict[tuple[str, str], Table] = {}
     for table in tables:
         key = (table.title, table.protocol)
+        if table.stale:
+            continue
         if key not in most or most[key].fitted_items < table.fitted_items:
             most[key] = table
     return list(most.values())
@@ -252,63 +372,3 @@ def _mean(values: Sequence[MetricValue]) -> Value:
         delta=fmean(deltas) if deltas else None,
         p_holm=max(p) if p else None,
     )
-
-
-def _rank(rows: Sequence[Row], primary: str, folder: Path, better: str) -> float | None:
-    """Rank the rows that have a result and are no controls, by pairwise tests with Holm's correction.
-
-    A row whose outcomes are gone cannot be tested, so it has no rank, and its reason says why.
-
-    Returns
-    -------
-    float or None
-        The smallest difference to ``identity`` that this table would find with 80 % power.
-    """
-    from gapbench.stats import holm, shared_ranks
-
-    ranked: list[Row] = []
-    measured: list[dict[int, Measurement]] = []
-    for row in rows:
-        if not row.ok or row.control or primary not in row.values:
-            continue
-        try:
-            loaded = {record.seed: load_outcomes(record, folder).get(primary) for record in row.records}
-        except DataError:  # its words name a folder of this machine, which has no place in a leaderboard
-            row.untested = "its per-item outcomes are missing or were changed, so it cannot be tested"
-            continue
-        ranked.append(row)
-        measured.append({seed: outcomes for seed, outcomes in loaded.items() if outcomes is not None})
-    pairs = [(i, j) for i in range(len(ranked)) for j in range(i)]
-    raw = [_pairwise_p(measured[i], measured[j]) for i, j in pairs]
-    different = [[False] * len(ranked) for _ in ranked]
-    for (i, j), p in zip(pairs, holm(raw), strict=True):
-        different[i][j] = different[j][i] = p < SIGNIFICANT
-    values = [row.values[primary].value for row in ranked]
-    ranks = shared_ranks(values, different=different, better=better)
-    for row, rank in zip(ranked, ranks, strict=True):
-        row.rank = rank
-    tests = sum(row.ok and row.label != BASELINE and primary in row.values for row in rows)  # as Holm counts them
-    return _detectable(ranked, measured, tests)
-
-
-def _detectable(rows: Sequence[Row], measured: Sequence[Mapping[int, Measurement]], tests: int) -> float | None:
-    """Give the smallest difference to ``identity`` that would be found, for the median row and the first seed."""
-    from gapbench.stats import minimum_detectable_effect, paired_error
-
-    base = next((found for row, found in zip(rows, measured, strict=True) if row.label == BASELINE), None)
-    if not base or tests < 1:
-        return None
-    seed, theirs = min(base.items())
-    others = [found[seed] for row, found in zip(rows, measured, strict=True) if row.label != BASELINE and seed in found]
-    errors = [error for mine in others if (error := paired_error(mine, theirs)) is not None]
-    n = theirs.n if theirs.outcomes is None else len(theirs.outcomes)
-    binary = theirs.outcomes is not None and theirs.outcomes.dtype == bool
-    return minimum_detectable_effect(errors, n=n, m=tests, binary=binary)
-
-
-def _pairwise_p(a: Mapping[int, Measurement], b: Mapping[int, Measurement]) -> float:
-    """Test two rows seed by seed on the same items; the largest p counts, as for the difference to ``identity``."""
-    from gapbench.stats import paired_p
-
-    found = [paired_p(a[seed], b[seed]) for seed in sorted(a.keys() & b.keys())]
-    return max((1.0 if p is None else p for p in found), default=1.0)

@@ -9,7 +9,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from gapbench.leaderboard.notices import notices
-from gapbench.leaderboard.text import best, difference, heading, interval, is_share, number, reported_line
+from gapbench.leaderboard.text import below, best, difference, heading, interval, is_share, number
 from gapbench.specs import MetricFamily
 
 if TYPE_CHECKING:
@@ -40,13 +40,13 @@ def parts(table: Table, specs: Mapping[str, MetricSpec], width: int) -> Iterator
     yield Text(table.title, style="bold")
     yield Text(table.how, style="dim")
     yield _grid(width, table, specs)
-    for row in table.rows:
-        if row.untested:
-            yield Text(f"  {row.label} has no rank: {row.untested}", style="red")
+    for row, reason in below(table):
+        if row.state == "reported":
+            yield Text(f"  {reason}", style="dim")
+        elif row.ok:
+            yield Text(f"  {row.label}: {reason}", style="red")
     for line in notices(table, specs):
         yield Text(f"  {line}", style="dim")
-    for reference in table.reported:
-        yield Text(f"  {reported_line(table, reference)}", style="dim")
 
 
 def _grid(width: int, table: Table, specs: Mapping[str, MetricSpec]) -> RichTable:
@@ -59,9 +59,11 @@ def _grid(width: int, table: Table, specs: Mapping[str, MetricSpec]) -> RichTabl
     grid.add_column("Δ", justify="right", no_wrap=True)
     for name in columns:
         grid.add_column(heading(name, specs.get(name)), justify="right", min_width=6)
-    whole = [row for row in table.rows if row.ok]
+    whole = [row for row in table.rows if row.comparable]
     first_of = {name: best(whole, name, specs.get(name)) for name in (table.primary, *columns)}
     for row in table.rows:
+        if row.state in ("reported", "stale"):
+            continue
         grid.add_row(*_cells(row, table.primary, columns, first_of, specs))
     return grid
 

@@ -5,11 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from gapbench.bench.study import Reference
     from gapbench.leaderboard.table import Row, Table, Value
     from gapbench.specs import MetricSpec
+
+
+#: The gap that stands beside the task across studies and in figures.
+GAP = "centroid-l2"
+
+
+def improves(row: Row, metric: str, specs: Mapping[str, MetricSpec]) -> bool:
+    """Whether a row is better than ``identity`` by more than noise."""
+    value, spec = row.values.get(metric), specs.get(metric)
+    if value is None or value.delta is None or not value.significant:
+        return False
+    return value.delta < 0 if spec is not None and spec.better == "lower" else value.delta > 0
 
 
 def is_share(metric: str, spec: MetricSpec | None) -> bool:
@@ -55,20 +66,41 @@ def best(rows: Sequence[Row], metric: str, spec: MetricSpec | None) -> float | N
     return min(values) if better == "lower" else max(values)
 
 
-def reported_line(table: Table, reference: Reference) -> str:
+def reported_line(table: Table, reported: Row) -> str:
     """Set a published number beside ours, with the difference in items."""
-    theirs = f"{100 * reference.value:.2f} % ({round(reference.value * table.n)} of {table.n})"
-    row = table.row(reference.aligner)
-    ours = None if row is None else row.values.get(reference.metric)
-    line = f"{reference.aligner}, {reference.metric}: reported {theirs}, {reference.source}"
+    ((metric, published),) = reported.values.items()
+    theirs = f"{100 * published.value:.2f} %" + (
+        f" ({round(published.value * table.n)} of {table.n})" if table.n else ""
+    )
+    row = table.row(reported.label)
+    ours = None if row is None else row.values.get(metric)
+    line = f"{reported.label}, {metric}: reported {theirs}, {reported.remark}"
     if ours is None:
         return f"{line}; not run here"
-    items = round(ours.value * table.n) - round(reference.value * table.n)
+    items = round(ours.value * table.n) - round(published.value * table.n)
     return f"{line}; here {100 * ours.value:.2f} % ({items:+d} images)"
+
+
+def below(table: Table) -> list[tuple[Row, str]]:
+    """Give the rows that have no rank and are no controls, each with the reason in words."""
+    found = []
+    for row in table.rows:
+        if row.state == "reported":
+            found.append((row, reported_line(table, row)))
+        elif row.state in ("conflict", "stale"):
+            found.append((row, f"{row.state}: {row.remark}"))
+        elif row.untested:
+            found.append((row, f"no rank: {row.untested}"))
+        elif not row.complete and row.coverage[0]:
+            found.append((row, f"incomplete: {row.coverage[0]} of {row.coverage[1]} seeds. {row.reason}".rstrip(". ")))
+        elif not row.ok:
+            found.append((row, f"{row.records[0].status}: {row.reason}"))
+    return found
 
 
 LEGEND = (
     "A rank is one more than the number of rows better by more than noise (paired tests, Holm); controls are not ranked.",
+    "Behind a rank: the ranks by value in 95 % of resamples of the items.",
     "Brackets: 95 % interval. Δ: difference to `identity` on the same items; * marks p < 0.05 after Holm's correction.",
     "Gap metrics are shown beside the task and never rank: a smaller gap is not a better model.",
 )

@@ -10,25 +10,22 @@ from gapbench.errors import DataError
 from gapbench.results import outcomes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from gapbench.components import Measurement
-    from gapbench.results.record import MetricValue, Record
+    from gapbench.results.record import Record
 
 BASELINE = "identity"
 
 TableKey = tuple[object, ...]
 
 
-def table_key(record: Record) -> TableKey:
-    """Give what the rows of one table share."""
+def names_key(record: Record) -> TableKey:
+    """Give what the rows of tables of one title and one protocol share: names, not contents."""
     return (
-        record.study,
         record.encoder.name,
-        record.encoder.fingerprint,
         record.dataset.name,
-        record.dataset.fingerprint,
         record.prompts.name,
         record.protocol.name,
         -1 if record.protocol.fit_size is None else record.protocol.fit_size,
@@ -37,39 +34,53 @@ def table_key(record: Record) -> TableKey:
     )
 
 
+def table_key(record: Record) -> TableKey:
+    """Give what the rows of one table share: the names, and the weights, images and texts that they stand for."""
+    return (
+        *names_key(record),
+        record.encoder.fingerprint,
+        record.dataset.fingerprint,
+        record.notes.get("texts", ""),
+        record.notes.get("train", ""),
+    )
+
+
+def label_of(record: Record) -> str:
+    """Name the aligner with its parameters, in selection syntax."""
+    return str(record.notes.get("label", record.aligner.name))
+
+
 def newest(records: Iterable[Record]) -> list[Record]:
-    """Drop records that were made of older data, weights or code under the same names."""
+    """Drop records that were made of older code under the same names, on the same weights, images and texts."""
     latest: dict[tuple[object, ...], Record] = {}
     for record in records:
-        key = (
-            record.encoder.name,
-            record.dataset.name,
-            record.prompts.name,
-            record.notes.get("label"),
-            record.aligner.plugin.distribution,
-            record.protocol,
-            record.seed,
-            record.notes.get("index"),
-        )
+        key = (*table_key(record), label_of(record), record.aligner.plugin.distribution, record.seed)
         if key not in latest or latest[key].created_utc <= record.created_utc:
             latest[key] = record
     return list(latest.values())
 
 
-def finalise(records: Iterable[Record], folder: Path) -> list[Record]:
+def finalise(records: Iterable[Record], folder: Path, *, again: bool = False) -> list[Record]:
     """Fill in differences to ``identity``, paired tests and Holm's correction; sort the records.
 
     Cells of one seed are compared with each other. A cell without its outcomes file keeps its values and a note; one that
     a newer cell of the same names has replaced is left as it is, and counts in no correction.
+
+    Parameters
+    ----------
+    records, folder
+        What is compared, and where their outcomes lie.
+    again
+        Make every test again. Otherwise a record that was compared with the same outcomes of ``identity`` keeps its p.
     """
     everything = list(records)
     current = newest(everything)
-    kept = {record.cell_id for record in current}
+    kept = {id(record) for record in current}
     groups: dict[TableKey, list[Record]] = {}
     for record in current:
         groups.setdefault((*table_key(record), record.seed), []).append(record)
-    done = [record for group in groups.values() for record in _compared(group, folder)]
-    done += [record for record in everything if record.cell_id not in kept]
+    done = [record for group in groups.values() for record in _compared(group, folder, again=again)]
+    done += [record for record in everything if id(record) not in kept]
     return sorted(done, key=lambda record: (*map(_sortable, table_key(record)), record.seed, *_row_key(record)))
 
 
@@ -83,58 +94,74 @@ def _row_key(record: Record) -> tuple[str, ...]:
     return baseline, record.aligner.name, str(sorted(record.aligner.params.items())), record.cell_id
 
 
-def _compared(group: Sequence[Record], folder: Path) -> list[Record]:
-    from gapbench.stats import holm, paired_p
-
-    measured: dict[str, dict[str, Measurement]] = {}
-    noted: dict[str, str] = {}
-    for record in group:
-        try:
-            measured[record.cell_id] = load_outcomes(record, folder)
-        except DataError as error:
-            noted[record.cell_id] = str(error)
+def _compared(group: Sequence[Record], folder: Path, *, again: bool) -> list[Record]:
     base = next((r for r in group if r.aligner.name == BASELINE and r.status == "ok"), None)
+    mark = base.outcomes.sha256 if base is not None and base.outcomes is not None else None
+    noted: dict[str, str] = {}
+    theirs = _loaded(base, folder, noted) if base is not None else {}
     tests: dict[str, dict[str, float]] = {}
     for record in group:
-        if base is None or record is base or record.status != "ok":
+        if record is base or base is None or record.status != "ok":
             continue
-        for name, mine in measured.get(record.cell_id, {}).items():
-            theirs = measured.get(base.cell_id, {}).get(name)
-            p = None if theirs is None else paired_p(mine, theirs)
-            if p is not None:
-                tests.setdefault(name, {})[record.cell_id] = p
-    adjusted = {name: dict(zip(p, holm(list(p.values())), strict=True)) for name, p in tests.items()}
-    result = []
-    for record in group:
-        values = {
-            name: _with_tests(value, name, record, base, tests, adjusted) for name, value in record.metrics.items()
-        }
-        notes = {key: note for key, note in record.notes.items() if key != "outcomes"}
-        if record.cell_id in noted:
-            notes["outcomes"] = noted[record.cell_id]
-        result.append(msgspec.structs.replace(record, metrics=values, notes=notes))
-    return result
+        if again or mark is None or record.notes.get("compared_with") != mark:
+            found = _tested(_loaded(record, folder, noted), theirs)
+        else:
+            found = {name: value.p for name, value in record.metrics.items() if value.p is not None}
+        for name, p in found.items():
+            tests.setdefault(name, {})[record.cell_id] = p
+    adjusted = _adjusted(tests)
+    return [_with_tests(record, base, tests, adjusted, noted.get(record.cell_id)) for record in group]
+
+
+def _loaded(record: Record, folder: Path, noted: dict[str, str]) -> dict[str, Measurement]:
+    try:
+        return load_outcomes(record, folder)
+    except DataError as error:
+        noted[record.cell_id] = str(error)
+        return {}
+
+
+def _tested(mine: Mapping[str, Measurement], theirs: Mapping[str, Measurement]) -> dict[str, float]:
+    from gapbench.stats import paired_p
+
+    found = {name: paired_p(outcomes, theirs[name]) for name, outcomes in mine.items() if name in theirs}
+    return {name: p for name, p in found.items() if p is not None}
+
+
+def _adjusted(tests: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
+    from gapbench.stats import holm
+
+    return {name: dict(zip(p, holm(list(p.values())), strict=True)) for name, p in tests.items()}
 
 
 def _with_tests(
-    value: MetricValue,
-    name: str,
     record: Record,
     base: Record | None,
-    tests: dict[str, dict[str, float]],
-    adjusted: dict[str, dict[str, float]],
-) -> MetricValue:
-    theirs = None if base is None else base.metrics.get(name)
-    return msgspec.structs.replace(
-        value,
-        delta=None if theirs is None or record is base else value.value - theirs.value,
-        p=tests.get(name, {}).get(record.cell_id),
-        p_holm=adjusted.get(name, {}).get(record.cell_id),
-    )
+    tests: Mapping[str, Mapping[str, float]],
+    adjusted: Mapping[str, Mapping[str, float]],
+    noted: str | None,
+) -> Record:
+    """Fill in what the table tells, and note what it rests on."""
+    other = base if record is not base else None
+    values = {}
+    for name, value in record.metrics.items():
+        theirs = None if other is None else other.metrics.get(name)
+        values[name] = msgspec.structs.replace(
+            value,
+            delta=None if theirs is None else value.value - theirs.value,
+            p=tests.get(name, {}).get(record.cell_id),
+            p_holm=adjusted.get(name, {}).get(record.cell_id),
+        )
+    notes = {key: note for key, note in record.notes.items() if key not in ("outcomes", "compared_with")}
+    if noted is not None:
+        notes["outcomes"] = noted
+    elif other is not None and other.outcomes is not None and record.status == "ok":
+        notes["compared_with"] = other.outcomes.sha256
+    return msgspec.structs.replace(record, metrics=values, notes=notes)
 
 
-def load_outcomes(record: Record, folder: Path) -> dict[str, Measurement]:
-    """Read the outcomes of a record; empty where it has none.
+def load_outcomes(record: Record, folder: Path, only: str | None = None) -> dict[str, Measurement]:
+    """Read the outcomes of a record, of all metrics or ``only`` one; empty where it has none.
 
     Raises
     ------
@@ -143,5 +170,5 @@ def load_outcomes(record: Record, folder: Path) -> dict[str, Measurement]:
     """
     if record.outcomes is None:
         return {}
-    values = {name: (value.value, value.n) for name, value in record.metrics.items()}
+    values = {name: (value.value, value.n) for name, value in record.metrics.items() if only in (None, name)}
     return outcomes.load(folder, record.outcomes, values)

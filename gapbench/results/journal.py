@@ -1,4 +1,8 @@
-"""The records file: one JSON object a line, appended and flushed cell by cell."""
+"""Records files: one JSON object a line; a run appends and flushes cell by cell.
+
+A folder of results has them in ``records/``: ``run.jsonl`` of the runs that were made there, and one file for each
+submission that was added. The outcomes of every item lie beside them, in ``records/outcomes/``.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +19,33 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+FOLDER, RUN = "records", "run.jsonl"
+
 _encoder = msgspec.json.Encoder(order="deterministic")
 _decoder = msgspec.json.Decoder(Record)
 
 
+class TornLineError(DataError):
+    """The beginning of a record: what a crash in the middle of writing leaves."""
+
+
 class _Version(msgspec.Struct):
     schema_version: int
+
+
+def run_file(folder: Path) -> Path:
+    """Give the records file of the runs in a folder of results."""
+    return folder / FOLDER / RUN
+
+
+def files(folder: Path) -> list[Path]:
+    """Give all records files of a folder of results, that of its own runs first."""
+    return sorted((folder / FOLDER).glob("*.jsonl"), key=lambda path: (path.name != RUN, path.name))
+
+
+def line(record: Record) -> bytes:
+    """Write a record as one line."""
+    return _encoder.encode(record) + b"\n"
 
 
 def append(path: Path, record: Record) -> None:
@@ -31,7 +56,7 @@ def append(path: Path, record: Record) -> None:
             file.seek(-1, os.SEEK_END)
             if file.read(1) != b"\n":  # a torn line: begin a new one, so that only the torn record is lost
                 file.write(b"\n")
-        file.write(_encoder.encode(record) + b"\n")
+        file.write(line(record))
         file.flush()
         os.fsync(file.fileno())
 
@@ -39,7 +64,7 @@ def append(path: Path, record: Record) -> None:
 def read(path: Path) -> list[Record]:
     """Read all records; of several with one cell id the last counts.
 
-    A torn line, the beginning of a record that a crash in the middle of writing leaves, is passed over.
+    A torn line (`TornLineError`) is passed over.
 
     Raises
     ------
@@ -48,6 +73,8 @@ def read(path: Path) -> list[Record]:
     """
     records: dict[str, Record] = {}
     for _, found in scan(path):
+        if isinstance(found, TornLineError):
+            continue
         if isinstance(found, DataError):
             raise found
         records.pop(found.cell_id, None)
@@ -56,42 +83,45 @@ def read(path: Path) -> list[Record]:
 
 
 def scan(path: Path) -> Iterator[tuple[int, Record | DataError]]:
-    """Give the number of each line with its record, or with what is wrong with it; torn lines are passed over."""
+    """Give the number of each line with its record, or with what is wrong with it."""
     if not path.is_file():
         return
-    for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
-        if line.strip():
-            try:
-                record = _record(line, f"{path}, line {number},")
-            except DataError as error:
-                yield number, error
-            else:
-                if record is not None:
-                    yield number, record
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            if line.strip():
+                try:
+                    record = _decoder.decode(line)
+                except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                    yield number, _wrong(line.rstrip(b"\n"), error, f"{path}, line {number},")
+                else:
+                    old = record.schema_version != SCHEMA_VERSION
+                    yield number, _of_another_schema(record, f"{path}, line {number},") if old else record
 
 
-def _record(line: bytes, where: str) -> Record | None:
-    """Read one line; None where it is torn."""
+def _of_another_schema(record: _Version | Record, where: str) -> DataError:
+    way_out = "Upgrade gapbench." if record.schema_version > SCHEMA_VERSION else "Run its cell again."
+    return DataError(
+        f"{where} has schema version {record.schema_version}; this gapbench reads version {SCHEMA_VERSION}. {way_out}"
+    )
+
+
+def _wrong(line: bytes, error: Exception, where: str) -> DataError:
+    """Say what is wrong with a line that is no record of this schema."""
+    if isinstance(error, UnicodeDecodeError):
+        return DataError(f"{where} is damaged: it is not UTF-8 ({error}).")
     try:
-        version = msgspec.json.decode(line, type=_Version).schema_version
-    except msgspec.ValidationError as error:
-        raise DataError(f"{where} is no record: {error}.") from error
-    except msgspec.DecodeError as error:
-        if _torn(line, error):
-            return None
-        raise DataError(
-            f"{where} is damaged: {error}. Restore the file, or remove the line: its cell runs again."
-        ) from error
-    if version > SCHEMA_VERSION:
-        raise DataError(
-            f"{where} has schema version {version}; this gapbench reads up to {SCHEMA_VERSION}. Upgrade gapbench."
-        )
-    try:
-        return _decoder.decode(line)
-    except msgspec.DecodeError as error:
-        raise DataError(f"{where} is no record: {error}.") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{where} is damaged: it is not UTF-8 ({error}).") from error
+        version = msgspec.json.decode(line, type=_Version)
+    except msgspec.ValidationError as wrong:
+        return DataError(f"{where} is no record: {wrong}.")
+    except msgspec.DecodeError as wrong:
+        if _torn(line, wrong):
+            return TornLineError(
+                f"{where} is cut off, as a crash while it was written leaves it; its cell is to be run again."
+            )
+        return DataError(f"{where} is damaged: {wrong}. Restore the file, or remove the line: its cell runs again.")
+    if version.schema_version != SCHEMA_VERSION:
+        return _of_another_schema(version, where)
+    return DataError(f"{where} is no record: {error}.")
 
 
 def _torn(line: bytes, error: msgspec.DecodeError) -> bool:
@@ -106,7 +136,7 @@ def rewrite(path: Path, records: Iterable[Record]) -> None:
     temporary = path.with_name(f"{path.name}.{uuid4().hex}.tmp")
     with temporary.open("wb") as file:
         for record in records:
-            file.write(_encoder.encode(record) + b"\n")
+            file.write(line(record))
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)

@@ -1,20 +1,20 @@
 """Per-item outcomes: what makes a number checkable and a difference testable.
 
-One compact ``.npz`` a cell: 0/1 outcomes are packed into bits, others are float32 (float64 for the jackknife), predicted
-classes take the smallest integer that holds them.
+One safetensors file a cell: 0/1 outcomes are packed into bits, others are float32 (float64 for the jackknife), predicted
+classes take the smallest integer that holds them. The same outcomes give the same bytes on every machine.
 """
 
 from __future__ import annotations
 
-import io
+import hashlib
 import os
 from typing import TYPE_CHECKING
 
 import numpy as np
+import safetensors
+import safetensors.numpy
 
 from gapbench.components import Measurement
-from gapbench.embeddings.fingerprint import hash_file
-from gapbench.embeddings.npz import open_npz
 from gapbench.errors import DataError
 from gapbench.results.record import Outcomes
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from gapbench.components import Int64
 
 FOLDER = "outcomes"
+SUFFIX = ".safetensors"
 _BITS, _VALUES, _JACKKNIFE, _PREDICTED = "bits", "values", "jackknife", "predicted"
 
 
@@ -42,18 +43,21 @@ def save(folder: Path, cell_id: str, measurements: Mapping[str, Measurement], pr
     if predicted is not None:
         low, high = int(predicted.min()), int(predicted.max())  # -1: an approximate index found no class
         arrays[_PREDICTED] = predicted.astype(np.min_scalar_type(high if low >= 0 else -max(2, high + 1)))
-    file = f"{FOLDER}/{cell_id[:32]}.npz"
-    path = folder / file
+    file = f"{FOLDER}/{cell_id[:32]}{SUFFIX}"
+    content = safetensors.numpy.save(arrays)
+    write(folder / file, content)
+    return Outcomes(file=file, sha256=hashlib.sha256(content).hexdigest())
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a file and see it on disk, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
     temporary = path.with_suffix(".tmp")
     with temporary.open("wb") as out:
-        out.write(buffer.getvalue())
+        out.write(content)
         out.flush()
         os.fsync(out.fileno())
     temporary.replace(path)
-    return Outcomes(file=file, sha256=hash_file(path))
 
 
 def load(folder: Path, where: Outcomes, values: Mapping[str, tuple[float, int]]) -> dict[str, Measurement]:
@@ -73,22 +77,28 @@ def load(folder: Path, where: Outcomes, values: Mapping[str, tuple[float, int]])
     DataError
         The file is missing or does not match its hash.
     """
-    path = folder / where.file
-    if not path.is_file():
-        raise DataError(f"The outcomes file {where.file} is missing.")
-    if hash_file(path) != where.sha256:
+    try:
+        content = (folder / where.file).read_bytes()
+    except OSError as error:
+        raise DataError(f"The outcomes file {where.file} is missing ({error.strerror}).") from error
+    if hashlib.sha256(content).hexdigest() != where.sha256:
         raise DataError(f"The outcomes file {where.file} is not the one that was recorded (its SHA-256 differs).")
+    try:
+        arrays = safetensors.numpy.load(content)
+    except safetensors.SafetensorError as error:
+        raise DataError(f"The outcomes file {where.file} is no safetensors file ({error}).") from error
     found: dict[str, Measurement] = {}
-    for key, array in open_npz(path).items():
+    for key, array in arrays.items():
         kind, _, name = key.partition("/")
         if name not in values:
             continue
         value, n = values[name]
+        if array.ndim != 1 or (kind == _BITS and (array.dtype != np.uint8 or not 0 <= n <= 8 * len(array))):
+            raise DataError(f"The outcomes file {where.file} does not hold the outcomes of {n} items for {name}.")
         if kind == _BITS:
-            outcomes = np.unpackbits(np.asarray(array), count=n).astype(np.bool_)
-            found[name] = Measurement(value=value, n=n, outcomes=outcomes)
+            found[name] = Measurement(value=value, n=n, outcomes=np.unpackbits(array, count=n).view(np.bool_))
         elif kind == _VALUES:
-            found[name] = Measurement(value=value, n=n, outcomes=np.asarray(array, dtype=np.float64))
+            found[name] = Measurement(value=value, n=n, outcomes=array.astype(np.float64))
         elif kind == _JACKKNIFE:
-            found[name] = Measurement(value=value, n=n, jackknife=np.asarray(array))
+            found[name] = Measurement(value=value, n=n, jackknife=array)
     return found

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from gapbench.errors import DataError
 from gapbench.results import journal
-from gapbench.results.finalise import finalise, load_outcomes
+from gapbench.results.finalise import finalise, label_of, load_outcomes
 from gapbench.results.identity import cell_id
+from gapbench.results.merge import repeat_of
 from gapbench.results.record import Record
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gapbench.components import Measurement
+    from gapbench.results.merge import Repeat
     from gapbench.results.record import MetricValue
 
 #: Real outcomes are kept in single precision, so a mean of them is known to about seven digits.
@@ -32,49 +34,84 @@ class Verdict:
     since they are no means over items.
     """
 
+    file: str
     line: int
     name: str
     reasons: tuple[str, ...] = ()
     checked: int = 0
     resting: tuple[str, ...] = field(default=(), repr=False)
+    cell_id: str = field(default="", repr=False)
+    runs: int = 1
 
     @property
     def state(self) -> str:
-        """``verified`` or ``failed``."""
-        return "failed" if self.reasons else "verified"
+        """``failed``; ``reproduced`` where other runs agree; else ``verified``."""
+        return "failed" if self.reasons else "reproduced" if self.runs > 1 else "verified"
 
 
-def verify_records(path: Path) -> list[Verdict]:
+def verify_folder(folder: Path) -> list[Verdict]:
+    """Check every records file of a folder of results, and the runs of one cell against each other.
+
+    Parameters
+    ----------
+    folder
+        Of the results; see `gapbench.results.journal`.
+
+    Returns
+    -------
+    list of Verdict
+        As of `verify_records`. Runs of one cell that do not agree all fail: nobody can tell from outside who is right.
+    """
+    verdicts = [verdict for path in journal.files(folder) for verdict in verify_records(path)]
+    cells: dict[str, list[Record]] = {}
+    for path in journal.files(folder):
+        for _, record in journal.scan(path):
+            if isinstance(record, Record):
+                cells.setdefault(record.cell_id, []).append(record)
+    repeats = {cell: repeat_of(runs, folder / journal.FOLDER) for cell, runs in cells.items() if len(runs) > 1}
+    return [_with_repeat(verdict, repeats.get(verdict.cell_id)) for verdict in verdicts]
+
+
+def _with_repeat(verdict: Verdict, repeat: Repeat | None) -> Verdict:
+    if repeat is None or len(repeat.runs) < 2:  # noqa: PLR2004 - copies of one run say nothing
+        return verdict
+    conflicts = tuple(f"another run of the same cell does not agree: {line}" for line in repeat.conflicts)
+    return replace(verdict, reasons=(*verdict.reasons, *conflicts), runs=len(repeat.runs))
+
+
+def verify_records(path: Path, *, table: bool = True) -> list[Verdict]:
     """Check every record of a file against its id, its outcomes, and what the table makes of it.
 
     Parameters
     ----------
     path
         The records file; outcomes lie below its folder.
+    table
+        Whether differences, tests and order must be those of all records of this file.
 
     Returns
     -------
     list of Verdict
-        One for each line that is not torn.
+        One for each line.
     """
     read = list(journal.scan(path))
     whole = [record for _, record in read if isinstance(record, Record)]
-    compared = finalise(whole, path.parent)
+    compared = finalise(whole, path.parent, again=True) if table else whole
     again = {record.cell_id: record for record in compared}
     order = [record.cell_id for record in compared]
     verdicts = []
     place = 0
     for line, record in read:
         if isinstance(record, DataError):
-            verdicts.append(Verdict(line, f"line {line}", (str(record),)))
+            verdicts.append(Verdict(path.name, line, f"line {line}", (str(record),)))
             continue
         misplaced = order[place] != record.cell_id
         place += 1
-        verdicts.append(_verdict(line, record, again[record.cell_id], path.parent, misplaced=misplaced))
+        verdicts.append(_verdict(path, line, record, again[record.cell_id], misplaced=misplaced))
     return verdicts
 
 
-def _verdict(line: int, record: Record, again: Record, folder: Path, *, misplaced: bool) -> Verdict:
+def _verdict(path: Path, line: int, record: Record, again: Record, *, misplaced: bool) -> Verdict:
     reasons = []
     if cell_id(record) != record.cell_id:
         reasons.append("its id is not that of its encoder, data, aligner and protocol: one of them was changed")
@@ -83,7 +120,7 @@ def _verdict(line: int, record: Record, again: Record, folder: Path, *, misplace
     measured: dict[str, Measurement] = {}
     try:
         _check_file(record)
-        measured = load_outcomes(record, folder)
+        measured = load_outcomes(record, path.parent)
     except DataError as error:
         reasons.append(str(error))
     resting = []
@@ -98,10 +135,15 @@ def _verdict(line: int, record: Record, again: Record, folder: Path, *, misplace
         reasons += _against_table(name, value, again.metrics[name])
     if record.status == "ok" and not record.metrics:
         reasons.append("it is ok and has no metric")
-    label = str(record.notes.get("label", record.aligner.name))
-    name = f"{record.encoder.name} / {record.dataset.name} / {record.prompts.name} / {label}"
+    name = f"{record.encoder.name} / {record.dataset.name} / {record.prompts.name} / {label_of(record)}"
     return Verdict(
-        line, f"{name} / seed {record.seed}" if record.seed else name, tuple(reasons), checked, tuple(resting)
+        file=path.name,
+        line=line,
+        name=f"{name} / seed {record.seed}" if record.seed else name,
+        reasons=tuple(reasons),
+        checked=checked,
+        resting=tuple(resting),
+        cell_id=record.cell_id,
     )
 
 

@@ -123,7 +123,7 @@ def test_a_grid_of_three_hundred_cells(tmp_path):
         return time.perf_counter() - start
 
     took = run(tmp_path / "out")
-    records = [json.loads(line) for line in (tmp_path / "out" / "records.jsonl").read_text().splitlines()]
+    records = [json.loads(line) for line in (tmp_path / "out" / "records/run.jsonl").read_text().splitlines()]
     fit, score = (sum(record["timing"][part] for record in records) for part in ("fit_s", "score_s"))
     print(
         f"\n{len(records)} cells in {took:.1f} s on two processes: fitting {fit:.1f} s, scoring {score:.1f} s of them"

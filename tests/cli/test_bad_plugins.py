@@ -62,7 +62,7 @@ def test_run_with_all_bad_plugins_finishes_the_healthy_cells(everybody, tmp_path
         tmp_path / "out",
         code=1,
     )
-    records = [json.loads(line) for line in (tmp_path / "out" / "records.jsonl").read_text().splitlines()]
+    records = [json.loads(line) for line in (tmp_path / "out" / "records/run.jsonl").read_text().splitlines()]
     by_name = {record["aligner"]["name"]: record for record in records}
     healthy = {name for name, record in by_name.items() if record["status"] == "ok"}
     assert by_name.keys() - healthy == {*FAILING, "takes-forever"}

@@ -90,7 +90,7 @@ def run(gapbench, tmp_path):
         out = tmp_path / "out"
         same = ("run", "-d", "digits", "-p", "photo", "--plugin", "kinds.py", "--no-figures", "--out", out)
         done = gapbench(*same, *arguments, code=code)
-        lines = (out / "records.jsonl").read_text().splitlines()
+        lines = (out / "records/run.jsonl").read_text().splitlines()
         return done, {record["aligner"]["name"]: record for record in map(json.loads, lines)}
 
     return with_plugin

@@ -10,12 +10,13 @@ import time
 import jsonschema
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from gapbench.results.schema import FILE
 
 
 def records_of(folder):
-    return [json.loads(line) for line in (folder / "records.jsonl").read_text().splitlines()]
+    return [json.loads(line) for line in (folder / "records/run.jsonl").read_text().splitlines()]
 
 
 def without_time(records):
@@ -78,9 +79,9 @@ def test_records_follow_the_published_schema_and_outcomes_give_the_values(gapben
             assert 0 <= low <= record["metrics"][name]["value"] <= high
             assert high <= (2 if name == "centroid-l2" else 1)
         assert 0 <= record["metrics"]["top1"]["ci95"][0] <= record["metrics"]["top1"]["value"] <= 1
-        with np.load(tmp_path / record["outcomes"]["file"], allow_pickle=False) as kept:
-            hits = np.unpackbits(kept["bits/top1"], count=500)
-            assert len(kept["predicted"]) == 500
+        kept = load_file(tmp_path / "records" / record["outcomes"]["file"])
+        hits = np.unpackbits(kept["bits/top1"], count=500)
+        assert len(kept["predicted"]) == 500
         assert hits.mean() == pytest.approx(record["metrics"]["top1"]["value"])
     identity = next(r for r in records if r["aligner"]["name"] == "identity")
     rotated = next(r for r in records if r["aligner"]["name"] == "random-rotation")
@@ -113,7 +114,7 @@ def test_killed_in_the_middle_and_run_again_gives_the_records_of_an_undisturbed_
     store = tmp_path / "cold"  # a store of its own, so that encoding is interrupted as well
     command = [sys.executable, "-m", "gapbench", *DIGITS, "--out", str(tmp_path / "cut")]
     env = {**os.environ, "GAPBENCH_CACHE": str(store)}
-    journal = tmp_path / "cut" / "records.jsonl"
+    journal = tmp_path / "cut" / "records/run.jsonl"
     for lines in (0, 1, 4):  # while encoding, after the first cell, and in the middle of the cells
         process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + 120
@@ -137,7 +138,7 @@ def test_interrupting_says_how_to_go_on(tmp_path):
         stderr=subprocess.PIPE,
         text=True,
     )
-    journal = tmp_path / "records.jsonl"
+    journal = tmp_path / "records/run.jsonl"
     while process.poll() is None and not (journal.is_file() and journal.read_text().count("\n") >= 2):
         time.sleep(0.005)
     process.send_signal(signal.SIGINT)

@@ -67,7 +67,7 @@ def test_the_study_runs_to_table_figures_and_leaderboard(gapbench, tmp_path):
         *("run", "--study", "clip-stl10", "-e", f"open_clip:ViT-B-32-quickgelu/{checkpoint}"),
         *("--data-root", write_stl10(tmp_path / "data"), "--out", out, "--offline"),
     )
-    records = [json.loads(line) for line in (out / "records.jsonl").read_text().splitlines()]
+    records = [json.loads(line) for line in (out / "records/run.jsonl").read_text().splitlines()]
     assert len(records) == 20  # four prompt strategies; identity, Procrustes and three controls
     assert {r["status"] for r in records} == {"ok"}
     assert {r["encoder"]["name"] for r in records} == {"open_clip:ViT-B-32-quickgelu/ViT-B-32-random.pt"}
@@ -77,7 +77,7 @@ def test_the_study_runs_to_table_figures_and_leaderboard(gapbench, tmp_path):
     assert "reported 97.36 % (29 of 30), seed study; here" in done.stdout.replace("\n", "")
     page = (out / "README.md").read_text()
     assert "reported 95.11" in page
-    assert str(tmp_path) not in (out / "records.jsonl").read_text()
+    assert str(tmp_path) not in (out / "records/run.jsonl").read_text()
     for method in ("umap", "pca"):
         figure = out / "figures" / f"{method}-open-clip-vit-b-32-quickgelu-vit-b-32-random.pt-stl10-photo.png"
         assert figure.stat().st_size > 20_000

@@ -95,8 +95,15 @@ def test_older_data_of_the_same_name_do_not_share_a_table(tmp_path):
         row(tmp_path, "identity", 0.9, 0.8, created="2026-01-01T00:00:00Z", fingerprint="old"),
         row(tmp_path, "identity", 0.8, 0.8, created="2026-02-01T00:00:00Z", fingerprint="new"),
     ]
-    (table,) = build_tables(finalise(rows, tmp_path), tmp_path, SPECS)
-    assert table.rows[0].values["top1"].value == 0.8
+    older, newer = build_tables(finalise(rows, tmp_path), tmp_path, SPECS)
+    if newer.stale:
+        older, newer = newer, older
+    assert (older.stale, newer.stale) == (True, False)
+    assert newer.rows[0].values["top1"].value == 0.8
+    assert (newer.rows[0].rank, older.rows[0].rank) == (1, None)
+    page = markdown([older, newer], tmp_path, Study(name="toy"), SPECS, command="gapbench run")
+    assert "older weights, images or texts" in page
+    assert "90.0" not in page
 
 
 def test_the_terminal_table_fits_and_tells_all(records, tmp_path):
@@ -218,8 +225,8 @@ def test_a_row_that_cannot_be_tested_has_no_rank_and_says_why(tmp_path):
     (table,) = build_tables(finalise(rows, tmp_path), tmp_path, SPECS)
     assert {row.label: row.rank for row in table.rows} == {"identity": 1, "awful": None}
     page = markdown([table], tmp_path, Study(name="toy"), SPECS, command="gapbench run")
-    assert "`awful` has no rank: its per-item outcomes are missing" in page
+    assert "`awful`: no rank: its per-item outcomes are missing" in page
     assert str(tmp_path) not in page
     console = Console(width=120, record=True, file=io.StringIO())
     print_table(console, table, SPECS)
-    assert "awful has no rank" in console.export_text()
+    assert "awful: no rank" in console.export_text()

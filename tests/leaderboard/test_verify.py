@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 import gapbench
 from gapbench.results.verify import verify_records, well
@@ -31,7 +32,7 @@ def forged(whole, tmp_path):
     def forge(change, line=1):
         folder = tmp_path / "forged"
         shutil.copytree(whole, folder)
-        path = folder / "records.jsonl"
+        path = folder / "records/run.jsonl"
         lines = path.read_text().splitlines()
         record = json.loads(lines[line])
         changed = change(record, folder)
@@ -43,7 +44,7 @@ def forged(whole, tmp_path):
 
 
 def test_a_run_verifies(whole):
-    verdicts = verify_records(whole / "records.jsonl")
+    verdicts = verify_records(whole / "records/run.jsonl")
     assert well(verdicts)
     assert len(verdicts) == 6
     assert all(verdict.checked >= 1 for verdict in verdicts)
@@ -113,11 +114,11 @@ def test_another_aligner_protocol_or_seed_is_found(forged, part):
 
 def test_other_outcomes_are_found(forged):
     def change(record, folder):
-        path = folder / record["outcomes"]["file"]
-        arrays = dict(np.load(path))
+        path = folder / "records" / record["outcomes"]["file"]
+        arrays = load_file(path)
         name = next(key for key in arrays if key.startswith("bits/"))
         arrays[name] = np.full_like(arrays[name], 255)
-        np.savez_compressed(path, **arrays)
+        save_file(arrays, path)
 
     assert any("SHA-256 differs" in reason for verdict in forged(change) for reason in verdict.reasons)
 
@@ -126,11 +127,11 @@ def test_outcomes_that_were_changed_with_their_hash_are_found(forged):
     def change(record, folder):
         import hashlib
 
-        path = folder / record["outcomes"]["file"]
-        arrays = dict(np.load(path))
+        path = folder / "records" / record["outcomes"]["file"]
+        arrays = load_file(path)
         name = next(key for key in arrays if key.startswith("bits/"))
         arrays[name] = np.full_like(arrays[name], 255)
-        np.savez_compressed(path, **arrays)
+        save_file(arrays, path)
         record["outcomes"]["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
 
     assert any("its outcomes give" in reason for verdict in forged(change, 2) for reason in verdict.reasons)
@@ -138,7 +139,7 @@ def test_outcomes_that_were_changed_with_their_hash_are_found(forged):
 
 def test_missing_outcomes_are_found(forged):
     def change(record, folder):
-        (folder / record["outcomes"]["file"]).unlink()
+        (folder / "records" / record["outcomes"]["file"]).unlink()
 
     assert any("is missing" in reason for verdict in forged(change) for reason in verdict.reasons)
 
@@ -152,7 +153,7 @@ def test_outcomes_outside_the_folder_are_refused(forged):
 
 def test_another_order_is_found(whole, tmp_path):
     shutil.copytree(whole, tmp_path / "forged")
-    path = tmp_path / "forged" / "records.jsonl"
+    path = tmp_path / "forged" / "records/run.jsonl"
     lines = path.read_text().splitlines()
     path.write_text("\n".join([lines[1], lines[0], *lines[2:]]) + "\n")
     failed = [verdict for verdict in verify_records(path) if verdict.reasons]
@@ -200,7 +201,7 @@ def test_the_committed_leaderboards_are_what_their_records_give(gapbench):
     from pathlib import Path
 
     boards = Path(__file__).parents[2] / "leaderboards"
-    names = sorted(path.parent.name for path in boards.glob("*/records.jsonl") if path.parent.name != "local")
+    names = sorted(path.parent.name for path in boards.glob("*/records") if path.parent.name != "local")
     assert "digits" in names
     for name in names:
         done = gapbench("leaderboard", "verify", name, "--out", boards / name)

@@ -6,6 +6,7 @@ import jsonschema
 import msgspec
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 from scipy import stats as scipy_stats
 
 from gapbench.components import Measurement
@@ -229,5 +230,4 @@ def test_classes_that_an_approximate_index_did_not_find_keep_their_mark(tmp_path
     hits = Measurement(value=0.0, n=3, outcomes=np.zeros(3, bool))
     for predicted in ([-1, 0, 200], [-1, 3, 127], [0, 255, 3]):
         kept = outcomes.save(tmp_path, "p" * 64, {"top1": hits}, np.array(predicted))
-        with np.load(tmp_path / kept.file, allow_pickle=False) as arrays:
-            assert arrays["predicted"].tolist() == predicted
+        assert load_file(tmp_path / kept.file)["predicted"].tolist() == predicted
