@@ -100,13 +100,17 @@ def mcnemar_exact_matrix(outcomes: NDArray[np.bool_]) -> Float64:
     rows = outcomes.astype(np.float64)  # sums of 0 and 1 are exact
     both, right = rows @ rows.T, rows.sum(axis=1)
     only_a = (right[:, None] - both).astype(np.int64)
-    fewer, either = np.minimum(only_a, only_a.T), only_a + only_a.T
-    cases, place = np.unique(np.stack([fewer.ravel(), either.ravel()]), axis=1, return_inverse=True)
-    found = np.array([_fair_coin(int(k), int(n)) for k, n in cases.T])
-    return found[place].reshape(fewer.shape)
+    below = np.tril_indices(len(rows), -1)
+    one, other = only_a[below], only_a.T[below]
+    base = outcomes.shape[1] + 1
+    cases, place = np.unique(np.minimum(one, other) * base + one + other, return_inverse=True)
+    found = np.array([_fair_coin(*divmod(case, base)) for case in cases.tolist()])
+    p = np.ones(both.shape)
+    p[below] = found[place] if len(found) else 1.0
+    return np.minimum(p, p.T)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=2**16)
 def _fair_coin(fewer: int, n: int) -> float:
     """Two-sided p value of ``fewer`` heads in n tosses of a fair coin."""
     if 2 * fewer >= n:
@@ -266,7 +270,7 @@ def minimum_detectable_effect(
     return max(effect or 0.0, fewest / n, float(betaincinv(fewest, n - fewest + 1, power)))
 
 
-def holm(p: Sequence[float]) -> list[float]:
+def holm(p: Sequence[float] | Float64) -> list[float]:
     r"""Adjust p values after Holm (1979, Scand. J. Statist. 6, 65): controls the family-wise error rate.
 
     The i-th smallest of m becomes :math:`\max_{j \le i} \min(1, (m - j + 1)\, p_{(j)})`.
@@ -327,8 +331,9 @@ def rank_intervals(outcomes: Float64, better: Better | str = "higher", seed: int
         Lowest and highest rank of each row; equal means share the better rank.
     """
     means = joint_means(outcomes, seed) * (1 if better == "higher" else -1)
-    rounding = 1e-6 * np.ptp(outcomes) if outcomes.size else 0.0
-    ranks = np.stack([1 + np.sum(means > own[:, None] + rounding, axis=1) for own in means.T], axis=1)
+    rounding = 1e-6 * float(np.ptp(outcomes)) if outcomes.size else 0.0
+    columns = np.ascontiguousarray(means.T, dtype=np.float32)
+    ranks = np.stack([1 + np.count_nonzero(columns > own + np.float32(rounding), axis=0) for own in columns], axis=1)
     ranks.sort(axis=0)
     last = len(ranks) - 1
     low, high = ranks[math.floor(0.025 * last)], ranks[math.ceil(0.975 * last)]

@@ -19,6 +19,8 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from gapbench.results import journal
+
 HERE = Path(__file__).parent
 STUDIES = ("classes", "captions", "transductive", "procrustes-in-sample", "procrustes-held-out")
 sys.path.insert(0, str(HERE))
@@ -46,7 +48,7 @@ def run(study: str, data: Path, jobs: str) -> None:
         command = [sys.executable, "-m", "gapbench", "run", "--study", str(HERE / f"{study}.toml")]
         command += ["--out", folder, "--no-figures", "--jobs", jobs]
         subprocess.run(command, cwd=data, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
-        records = run_file(Path(folder)).read_bytes()
+        records = journal.run_file(Path(folder)).read_bytes()
     (HERE / f"{study}.jsonl.gz").write_bytes(gzip.compress(records, mtime=0))
 
 

@@ -15,6 +15,7 @@ from gapbench.errors import UsageError
 
 if TYPE_CHECKING:
     from gapbench.bench.study import Study
+    from gapbench.leaderboard.table import Table
     from gapbench.results.verify import Verdict
 
 #: Reasons of one row that are told; more would hide the other rows.
@@ -66,17 +67,20 @@ def build_command(study: str | None, out: Path | None, **options: Any) -> int:
         raise UsageError("--out is the folder of one study; name the study as well.")
 
     from gapbench.figures.draw import draw_again
-    from gapbench.leaderboard.build import build, build_index
+    from gapbench.leaderboard.build import build, build_index, tables_of
 
     specs = registry.metric_specs()
+    made: list[tuple[Study, list[Table]]] = []
     try:
         for name in studies:
             folder, found = _where(name, out)
-            drawn = draw_again(folder, specs, found)
-            for path in [*build(folder, found, specs), *drawn]:
+            tables = tables_of(folder, specs, found)
+            made.append((found, tables))
+            drawn = draw_again(folder, specs, tables)
+            for path in [*build(folder, found, specs, tables), *drawn]:
                 click.echo(str(path))
         if study is None:
-            click.echo(str(build_index(ROOT, [_where(name, None) for name in studies], specs)))
+            click.echo(str(build_index(ROOT, made, specs)))
     except OSError as error:
         raise UsageError(f"{error.filename} cannot be written ({error.strerror}).") from error
     return 0
@@ -97,7 +101,7 @@ def add_command(file: Path, study: str | None, out: Path | None, **options: Any)
 
     from gapbench.bench.study import LOCAL
     from gapbench.figures.draw import draw_again
-    from gapbench.leaderboard.build import build
+    from gapbench.leaderboard.build import build, tables_of
     from gapbench.leaderboard.membership import outside, study_of
     from gapbench.results.add import add
 
@@ -116,8 +120,9 @@ def add_command(file: Path, study: str | None, out: Path | None, **options: Any)
         if added.path is not None:
             click.echo(f"{len(added.records)} records added as {added.path}")
             specs = registry.metric_specs()
-            draw_again(folder, specs, found)
-            build(folder, found, specs)
+            tables = tables_of(folder, specs, found)
+            draw_again(folder, specs, tables)
+            build(folder, found, specs, tables)
         if added.known:
             click.echo(f"{added.known} records were there already")
     except OSError as error:

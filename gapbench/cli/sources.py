@@ -30,7 +30,8 @@ def results_in(what: str, scratch: Path) -> dict[str, tuple[list[Record], Path]]
     Returns
     -------
     dict
-        For each set of results its name, its records (one a cell), and where their outcomes lie.
+        For each set of results its name, its records (one a cell), and where their outcomes lie. In a folder of folders
+        ``local`` is passed over: it is no study.
 
     Raises
     ------
@@ -63,6 +64,7 @@ def _git(*arguments: str) -> bytes | None:
 
 
 def _read(path: Path) -> dict[str, tuple[list[Record], Path]]:
+    from gapbench.bench.study import LOCAL
     from gapbench.results import journal
     from gapbench.results.merge import merge
 
@@ -71,7 +73,11 @@ def _read(path: Path) -> dict[str, tuple[list[Record], Path]]:
         if not records:
             raise DataError(f"{path} has no records.")
         return {path.stem: (records, path.parent)}
-    folders = [path] if (path / journal.FOLDER).is_dir() else sorted(p.parent for p in path.glob(f"*/{journal.FOLDER}"))
+    folders = (
+        [path]
+        if (path / journal.FOLDER).is_dir()
+        else [found.parent for found in sorted(path.glob(f"*/{journal.FOLDER}")) if found.parent.name != LOCAL]
+    )
     if not folders:
         raise UsageError(f"{path} has no results (no {journal.FOLDER}/*.jsonl).")
     return {folder.name: (merge(folder).records, folder / journal.FOLDER) for folder in folders}

@@ -46,7 +46,7 @@ def draw_all(runner: Runner, study: Study, outcome: Outcome, specs: Mapping[str,
     return drawn
 
 
-def draw_again(folder: Path, specs: Mapping[str, MetricSpec], study: Study | None = None) -> list[Path]:
+def draw_again(folder: Path, specs: Mapping[str, MetricSpec], tables: Sequence[Table] | None = None) -> list[Path]:
     """Draw the figures of a finished run again from its records and the kept data.
 
     Raises
@@ -54,7 +54,7 @@ def draw_again(folder: Path, specs: Mapping[str, MetricSpec], study: Study | Non
     UsageError
         There is no run in that folder.
     """
-    drawn = _from_tables(tables_of(folder, specs, study), specs, folder / FOLDER)
+    drawn = _from_tables(tables_of(folder, specs) if tables is None else tables, specs, folder / FOLDER)
     for path in sorted((folder / FOLDER).glob("pair-*.npz")):
         drawn += _both(_kept(path), folder / FOLDER, path.stem.removeprefix("pair-"))
     return drawn

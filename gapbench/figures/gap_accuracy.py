@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gapbench.figures.style import COLORS, color, drawn, new_figure, shape, source_of
-from gapbench.leaderboard.text import is_share
+from gapbench.leaderboard.text import GAP, is_share
 from gapbench.results.finalise import BASELINE
 
 if TYPE_CHECKING:
@@ -17,22 +17,25 @@ if TYPE_CHECKING:
     from gapbench.leaderboard.table import Table
     from gapbench.specs import MetricSpec
 
-GAP = "centroid-l2"
+#: Tables in one picture, and aligners that its legend names; the page and table.csv have all.
+MOST_PANELS, MOST_NAMES = 12, 40
 
 
 def draw_gap_accuracy(tables: Sequence[Table], specs: Mapping[str, MetricSpec], path: Path) -> list[Path]:
     """Draw one panel a table: the primary metric over the centroid distance, with 95 % intervals; controls left out."""
-    shown = [table for table in tables if GAP in table.metrics and any(row.rank is not None for row in table.rows)]
-    if not shown:
+    found = [table for table in tables if GAP in table.metrics and any(row.rank is not None for row in table.rows)]
+    if not found:
         return []
+    shown = found[:MOST_PANELS]
     points = [
         [(row.label, row.values.get(GAP), row.values.get(table.primary)) for row in table.rows] for table in shown
     ]
-    source = source_of([(table.title, table.protocol, table.primary) for table in shown], points)
-    return drawn(path, source, lambda: _figure(shown, specs))
+    left_out = len(found) - len(shown)
+    source = source_of([(table.title, table.protocol, table.primary) for table in shown], points, left_out)
+    return drawn(path, source, lambda: _figure(shown, specs, left_out))
 
 
-def _figure(shown: Sequence[Table], specs: Mapping[str, MetricSpec]) -> Figure:
+def _figure(shown: Sequence[Table], specs: Mapping[str, MetricSpec], left_out: int) -> Figure:
     from matplotlib.lines import Line2D
 
     columns = min(3, len(shown))
@@ -52,6 +55,8 @@ def _figure(shown: Sequence[Table], specs: Mapping[str, MetricSpec]) -> Figure:
         for name in names
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=min(6, len(names)), frameon=False)
+    if left_out:
+        figure.suptitle(f"the first {len(shown)} of {len(shown) + left_out} tables", fontsize=10)
     return figure
 
 
@@ -69,12 +74,12 @@ def _shape(names: Sequence[str], name: str) -> str:
 def _names(tables: Sequence[Table]) -> list[str]:
     """Name the aligners of all panels, ``identity`` first: one order, so that a colour means the same everywhere."""
     names = {row.label for table in tables for row in table.rows if row.rank is not None}
-    return sorted(names, key=lambda name: (name != BASELINE, name))
+    return sorted(names, key=lambda name: (name != BASELINE, name))[:MOST_NAMES]
 
 
 def _panel(axes: Any, table: Table, specs: Mapping[str, MetricSpec], names: Sequence[str]) -> None:
     share = 100 if is_share(table.primary, specs.get(table.primary)) else 1
-    rows = sorted((row for row in table.rows if row.rank is not None), key=lambda row: row.label)
+    rows = sorted((row for row in table.rows if row.rank is not None and row.label in names), key=lambda row: row.label)
     for row in rows:
         gap, task = row.values.get(GAP), row.values.get(table.primary)
         if gap is None or task is None:

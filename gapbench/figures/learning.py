@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gapbench.figures.style import color, drawn, new_figure, shape, source_of
 from gapbench.leaderboard.markdown import slug
-from gapbench.leaderboard.text import is_share
+from gapbench.leaderboard.text import GAP, is_share
 from gapbench.results.finalise import BASELINE
 
 if TYPE_CHECKING:
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from gapbench.leaderboard.table import Row, Table
     from gapbench.specs import MetricSpec
 
-GAP = "centroid-l2"
+#: Pictures of one leaderboard.
+MOST_FIGURES = 12
 
 #: Aligners in one picture; more lines than this nobody can follow.
 MOST_LINES = 9
@@ -37,6 +38,8 @@ def draw_learning_curves(tables: Sequence[Table], specs: Mapping[str, MetricSpec
     for table in tables:
         groups.setdefault((table.title, table.protocol, table.primary), []).append(table)
     for (title, protocol, _), group in groups.items():
+        if len(made) >= 2 * MOST_FIGURES:  # each is a PNG and an SVG
+            break
         if len({table.fitted_items for table in group}) > 1:
             ordered = sorted(group, key=lambda table: table.fitted_items)
             points = [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from gapbench.errors import UsageError
@@ -13,7 +15,7 @@ from gapbench.results import journal, outcomes
 from gapbench.results.merge import merge
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from gapbench.bench.study import Study
@@ -24,6 +26,19 @@ if TYPE_CHECKING:
 COMMAND = "command.txt"
 
 
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """Hold the garbage collector back: records are many, and in no cycles, so that it would look at them in vain."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+@_without_collection()
 def tables_of(folder: Path, specs: Mapping[str, MetricSpec], study: Study | None = None) -> list[Table]:
     """Make the tables of a folder of results, from all its records files.
 
@@ -44,10 +59,20 @@ def tables_of(folder: Path, specs: Mapping[str, MetricSpec], study: Study | None
     return [*tables, *(published_only(study, tables) if study else [])]
 
 
-def pages(folder: Path, study: Study, specs: Mapping[str, MetricSpec]) -> dict[str, str]:
+@_without_collection()
+def pages(
+    folder: Path, study: Study, specs: Mapping[str, MetricSpec], tables: Sequence[Table] | None = None
+) -> dict[str, str]:
     """Give the files that records alone determine, by name: README.md, table.csv and table.tex.
 
     Figures that lie in the folder are linked.
+
+    Parameters
+    ----------
+    folder, study, specs
+        The results, the study that they are of, and the known metrics.
+    tables
+        Those of `tables_of`, where they are at hand.
 
     Raises
     ------
@@ -56,7 +81,7 @@ def pages(folder: Path, study: Study, specs: Mapping[str, MetricSpec]) -> dict[s
     DataError
         A line of the records is damaged.
     """
-    tables = tables_of(folder, specs, study)
+    tables = tables_of(folder, specs, study) if tables is None else tables
     return {
         "README.md": markdown(tables, folder, study, specs, command=_command(folder, study)),
         "table.csv": to_csv(tables),
@@ -64,26 +89,23 @@ def pages(folder: Path, study: Study, specs: Mapping[str, MetricSpec]) -> dict[s
     }
 
 
-def build(folder: Path, study: Study, specs: Mapping[str, MetricSpec]) -> list[Path]:
+def build(
+    folder: Path, study: Study, specs: Mapping[str, MetricSpec], tables: Sequence[Table] | None = None
+) -> list[Path]:
     """Write `pages`, each at once or not at all."""
     written = []
-    for name, text in pages(folder, study, specs).items():
+    for name, text in pages(folder, study, specs, tables).items():
         path = folder / name
         outcomes.write(path, text.encode())
         written.append(path)
     return written
 
 
-def build_index(root: Path, studies: Sequence[tuple[Path, Study]], specs: Mapping[str, MetricSpec]) -> Path:
+def build_index(root: Path, studies: Sequence[tuple[Study, Sequence[Table]]], specs: Mapping[str, MetricSpec]) -> Path:
     """Write the page across studies, ``README.md`` of the folder that theirs lie in."""
     path = root / "README.md"
-    outcomes.write(path, index_page(studies, specs).encode())
+    outcomes.write(path, index(studies, specs).encode())
     return path
-
-
-def index_page(studies: Sequence[tuple[Path, Study]], specs: Mapping[str, MetricSpec]) -> str:
-    """Give the page across studies; each comes with its folder."""
-    return index([(study, tables_of(folder, specs, study)) for folder, study in studies], specs)
 
 
 def stale(folder: Path, study: Study, specs: Mapping[str, MetricSpec]) -> list[str]:

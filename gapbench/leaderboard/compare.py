@@ -25,10 +25,10 @@ SAME = 1e-6
 Verdict = Literal["changed", "noise", "untested", "same"]
 
 MEANING = {
-    "changed": "changed by more than noise (paired test on the same items, p < 0.05 after Holm)",
-    "noise": "changed, but no more than noise",
-    "untested": "changed, and cannot be tested: other items, or no per-item outcomes",
-    "same": "the same",
+    "changed": "that changed by more than noise (paired test on the same items, p < 0.05 after Holm)",
+    "noise": "that changed, but no more than noise",
+    "untested": "that changed, and cannot be tested: other items, or no per-item outcomes",
+    "same": "that are the same",
 }
 
 
@@ -163,9 +163,9 @@ def _both(
 
 def summary(comparison: Comparison) -> list[str]:
     """Say in a few lines what came of a comparison."""
-    lines = [f"{comparison.count(kind)} values {words}" for kind, words in MEANING.items() if comparison.count(kind)]
-    lines += [f"{len(comparison.added)} rows are new"] if comparison.added else []
-    lines += [f"{len(comparison.removed)} rows are gone"] if comparison.removed else []
+    lines = [f"values {words}: {comparison.count(kind):,}" for kind, words in MEANING.items() if comparison.count(kind)]
+    lines += [f"new rows: {len(comparison.added)}"] if comparison.added else []
+    lines += [f"rows that are gone: {len(comparison.removed)}"] if comparison.removed else []
     return lines or ["nothing to compare: no row has the same names on both sides"]
 
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from gapbench.components import Float64, Measurement
     from gapbench.leaderboard.table import Row
 
@@ -68,17 +70,14 @@ def rank(rows: Sequence[Row], primary: str, folder: Path, better: str) -> float 
     return _detectable(ranked, measured, tests)
 
 
-def _different(measured: Sequence[Measured]) -> list[list[bool]]:
-    """Say which rows differ by more than noise, after Holm over all pairs."""
+def _different(measured: Sequence[Measured]) -> NDArray[np.bool_]:
+    """``(R, R)``, which rows differ by more than noise, after Holm over all pairs."""
     from gapbench.stats import holm
 
-    rows = len(measured)
-    low = [(i, j) for i in range(rows) for j in range(i)]
-    raw = _pairwise_p(measured)
-    different = [[False] * rows for _ in range(rows)]
-    for (i, j), p in zip(low, holm([float(raw[i, j]) for i, j in low]), strict=True):
-        different[i][j] = different[j][i] = p < SIGNIFICANT
-    return different
+    below = np.tril_indices(len(measured), -1)
+    adjusted = np.ones((len(measured), len(measured)))
+    adjusted[below] = holm(_pairwise_p(measured)[below])
+    return np.minimum(adjusted, adjusted.T) < SIGNIFICANT
 
 
 def _pairwise_p(measured: Sequence[Measured]) -> Float64:

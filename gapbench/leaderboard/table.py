@@ -363,12 +363,15 @@ def _primary(metrics: Sequence[str], specs: Mapping[str, MetricSpec]) -> str:
 
 def _mean(values: Sequence[MetricValue]) -> Value:
     """Average over seeds; of the p values the largest counts, so that no lucky seed makes a difference."""
+    if len(values) == 1:
+        (one,) = values
+        return Value(value=one.value, ci95=one.ci95, delta=one.delta, p_holm=one.p_holm)
     ends = [value.ci95 for value in values if value.ci95 is not None]
     deltas = [value.delta for value in values if value.delta is not None]
     p = [value.p_holm for value in values if value.p_holm is not None]
     return Value(
-        value=fmean(value.value for value in values),
-        ci95=(fmean(low for low, _ in ends), fmean(high for _, high in ends)) if ends else None,
+        value=fmean([value.value for value in values]),
+        ci95=(fmean([low for low, _ in ends]), fmean([high for _, high in ends])) if ends else None,
         delta=fmean(deltas) if deltas else None,
         p_holm=max(p) if p else None,
     )

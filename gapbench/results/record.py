@@ -17,8 +17,8 @@ Status = Literal["ok", "error", "skipped", "timeout"]
 ParamValue = bool | int | float | str
 
 
-class _Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of all parts: immutable, by keyword, strict about unknown fields."""
+class _Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
+    """Base of all parts: immutable, by keyword, strict about unknown fields, and in no reference cycle."""
 
 
 class EncoderRef(_Struct, frozen=True, kw_only=True):
