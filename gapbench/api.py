@@ -151,7 +151,7 @@ def run(  # noqa: PLR0913 - one keyword for each option of the command line
     from gapbench.bench.plan import make_plan
     from gapbench.embeddings.store import Store, default_root
     from gapbench.host.discovery import discover
-    from gapbench.leaderboard.table import build_tables
+    from gapbench.leaderboard.assemble import build_tables
 
     changes: dict[str, Any] = {
         "encoders": tuple(encoders), "datasets": tuple(datasets), "prompts": tuple(prompts),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from scipy.stats import kendalltau
 
 from gapbench.host.discovery import discover
-from gapbench.leaderboard.table import build_tables
+from gapbench.leaderboard.assemble import build_tables
 from gapbench.results import journal
 
 if TYPE_CHECKING:

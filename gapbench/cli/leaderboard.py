@@ -15,6 +15,7 @@ from gapbench.errors import UsageError
 
 if TYPE_CHECKING:
     from gapbench.bench.study import Study
+    from gapbench.host.registry import Registry
     from gapbench.leaderboard.table import Table
     from gapbench.results.verify import Verdict
 
@@ -134,11 +135,13 @@ def add_command(file: Path, study: str | None, out: Path | None, **options: Any)
 @click.argument("study")
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="The folder, if not leaderboards/STUDY.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON.")
+@click.option("--recompute", is_flag=True, help="Compute all values again from embeddings, where these are at hand.")
 @plugin_options
-def verify_command(study: str, out: Path | None, as_json: bool, **options: Any) -> int:
+def verify_command(study: str, out: Path | None, as_json: bool, recompute: bool, **options: Any) -> int:
     """Check every record of STUDY: its id, its values against the outcomes of every item, its tests against the table.
 
-    Then whether README.md and the tables are what the records give. Ends with 1 where anything is not.
+    Then whether README.md and the tables are what the records give. Ends with 1 where anything is not. With --recompute,
+    gap metrics are checked as well: each cell runs again whose encoder, data and aligner are on this machine.
     """
     registry = registry_from(options["plugin_files"], options["blocked"], strict=options["strict"])
     folder, found = _where(study, out)
@@ -150,6 +153,8 @@ def verify_command(study: str, out: Path | None, as_json: bool, **options: Any) 
     verdicts = verify_folder(folder)
     if not verdicts and not found.reference:
         raise UsageError(f"{folder} has no results; run `gapbench run --out {folder}` first.")
+    if recompute:
+        verdicts = _recomputed(verdicts, folder, registry)
     try:
         old = stale(folder, found, registry.metric_specs())
     except DataError:  # a damaged line has its own verdict
@@ -164,18 +169,35 @@ def verify_command(study: str, out: Path | None, as_json: bool, **options: Any) 
                 "state": v.state,
                 "reasons": v.reasons,
                 "recomputed": v.checked,
+                "from_embeddings": v.again,
             }
             for v in verdicts
         ]
         rows += [
             {"file": "", "line": 0, "name": f"{r.prompts} / {r.aligner} / {r.metric}", "state": "reported",
-             "reasons": [r.source], "recomputed": 0}
+             "reasons": [r.source], "recomputed": 0, "from_embeddings": False}
             for r in found.reference
         ]  # fmt: skip
         click.echo(json.dumps({"ok": ok, "rows": rows, "stale": old}, indent=1))
     else:
         _show(folder, verdicts, old, len(found.reference))
     return 0 if ok else 1
+
+
+def _recomputed(verdicts: list[Verdict], folder: Path, registry: Registry) -> list[Verdict]:
+    """Compute what is at hand again, without any download."""
+    from gapbench.bench.again import recompute
+    from gapbench.bench.materials import Materials
+    from gapbench.cli.options import context_from
+    from gapbench.embeddings.store import Store, default_root
+    from gapbench.results import journal
+    from gapbench.results.merge import merge
+    from gapbench.results.verify import with_recomputed
+
+    here = {"download": False, "offline": True, "data_root": None, "device": "cpu", "dtype": "float32"}
+    materials = Materials(Store(default_root()), context_from(here))
+    found = recompute(merge(folder).records, folder / journal.FOLDER, registry, materials)
+    return [with_recomputed(verdict, found) for verdict in verdicts]
 
 
 def _show(folder: Path, verdicts: list[Verdict], old: list[str], reported: int) -> None:
@@ -201,5 +223,8 @@ def _show(folder: Path, verdicts: list[Verdict], old: list[str], reported: int) 
     if reported:
         out.print(f"{reported} numbers are reported (published), not run")
     out.print(f"{values:,} values computed again from the outcomes of every item")
-    if resting:
+    afresh = sum(verdict.again for verdict in verdicts)
+    if afresh:
+        out.print(f"all values of {afresh} records computed again from the embeddings, gap metrics too")
+    if resting and afresh < len(verdicts):
         out.print(f"not means over items, so their values are taken as told: {escape(', '.join(resting))}")

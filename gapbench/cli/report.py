@@ -10,8 +10,9 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table as RichTable
 
+from gapbench.leaderboard.assemble import build_tables
 from gapbench.leaderboard.build import COMMAND, build
-from gapbench.leaderboard.table import build_tables, largest_fits
+from gapbench.leaderboard.table import largest_fits
 from gapbench.leaderboard.terminal import print_table
 from gapbench.leaderboard.text import LEGEND
 

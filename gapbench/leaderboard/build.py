@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from gapbench.errors import UsageError
 from gapbench.leaderboard.across import index
+from gapbench.leaderboard.assemble import build_tables, published_only
 from gapbench.leaderboard.exports import to_csv, to_latex
 from gapbench.leaderboard.markdown import markdown
-from gapbench.leaderboard.table import build_tables, published_only
 from gapbench.results import journal, outcomes
 from gapbench.results.merge import merge
 

@@ -91,7 +91,7 @@ def repeat_of(records: Sequence[Record], folder: Path) -> Repeat:
         if record.status == "ok":
             different.setdefault(_run_of(record), record)
     runs = tuple(different.values())
-    conflicts = [line for later in runs[1:] for line in disagreements(runs[0], later, folder)]
+    conflicts = [line for later in runs[1:] for line in disagreements(runs[0], folder, later, folder)]
     return Repeat(runs, tuple(dict.fromkeys(conflicts)))
 
 
@@ -106,11 +106,11 @@ def same_run(one: Record, other: Record) -> bool:
     return one.cell_id == other.cell_id and _run_of(one) == _run_of(other)
 
 
-def disagreements(one: Record, other: Record, folder: Path) -> list[str]:
+def disagreements(one: Record, folder: Path, other: Record, place: Path) -> list[str]:
     """Say for each metric of both records where they differ by more than rounding.
 
-    Two values agree within `TOLERANCE`; values that are shares of counted items also where at most `ITEMS` of the items
-    (at least one item) came out differently.
+    Each record comes with the folder that its outcomes lie below. Two values agree within `TOLERANCE`; values that are
+    shares of counted items also where at most `ITEMS` of the items (at least one item) came out differently.
     """
     lines = []
     for name, value in one.metrics.items():
@@ -118,16 +118,16 @@ def disagreements(one: Record, other: Record, folder: Path) -> list[str]:
         if theirs is None:
             continue
         close = abs(value.value - theirs.value) <= TOLERANCE * max(1.0, abs(value.value), abs(theirs.value))
-        if value.n == theirs.n and (close or _few_items(name, one, other, folder)):
+        if value.n == theirs.n and (close or _few_items(name, (one, folder), (other, place))):
             continue
         lines.append(f"{name} {value.value:.6g} ({made_on(one)}) against {theirs.value:.6g} ({made_on(other)})")
     return lines
 
 
-def _few_items(name: str, one: Record, other: Record, folder: Path) -> bool:
+def _few_items(name: str, one: tuple[Record, Path], other: tuple[Record, Path]) -> bool:
     """Whether two 0/1 outcomes differ in few items."""
     try:
-        mine, theirs = (load_outcomes(record, folder).get(name) for record in (one, other))
+        mine, theirs = (load_outcomes(record, place).get(name) for record, place in (one, other))
     except DataError:
         return False
     if mine is None or theirs is None or mine.outcomes is None or theirs.outcomes is None:

@@ -15,7 +15,7 @@ from gapbench.results.merge import repeat_of
 from gapbench.results.record import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from gapbench.components import Measurement
@@ -31,7 +31,7 @@ class Verdict:
     """What came of checking one line: ``verified`` where every check passed, else ``failed`` with the reasons.
 
     ``checked`` counts the values that were computed again from outcomes; ``resting`` names the metrics that cannot be,
-    since they are no means over items.
+    since they are no means over items. ``again`` says that all values were computed again from embeddings.
     """
 
     file: str
@@ -42,6 +42,7 @@ class Verdict:
     resting: tuple[str, ...] = field(default=(), repr=False)
     cell_id: str = field(default="", repr=False)
     runs: int = 1
+    again: bool = False
 
     @property
     def state(self) -> str:
@@ -77,6 +78,14 @@ def _with_repeat(verdict: Verdict, repeat: Repeat | None) -> Verdict:
         return verdict
     conflicts = tuple(f"another run of the same cell does not agree: {line}" for line in repeat.conflicts)
     return replace(verdict, reasons=(*verdict.reasons, *conflicts), runs=len(repeat.runs))
+
+
+def with_recomputed(verdict: Verdict, found: Mapping[str, Sequence[str]]) -> Verdict:
+    """Add to a verdict what came of computing its cell again from embeddings, where that was possible."""
+    if verdict.cell_id not in found:
+        return verdict
+    reasons = tuple(f"computed again from the embeddings, it does not agree: {line}" for line in found[verdict.cell_id])
+    return replace(verdict, reasons=(*verdict.reasons, *reasons), again=True)
 
 
 def verify_records(path: Path, *, table: bool = True) -> list[Verdict]:

@@ -12,8 +12,8 @@ from gapbench.bench.study import Reference, Study
 from gapbench.components import Measurement
 from gapbench.host.discovery import discover
 from gapbench.host.registry import Kind
+from gapbench.leaderboard.assemble import build_tables
 from gapbench.leaderboard.markdown import code, escape, markdown
-from gapbench.leaderboard.table import build_tables
 from gapbench.leaderboard.terminal import print_table
 from gapbench.results import outcomes
 from gapbench.results.finalise import finalise

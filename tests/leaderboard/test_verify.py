@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
@@ -221,3 +222,46 @@ def test_latex_shows_text_as_it_is():
     assert escape("a_b & 5 % {x} \\y $z #1 ~^") == (
         r"a\_b \& 5 \% \{x\} \textbackslash{}y \$z \#1 \textasciitilde{}\textasciicircum{}"
     )
+
+
+def test_gap_metrics_are_computed_again_from_embeddings(gapbench, whole, tmp_path):
+    shutil.copytree(whole, tmp_path / "board")
+    gapbench("leaderboard", "build", "toy", "--out", "board")
+    told = gapbench("leaderboard", "verify", "toy", "--out", "board", "--recompute").stdout
+    assert "all values of 6 records computed again from the embeddings, gap metrics too" in " ".join(told.split())
+    # A forger changes a gap of every record by the same amount, with its interval: only the embeddings can tell.
+    path = tmp_path / "board" / "records" / "run.jsonl"
+    lines = []
+    for line in path.read_text().splitlines():
+        record = json.loads(line)
+        gap = record["metrics"]["ece" if "ece" in record["metrics"] else "centroid-l2"]
+        gap["value"] += 0.05
+        gap["ci95"] = None
+        lines.append(json.dumps(record))
+    path.write_text("\n".join(lines) + "\n")
+    gapbench("leaderboard", "build", "toy", "--out", "board")
+    assert "6 of 6 records verified" in gapbench("leaderboard", "verify", "toy", "--out", "board").stdout
+    found = json.loads(
+        gapbench("leaderboard", "verify", "toy", "--out", "board", "--recompute", "--json", code=1).stdout
+    )
+    assert {row["state"] for row in found["rows"]} == {"failed"}
+    assert all("computed again from the embeddings" in row["reasons"][0] for row in found["rows"])
+
+
+def test_a_cell_that_is_not_at_hand_is_left_as_it_is(whole, tmp_path):
+    from gapbench.bench.again import recompute
+    from gapbench.bench.materials import Materials
+    from gapbench.embeddings.store import Store
+    from gapbench.host.discovery import discover
+    from gapbench.results import journal
+    from gapbench.specs import Context
+
+    records = journal.read(whole / "records" / "run.jsonl")
+    elsewhere = [
+        msgspec.structs.replace(r, encoder=msgspec.structs.replace(r.encoder, name="open_clip:ViT-B-32/openai"))
+        for r in records
+    ]
+    unknown = [msgspec.structs.replace(r, aligner=msgspec.structs.replace(r.aligner, name="theirs")) for r in records]
+    context = Context(data_root=tmp_path, device="cpu", dtype="float32", offline=True, download=False)
+    materials = Materials(Store(tmp_path / "store"), context)
+    assert recompute([*elsewhere, *unknown], whole / "records", discover(), materials) == {}
