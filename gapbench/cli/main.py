@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 
 import click
@@ -74,7 +75,11 @@ def main() -> None:
 
     0: all well; 1: some cell failed, or nothing could run; 2: usage; 3: a requested component is in a broken plugin.
     """
-    code = _exit_code()
+    try:
+        code = _exit_code()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done: an interrupt while leaving changes nothing
+    except KeyboardInterrupt:  # it came between the two lines above
+        code = 130
     try:
         sys.stdout.flush()
         sys.stderr.flush()
