@@ -8,6 +8,9 @@ from typing import Any
 import click
 
 from gapbench.cli.options import plugin_options, registry_from
+from gapbench.errors import UsageError
+
+FORMATS = ("png", "svg", "pdf")
 
 
 @click.command("figures")
@@ -15,13 +18,28 @@ from gapbench.cli.options import plugin_options, registry_from
     "--study", default="local", show_default=True, metavar="NAME", help="Whose results, in leaderboards/NAME."
 )
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="The folder of the results instead.")
+@click.option(
+    "--format", "formats", default="png,svg", show_default=True, metavar="LIST", help="png, svg and pdf, as a list."
+)
+@click.option("--paper", is_flag=True, help="As wide as two columns of a paper, in small letters.")
+@click.option(
+    "--to", type=click.Path(path_type=Path), metavar="DIR", help="Where to put them  [default: RESULTS/figures]"
+)
 @plugin_options
-def command(study: str, out: Path | None, **options: Any) -> int:
+def command(study: str, out: Path | None, formats: str, paper: bool, to: Path | None, **options: Any) -> int:
     """Draw the figures of a run again, from its records alone."""
+    kinds = tuple(dict.fromkeys(part.strip().lower() for part in formats.split(",")))
+    if unknown := [kind for kind in kinds if kind not in FORMATS]:
+        raise UsageError(f"--format {unknown[0]!r} is not known; it is a list of {', '.join(FORMATS)}.")
     registry = registry_from(options["plugin_files"], options["blocked"], strict=options["strict"])
 
     from gapbench.figures.draw import draw_again
+    from gapbench.figures.style import Output, written_as
 
-    for path in draw_again(out or Path("leaderboards") / study, registry.metric_specs()):
-        click.echo(str(path))
+    try:
+        with written_as(Output(formats=kinds, paper=paper)):
+            for path in draw_again(out or Path("leaderboards") / study, registry.metric_specs(), to=to):
+                click.echo(str(path))
+    except OSError as error:
+        raise UsageError(f"{error.filename or to} cannot be written ({error.strerror}).") from error
     return 0

@@ -46,17 +46,29 @@ def draw_all(runner: Runner, study: Study, outcome: Outcome, specs: Mapping[str,
     return drawn
 
 
-def draw_again(folder: Path, specs: Mapping[str, MetricSpec], tables: Sequence[Table] | None = None) -> list[Path]:
+def draw_again(
+    folder: Path, specs: Mapping[str, MetricSpec], tables: Sequence[Table] | None = None, to: Path | None = None
+) -> list[Path]:
     """Draw the figures of a finished run again from its records and the kept data.
+
+    Parameters
+    ----------
+    folder, specs
+        The results, and the known metrics.
+    tables
+        Those of the results, where they are at hand.
+    to
+        Where the figures go; None for ``figures/`` of the results.
 
     Raises
     ------
     UsageError
         There is no run in that folder.
     """
-    drawn = _from_tables(tables_of(folder, specs) if tables is None else tables, specs, folder / FOLDER)
+    target = to or folder / FOLDER
+    drawn = _from_tables(tables_of(folder, specs) if tables is None else tables, specs, target)
     for path in sorted((folder / FOLDER).glob("pair-*.npz")):
-        drawn += _both(_kept(path), folder / FOLDER, path.stem.removeprefix("pair-"))
+        drawn += _both(_kept(path), target, path.stem.removeprefix("pair-"))
     return drawn
 
 

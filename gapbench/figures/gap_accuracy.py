@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gapbench.figures.style import COLORS, color, drawn, new_figure, shape, source_of
+from gapbench.figures.style import COLORS, color, columns, drawn, letters, new_figure, shape, source_of
 from gapbench.leaderboard.text import GAP, is_share
 from gapbench.results.finalise import BASELINE
 
@@ -38,25 +38,25 @@ def draw_gap_accuracy(tables: Sequence[Table], specs: Mapping[str, MetricSpec], 
 def _figure(shown: Sequence[Table], specs: Mapping[str, MetricSpec], left_out: int) -> Figure:
     from matplotlib.lines import Line2D
 
-    columns = min(3, len(shown))
-    lines = -(-len(shown) // columns)
-    figure = new_figure(4.2 * columns, 3.4 * lines)
-    grid = figure.subplots(lines, columns, squeeze=False)
+    across = min(3, len(shown))
+    lines = -(-len(shown) // across)
+    figure = new_figure(4.2 * across, 3.4 * lines)
+    grid = figure.subplots(lines, across, squeeze=False)
     names = _names(shown)
     encoders = {table.encoder for table in shown}
     for axes, table in zip(grid.flat, shown, strict=False):
         _panel(axes, table, specs, names)
         title = f"{table.dataset}, {table.prompts}"
-        axes.set_title(title if len(encoders) == 1 else f"{table.encoder}\n{title}", fontsize=10)
+        axes.set_title(title if len(encoders) == 1 else f"{table.encoder}\n{title}", fontsize=letters(10))
     for axes in list(grid.flat)[len(shown) :]:
         axes.set_visible(False)
     handles = [
         Line2D([], [], color=color(_number(names, name)), marker=_shape(names, name), ls="", label=name)
         for name in names
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(6, len(names)), frameon=False)
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns(len(names), 6), frameon=False)
     if left_out:
-        figure.suptitle(f"the first {len(shown)} of {len(shown) + left_out} tables", fontsize=10)
+        figure.suptitle(f"the first {len(shown)} of {len(shown) + left_out} tables", fontsize=letters(10))
     return figure
 
 

@@ -6,7 +6,7 @@ from functools import partial
 from statistics import fmean, pstdev
 from typing import TYPE_CHECKING, Any
 
-from gapbench.figures.style import color, drawn, new_figure, shape, source_of
+from gapbench.figures.style import color, drawn, letters, new_figure, shape, source_of
 from gapbench.leaderboard.markdown import slug
 from gapbench.leaderboard.text import GAP, is_share
 from gapbench.results.finalise import BASELINE
@@ -68,7 +68,7 @@ def _figure(tables: Sequence[Table], specs: Mapping[str, MetricSpec]) -> Figure:
         axes.set_ylabel(label)
         axes.grid(visible=True, color="0.92")
         axes.set_axisbelow(True)
-    figure.suptitle(f"{tables[0].title}, {tables[0].protocol}", fontsize=11)
+    figure.suptitle(f"{tables[0].title}, {tables[0].protocol}", fontsize=letters(11))
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=5, frameon=False)
     return figure
 

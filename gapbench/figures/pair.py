@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gapbench.embeddings.arrays import unit_rows
-from gapbench.figures.style import color, drawn, marker, new_figure, source_of
+from gapbench.figures.style import color, columns, drawn, letters, marker, new_figure, source_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,7 +86,14 @@ def _figure(data: PairData, method: str) -> Figure:
         for side, texts in zip(axes, (before_t, after_t), strict=True):  # now that all points are in, limits are final
             _annotate(side, texts, [data.classes[owner] for owner in data.owner])
         handles, names = axes[0].get_legend_handles_labels()
-        figure.legend(handles, names, loc="outside lower center", ncols=min(11, len(names)), frameon=False, fontsize=9)
+        figure.legend(
+            handles,
+            names,
+            loc="outside lower center",
+            ncols=columns(len(names), 11),
+            frameon=False,
+            fontsize=letters(9),
+        )
     figure.suptitle(f"{data.title} ({method.upper()} of {len(data.images_before)} images)")
     return figure
 
@@ -134,7 +141,7 @@ def _annotate(axes: Any, places: Float64, names: Sequence[str]) -> None:
             xy=(x, y),
             xytext=(x + gap, level),
             va="center",
-            fontsize=9,
+            fontsize=letters(9),
             zorder=4,
             arrowprops={"arrowstyle": "-", "color": "0.4", "linewidth": 0.6, "shrinkA": 0, "shrinkB": 3},
             bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "alpha": 0.75, "linewidth": 0},
