@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from gapbench.components import Float64, Int64, Measurement
+    from gapbench.components import Bools, Float64, Int64, Measurement
     from gapbench.specs import Better
 
 __all__ = [
@@ -50,6 +50,7 @@ __all__ = [
     "minimum_detectable_effect",
     "paired_bootstrap",
     "paired_error",
+    "paired_errors",
     "paired_p",
     "rank_intervals",
     "shared_ranks",
@@ -58,6 +59,10 @@ __all__ = [
 
 #: Of every interval.
 LEVEL = 0.95
+
+#: Up to so many tosses of a coin are counted in whole numbers: of more these have over a thousand digits in base 2, and get
+#: slow.
+FEW_TOSSES = 1000
 
 
 def _z(level: float) -> float:
@@ -102,28 +107,43 @@ def mcnemar_exact_matrix(outcomes: NDArray[np.bool_]) -> Float64:
     only_a = (right[:, None] - both).astype(np.int64)
     below = np.tril_indices(len(rows), -1)
     one, other = only_a[below], only_a.T[below]
-    base = outcomes.shape[1] + 1
-    cases, place = np.unique(np.minimum(one, other) * base + one + other, return_inverse=True)
-    found = np.array([_fair_coin(*divmod(case, base)) for case in cases.tolist()])
     p = np.ones(both.shape)
-    p[below] = found[place] if len(found) else 1.0
+    p[below] = _fair_coins(np.minimum(one, other), one + other)
     return np.minimum(p, p.T)
 
 
-@lru_cache(maxsize=2**16)
 def _fair_coin(fewer: int, n: int) -> float:
-    """Two-sided p value of ``fewer`` heads in n tosses of a fair coin."""
-    if 2 * fewer >= n:
-        return 1.0
-    if n > 1000:  # noqa: PLR2004 - whole numbers of more than a thousand digits in base 2 get slow
+    """Two-sided p value of ``fewer <= n / 2`` heads in n tosses of a fair coin."""
+    return float(_few_tosses(n)[fewer] if n <= FEW_TOSSES else _fair_coins(np.array([fewer]), np.array([n]))[0])
+
+
+def _fair_coins(fewer: Int64, n: Int64) -> Float64:
+    """``(N,)`` p values of `_fair_coin`."""
+    p = np.ones(len(n))
+    few = n <= FEW_TOSSES
+    if few.any():
+        tosses = np.flatnonzero(np.bincount(n[few]))
+        rows = [_few_tosses(count) for count in tosses.tolist()]
+        start = np.zeros(FEW_TOSSES + 1, dtype=np.int64)
+        start[tosses] = np.cumsum([0, *map(len, rows[:-1])])
+        p[few] = np.concatenate(rows)[start[n[few]] + fewer[few]]
+    if not few.all():
         from scipy.special import bdtr
 
-        return min(1.0, 2 * float(bdtr(fewer, n, 0.5)))
+        p[~few] = np.minimum(1.0, 2 * bdtr(fewer[~few], n[~few], 0.5))
+    return p
+
+
+@lru_cache(maxsize=FEW_TOSSES + 1)
+def _few_tosses(n: int) -> Float64:
+    """``(n // 2 + 1,)`` p values of `_fair_coin` for 0 to n / 2 heads, in whole numbers."""
+    p = np.ones(n // 2 + 1)
     ways = tail = 1
-    for k in range(fewer):
-        ways = ways * (n - k) // (k + 1)
+    for heads in range((n + 1) // 2):
+        p[heads] = tail / 2 ** (n - 1)
+        ways = ways * (n - heads) // (heads + 1)
         tail += ways
-    return min(1.0, float(tail / 2 ** (n - 1)))
+    return p
 
 
 @lru_cache(maxsize=256)
@@ -215,11 +235,16 @@ def paired_error(a: Measurement, b: Measurement) -> float | None:
     or the jackknife error of the differences of their leave-one-group-out values; None where neither can be paired.
     """
     if a.outcomes is not None and b.outcomes is not None and len(a.outcomes) == len(b.outcomes) > 1:
-        difference = np.subtract(a.outcomes, b.outcomes, dtype=np.float64)
-        return float(np.std(difference, ddof=1)) / math.sqrt(len(difference))
+        return float(paired_errors(a.outcomes[None], b.outcomes)[0])
     if a.jackknife is not None and b.jackknife is not None and len(a.jackknife) == len(b.jackknife) > 1:
         return jackknife_error(a.jackknife - b.jackknife)
     return None
+
+
+def paired_errors(rows: Bools | Float64, base: Bools | Float64) -> Float64:
+    """``(R,)`` standard errors as of `paired_error` for rows of outcomes ``(R, n)``, n > 1, against a base ``(n,)``."""
+    differences = np.subtract(rows, base, dtype=np.float64)
+    return np.asarray(np.std(differences, axis=1, ddof=1) / math.sqrt(len(base)))
 
 
 def minimum_detectable_effect(
@@ -332,9 +357,12 @@ def rank_intervals(outcomes: Float64, better: Better | str = "higher", seed: int
     """
     means = joint_means(outcomes, seed) * (1 if better == "higher" else -1)
     rounding = 1e-6 * float(np.ptp(outcomes)) if outcomes.size else 0.0
-    columns = np.ascontiguousarray(means.T, dtype=np.float32)
-    ranks = np.stack([1 + np.count_nonzero(columns > own + np.float32(rounding), axis=0) for own in columns], axis=1)
-    ranks.sort(axis=0)
-    last = len(ranks) - 1
-    low, high = ranks[math.floor(0.025 * last)], ranks[math.ceil(0.975 * last)]
+    rows = np.ascontiguousarray(means.T, dtype=np.float32)
+    clearly_above = rows + np.float32(rounding)
+    ranks = np.ones(rows.shape, dtype=np.min_scalar_type(len(rows)))
+    for other in rows:
+        ranks += other > clearly_above
+    last = ranks.shape[1] - 1
+    ends = [math.floor(0.025 * last), math.ceil(0.975 * last)]
+    low, high = np.partition(ranks, ends, axis=1)[:, ends].T
     return [(int(a), int(b)) for a, b in zip(low, high, strict=True)]

@@ -332,6 +332,12 @@ def test_error_of_a_paired_difference_is_that_of_the_differences():
     assert stats.paired_error(one, one) is None
 
 
+def test_errors_of_many_rows_at_once_are_those_of_each():
+    hits = np.random.default_rng(0).random((5, 90)) < 0.7
+    rows = [Measurement(value=float(row.mean()), n=90, outcomes=row) for row in hits]
+    assert stats.paired_errors(hits, hits[0]).tolist() == [stats.paired_error(row, rows[0]) for row in rows]
+
+
 def test_a_detectable_difference_is_that_of_a_normal_test_at_holms_first_step():
     z = scipy.stats.norm.ppf
     errors = [0.004, 0.0, 0.02, 0.01]
@@ -444,9 +450,10 @@ def test_the_statistics_of_a_table_cost_less_than_two_seconds():
     assert time.process_time() - start < 2
 
 
-def test_all_pairs_at_once_equal_mcnemar_one_by_one():
+@pytest.mark.parametrize("n", [1, 300, 2_500])
+def test_all_pairs_at_once_equal_mcnemar_one_by_one(n):  # 2,500 items: fewer and more than a thousand that differ
     rng = np.random.default_rng(5)
-    rows = rng.random((9, 300)) < np.linspace(0.4, 0.9, 9)[:, None]
+    rows = rng.random((9, n)) < np.linspace(0.4, 0.9, 9)[:, None]
     rows[3] = rows[2]
     found = stats.mcnemar_exact_matrix(rows)
     expected = [[stats.mcnemar_exact(a, b) for b in rows] for a in rows]
@@ -475,3 +482,5 @@ def test_rank_intervals_hold_the_rank_and_widen_where_rows_are_close():
         assert 1 <= low < high <= 4
     same = np.stack([close[0], close[0], close[1] * 0])
     assert stats.rank_intervals(same) == [(1, 1), (1, 1), (3, 3)]
+    many = np.repeat(np.arange(300.0)[:, None], 2, axis=1)  # more rows than a byte counts
+    assert stats.rank_intervals(many) == [(300 - i, 300 - i) for i in range(300)]

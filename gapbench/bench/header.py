@@ -22,6 +22,7 @@ from gapbench.results.record import (
     ProtocolRef,
     Record,
 )
+from gapbench.specs import AlignerSpec
 
 if TYPE_CHECKING:
     from gapbench.bench.plan import Cell
@@ -49,7 +50,8 @@ def record_header(
     encoder
         Fingerprint of the encoder; of an embedding file, that of the file.
     """
-    origin = cell.aligner.component.origin
+    origin, spec = cell.aligner.component.origin, cell.aligner.component.spec
+    assert isinstance(spec, AlignerSpec)
     aligner = AlignerRef(
         name=cell.aligner.name,
         params=dict(cell.aligner.params),
@@ -59,10 +61,15 @@ def record_header(
         None if prompts is None else [list(prompts.prompts), list(prompts.owner), prompts.pooling]
     )
     fit_split = "test" if cell.protocol.fits_on_test else "train" if train is not None else "half of test"
-    code = "" if origin == BUILTIN else source_hash(cell.aligner.component.spec.factory)
+    code = "" if origin == BUILTIN else source_hash(spec.factory)
     grids = {name: list(values) for name, values in cell.aligner.automatic.items()}
     scored = test.captions if cell.captioned else test.prompts
-    notes = {"label": cell.aligner.label, "texts": texts, "index": index}
+    notes = {
+        "label": cell.aligner.label,
+        "family": spec.family,
+        "texts": texts,
+        "index": index,
+    }
     notes |= {"train": train.fingerprint} if train is not None else {}
     notes |= {"code": code} if code else {}
     header = Record(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from gapbench.leaderboard.ranking import rank
 from gapbench.leaderboard.table import PRIMARY, Row, Table, Value
-from gapbench.results.finalise import BASELINE, label_of, names_key, newest, table_key
+from gapbench.results.finalise import BASELINE, by_table, label_of, names_key, newest
 from gapbench.results.merge import environments
 from gapbench.specs import MetricFamily
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gapbench.bench.study import Reference, Study
+    from gapbench.results.finalise import TableKey
     from gapbench.results.merge import Repeat
     from gapbench.results.record import MetricValue, Record
     from gapbench.specs import MetricSpec
@@ -44,19 +45,16 @@ def build_tables(
     repeats
         Cells that ran more than once (`gapbench.results.merge.merge`).
     """
-    everything = list(records)
-    current = {id(record) for record in newest(everything)}
-    groups: dict[tuple[object, ...], list[Record]] = {}
-    for record in everything:
-        groups.setdefault(table_key(record), []).append(record)
-    latest: dict[tuple[object, ...], str] = {}
-    for group in groups.values():
+    groups = by_table(records).values()
+    latest: dict[TableKey, str] = {}
+    for group in groups:
         names = names_key(group[0])
         latest[names] = max(latest.get(names, ""), *(record.created_utc for record in group))
     tables = []
-    for group in groups.values():
-        rows = _rows([record for record in group if id(record) in current], repeats or {})
-        rows += _stale_rows([record for record in group if id(record) not in current], rows)
+    for group in groups:
+        kept = set(map(id, newest(group)))
+        rows = _rows([record for record in group if id(record) in kept], repeats or {})
+        rows += _stale_rows([record for record in group if id(record) not in kept], rows)
         if max(record.created_utc for record in group) < latest[names_key(group[0])]:
             for row in rows:
                 row.state, row.remark = "stale", "made of older weights, images or texts under the same names"
@@ -66,11 +64,12 @@ def build_tables(
 
 def _rows(records: Sequence[Record], repeats: Mapping[str, Repeat]) -> list[Row]:
     """Make one row for each aligner, of all its seeds."""
-    rows: dict[str, Row] = {}
+    groups: dict[str, list[Record]] = {}
     for record in records:
-        rows.setdefault(label_of(record), Row(label=label_of(record), records=[])).records.append(record)
+        groups.setdefault(label_of(record), []).append(record)
+    rows = [Row(label=label, records=group) for label, group in groups.items()]
     seeds = len({record.seed for record in records})
-    for row in rows.values():
+    for row in rows:
         row.values = _values(row.records)
         row.coverage = (sum(record.status == "ok" for record in row.records), seeds)
         known = [repeats.get(record.cell_id) for record in row.records]
@@ -82,7 +81,7 @@ def _rows(records: Sequence[Record], repeats: Mapping[str, Repeat]) -> list[Row]
             times = min(map(len, runs))
             row.state = "reproduced"
             row.remark = f"reproduced {times}x: {environments(run for found in runs for run in found)}"
-    return list(rows.values())
+    return rows
 
 
 def _stale_rows(records: Sequence[Record], rows: Sequence[Row]) -> list[Row]:

@@ -11,6 +11,7 @@ from gapbench.leaderboard.across import index
 from gapbench.leaderboard.assemble import build_tables, published_only
 from gapbench.leaderboard.exports import to_csv, to_latex
 from gapbench.leaderboard.markdown import markdown
+from gapbench.leaderboard.page import page
 from gapbench.results import journal, outcomes
 from gapbench.results.merge import merge
 
@@ -63,9 +64,9 @@ def tables_of(folder: Path, specs: Mapping[str, MetricSpec], study: Study | None
 def pages(
     folder: Path, study: Study, specs: Mapping[str, MetricSpec], tables: Sequence[Table] | None = None
 ) -> dict[str, str]:
-    """Give the files that records alone determine, by name: README.md, table.csv and table.tex.
+    """Give the files that records alone determine, by name: README.md, page.html, table.csv and table.tex.
 
-    Figures that lie in the folder are linked.
+    Figures that lie in the folder are linked, or put into the page.
 
     Parameters
     ----------
@@ -82,8 +83,10 @@ def pages(
         A line of the records is damaged.
     """
     tables = tables_of(folder, specs, study) if tables is None else tables
+    command = _command(folder, study)
     return {
-        "README.md": markdown(tables, folder, study, specs, command=_command(folder, study)),
+        "README.md": markdown(tables, folder, study, specs, command=command),
+        "page.html": page(tables, folder, study, specs, command=command),
         "table.csv": to_csv(tables),
         "table.tex": to_latex(tables, specs),
     }

@@ -28,21 +28,31 @@ LATEX = {
 }  # fmt: skip
 
 
+_LATEX = str.maketrans(LATEX)
+
+
 def to_csv(tables: Sequence[Table]) -> str:
     """Write one line for each row and metric; values as the records have them, fractions and not per cent."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    lines = [_fields(COLUMNS)]
     for table in tables:
         of = (table.encoder, table.dataset, table.prompts, table.protocol, table.fit_size, table.shots)
+        metrics = {name: _fields([name]) for name in table.metrics}
         for row in table.rows:
             ends = row.rank_interval or (None, None)
-            mine = (*of, row.label, int(row.control), row.state, row.rank, *ends, len(row.records))
-            for name in table.metrics:
+            mine = _fields([*of, row.label, int(row.control), row.state, row.rank, *ends, len(row.records)])
+            for name, metric in metrics.items():
                 if (value := row.values.get(name)) is not None:
-                    writer.writerow(
-                        [*mine, name, value.value, *(value.ci95 or (None, None)), value.delta, value.p_holm]
-                    )
+                    low, high = value.ci95 or ("", "")
+                    delta = "" if value.delta is None else value.delta
+                    p = "" if value.p_holm is None else value.p_holm
+                    lines.append(f"{mine},{metric},{value.value},{low},{high},{delta},{p}")
+    return "\n".join(lines) + "\n"
+
+
+def _fields(values: Sequence[object]) -> str:
+    """Write a part of a line, with quotes where it needs them."""
+    out = io.StringIO()
+    csv.writer(out, lineterminator="").writerow(values)
     return out.getvalue()
 
 
@@ -77,4 +87,4 @@ def _cells(row: Row, table: Table, gaps: Sequence[str], specs: Mapping[str, Metr
 
 def escape(text: str) -> str:
     """Write text so that LaTeX shows it as it is."""
-    return "".join(LATEX.get(character, character) for character in " ".join(text.split()))
+    return " ".join(text.split()).translate(_LATEX)

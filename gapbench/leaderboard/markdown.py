@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gapbench.leaderboard.notices import notices
 from gapbench.leaderboard.text import (
@@ -128,8 +128,8 @@ def _table(table: Table, specs: Mapping[str, MetricSpec]) -> list[str]:
     first, *others = [escape(heading(name, specs.get(name))) for name in primary_first]
     head = ["#", "aligner", first, "Δ", *others]
     lines = [*title, "| " + " | ".join(head) + " |", "|" + "|".join(["--:", ":--", *["--:"] * (len(head) - 2)]) + "|"]
-    first_of = {name: best(good, name, specs.get(name)) for name in table.metrics}
-    lines += [_row(row, primary_first, first_of, specs, len(head)) for row in good]
+    columns = {name: (is_share(name, specs.get(name)), best(good, name, specs.get(name))) for name in primary_first}
+    lines += [_row(row, columns, len(head)) for row in good]
     lines.append("")
     lines += _below(table)
     lines += [f"- {escape(line)}" for line in notices(table, specs)]
@@ -177,18 +177,17 @@ def _place(row: Row) -> str:
     return str(row.rank) if ends is None or ends[0] == ends[1] == row.rank else f"{row.rank} ({ends[0]}–{ends[1]})"
 
 
-def _row(
-    row: Row, metrics: Sequence[str], first_of: Mapping[str, float | None], specs: Mapping[str, MetricSpec], width: int
-) -> str:
+def _row(row: Row, columns: Mapping[str, tuple[bool, float | None]], width: int) -> str:
+    """Write a row; of each column ``columns`` says whether it is a share, and its best value."""
     cells = [_place(row), code(row.label) + (" (control)" if row.control else "")]
-    for position, name in enumerate(metrics):
+    control = row.control
+    for position, (name, (share, first)) in enumerate(columns.items()):
         value = row.values.get(name)
-        share = is_share(name, specs.get(name))
         if value is None:
             cells += ["–"] + ([""] if position == 0 else [])
             continue
         shown = number(value.value, share=share)
-        if value.value == first_of[name] and not row.control:
+        if value.value == first and not control:
             shown = f"**{shown}**"
         cells.append(f"{shown} {interval(value, share=share)}".strip())
         if position == 0:
@@ -199,12 +198,14 @@ def _row(
 
 def _environment(tables: Sequence[Table]) -> list[str]:
     found: dict[str, None] = {}
-    for table in tables:
-        for row in table.rows:
-            for record in row.records:
-                made = record.environment
-                libraries = ", ".join(f"{name} {number}" for name, number in sorted(made.get("libraries", {}).items()))
-                found[
-                    f"gapbench {made.get('gapbench')}, Python {made.get('python')}, {made.get('platform')}; {libraries}"
-                ] = None
+    last: Mapping[str, Any] | None = None
+    for record in (record for table in tables for row in table.rows for record in row.records):
+        made = record.environment
+        if made == last:  # as nearly always
+            continue
+        last = made
+        libraries = ", ".join(f"{name} {number}" for name, number in sorted(made.get("libraries", {}).items()))
+        found[f"gapbench {made.get('gapbench')}, Python {made.get('python')}, {made.get('platform')}; {libraries}"] = (
+            None
+        )
     return ["## Made with", "", *(f"- {escape(line)}" for line in found)] if found else []

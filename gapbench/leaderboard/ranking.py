@@ -90,8 +90,8 @@ def _pairwise_p(measured: Sequence[Measured]) -> Float64:
     shared = np.zeros((rows, rows), dtype=bool)
     for seed in seeds:
         have = [i for i in range(rows) if seed in measured[i]]
-        stacked = _binary([measured[i][seed] for i in have])
-        if stacked is not None:
+        stacked = _stacked([measured[i][seed] for i in have])
+        if stacked is not None and stacked.dtype == np.bool_:
             found = mcnemar_exact_matrix(stacked)
         else:
             found = np.ones((len(have), len(have)))
@@ -99,20 +99,18 @@ def _pairwise_p(measured: Sequence[Measured]) -> Float64:
                 for b in range(a):
                     p = paired_p(measured[have[a]][seed], measured[have[b]][seed])
                     found[a, b] = found[b, a] = 1.0 if p is None else p
-        block = np.ix_(have, have)
+        block = np.ix_(have, have) if len(have) < rows else np.s_[:, :]
         largest[block] = np.maximum(largest[block], found)
         shared[block] = True
     return np.where(shared, largest, 1.0)
 
 
-def _binary(measured: Sequence[Measurement]) -> np.ndarray | None:
-    """``(R, n)`` 0/1 outcomes; None where they are not, or not of the same items."""
-    outcomes = [found.outcomes for found in measured]
-    if any(found is None or found.dtype != np.bool_ for found in outcomes):
+def _stacked(measured: Sequence[Measurement]) -> np.ndarray | None:
+    """``(R, n)`` outcomes; None where some have none, or they are not of the same items."""
+    outcomes = [found.outcomes for found in measured if found.outcomes is not None]
+    if len(outcomes) != len(measured) or len(set(map(len, outcomes))) != 1:
         return None
-    if len({len(found) for found in outcomes if found is not None}) != 1:
-        return None
-    return np.stack([found for found in outcomes if found is not None])
+    return np.stack(outcomes)
 
 
 def _rank_intervals(measured: Sequence[Measured], better: str) -> list[tuple[int, int] | None]:
@@ -123,27 +121,27 @@ def _rank_intervals(measured: Sequence[Measured], better: str) -> list[tuple[int
     seeds = {tuple(sorted(found)) for found in measured}
     if len(measured) < 2 or len(seeds) != 1:  # noqa: PLR2004 - one row alone has no rank to doubt
         return none
-    means = []
-    for found in measured:
-        outcomes = [one.outcomes for one in found.values() if one.outcomes is not None]
-        if len(outcomes) != len(found) or len({len(one) for one in outcomes}) != 1:
-            return none
-        means.append(np.stack(outcomes).mean(axis=0, dtype=np.float64))
-    if len({len(one) for one in means}) != 1:
+    stacked = [_stacked([found[seed] for found in measured]) for seed in seeds.pop()]
+    known = [outcomes for outcomes in stacked if outcomes is not None]
+    if len(known) != len(stacked) or len({outcomes.shape for outcomes in known}) != 1:
         return none
-    return list(rank_intervals(np.stack(means), better))
+    return list(rank_intervals(np.mean(known, axis=0, dtype=np.float64), better))
 
 
 def _detectable(rows: Sequence[Row], measured: Sequence[Mapping[int, Measurement]], tests: int) -> float | None:
     """Give the smallest difference to ``identity`` that would be found, for the median row and the first seed."""
-    from gapbench.stats import minimum_detectable_effect, paired_error
+    from gapbench.stats import minimum_detectable_effect, paired_error, paired_errors
 
     base = next((found for row, found in zip(rows, measured, strict=True) if row.label == BASELINE), None)
     if not base or tests < 1:
         return None
     seed, theirs = min(base.items())
     others = [found[seed] for row, found in zip(rows, measured, strict=True) if row.label != BASELINE and seed in found]
-    errors = [error for mine in others if (error := paired_error(mine, theirs)) is not None]
+    stacked = _stacked([theirs, *others])
+    if stacked is not None and stacked.shape[1] > 1:
+        errors = paired_errors(stacked[1:], stacked[0]).tolist()
+    else:
+        errors = [error for mine in others if (error := paired_error(mine, theirs)) is not None]
     n = theirs.n if theirs.outcomes is None else len(theirs.outcomes)
     binary = theirs.outcomes is not None and theirs.outcomes.dtype == bool
     return minimum_detectable_effect(errors, n=n, m=tests, binary=binary)

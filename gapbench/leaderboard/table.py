@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+import msgspec
+
 from gapbench.leaderboard.ranking import SIGNIFICANT
 from gapbench.leaderboard.text import is_share
 
@@ -26,8 +28,7 @@ RowState = Literal["", "reproduced", "conflict", "stale", "reported"]
 CONTROLS = ("random-rotation", "shuffled-pairs", "collapse-to-mean")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Value:
+class Value(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One number of a row, the mean over its seeds."""
 
     value: float

@@ -20,29 +20,38 @@ BASELINE = "identity"
 
 TableKey = tuple[object, ...]
 
-
-def names_key(record: Record) -> TableKey:
-    """Give what the rows of tables of one title and one protocol share: names, not contents."""
-    return (
-        record.encoder.name,
-        record.dataset.name,
-        record.prompts.name,
-        record.protocol.name,
-        -1 if record.protocol.fit_size is None else record.protocol.fit_size,
-        -1 if record.protocol.shots is None else record.protocol.shots,
-        record.notes.get("index", "flat"),
-    )
+UNTESTED = (None, None)
 
 
 def table_key(record: Record) -> TableKey:
     """Give what the rows of one table share: the names, and the weights, images and texts that they stand for."""
+    encoder, dataset, protocol, notes = record.encoder, record.dataset, record.protocol, record.notes
     return (
-        *names_key(record),
-        record.encoder.fingerprint,
-        record.dataset.fingerprint,
-        record.notes.get("texts", ""),
-        record.notes.get("train", ""),
+        encoder.name,
+        dataset.name,
+        record.prompts.name,
+        protocol.name,
+        -1 if protocol.fit_size is None else protocol.fit_size,
+        -1 if protocol.shots is None else protocol.shots,
+        notes.get("index", "flat"),
+        encoder.fingerprint,
+        dataset.fingerprint,
+        notes.get("texts", ""),
+        notes.get("train", ""),
     )
+
+
+def names_key(record: Record) -> TableKey:
+    """Give what the rows of tables of one title and one protocol share: names, not contents."""
+    return table_key(record)[:7]
+
+
+def by_table(records: Iterable[Record]) -> dict[TableKey, list[Record]]:
+    """Give the records of each table, in their order."""
+    tables: dict[TableKey, list[Record]] = {}
+    for record in records:
+        tables.setdefault(table_key(record), []).append(record)
+    return tables
 
 
 def label_of(record: Record) -> str:
@@ -51,11 +60,12 @@ def label_of(record: Record) -> str:
 
 
 def newest(records: Iterable[Record]) -> list[Record]:
-    """Drop records that were made of older code under the same names, on the same weights, images and texts."""
+    """Drop records of one table that were made of older code under the same names."""
     latest: dict[tuple[object, ...], Record] = {}
     for record in records:
-        key = (*table_key(record), label_of(record), record.aligner.plugin.distribution, record.seed)
-        if key not in latest or latest[key].created_utc <= record.created_utc:
+        key = (label_of(record), record.aligner.plugin.distribution, record.seed)
+        known = latest.get(key)
+        if known is None or known.created_utc <= record.created_utc:
             latest[key] = record
     return list(latest.values())
 
@@ -73,15 +83,23 @@ def finalise(records: Iterable[Record], folder: Path, *, again: bool = False) ->
     again
         Make every test again. Otherwise a record that was compared with the same outcomes of ``identity`` keeps its p.
     """
-    everything = list(records)
-    current = newest(everything)
-    kept = {id(record) for record in current}
-    groups: dict[TableKey, list[Record]] = {}
+    tables = by_table(records)
+    done: list[Record] = []
+    for key in sorted(tables, key=lambda key: [*map(_sortable, key)]):
+        table = _finalised(tables[key], folder, again=again)
+        done += sorted(table, key=lambda record: (record.seed, *_row_key(record)))
+    return done
+
+
+def _finalised(table: Sequence[Record], folder: Path, *, again: bool) -> list[Record]:
+    """Finish the records of one table."""
+    current = newest(table)
+    kept = set(map(id, current))
+    seeds: dict[int, list[Record]] = {}
     for record in current:
-        groups.setdefault((*table_key(record), record.seed), []).append(record)
-    done = [record for group in groups.values() for record in _compared(group, folder, again=again)]
-    done += [record for record in everything if id(record) not in kept]
-    return sorted(done, key=lambda record: (*map(_sortable, table_key(record)), record.seed, *_row_key(record)))
+        seeds.setdefault(record.seed, []).append(record)
+    done = [record for group in seeds.values() for record in _compared(group, folder, again=again)]
+    return done + [record for record in table if id(record) not in kept]
 
 
 def _sortable(part: object) -> str:
@@ -110,7 +128,15 @@ def _compared(group: Sequence[Record], folder: Path, *, again: bool) -> list[Rec
         for name, p in found.items():
             tests.setdefault(name, {})[record.cell_id] = p
     adjusted = _adjusted(tests)
-    return [_with_tests(record, base, tests, adjusted, noted.get(record.cell_id)) for record in group]
+    done = []
+    for record in group:
+        mine = {
+            name: (p[record.cell_id], adjusted[name][record.cell_id])
+            for name, p in tests.items()
+            if record.cell_id in p
+        }
+        done.append(_with_tests(record, base if record is not base else None, mine, noted.get(record.cell_id)))
+    return done
 
 
 def _loaded(record: Record, folder: Path, noted: dict[str, str]) -> dict[str, Measurement]:
@@ -135,28 +161,20 @@ def _adjusted(tests: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, f
 
 
 def _with_tests(
-    record: Record,
-    base: Record | None,
-    tests: Mapping[str, Mapping[str, float]],
-    adjusted: Mapping[str, Mapping[str, float]],
-    noted: str | None,
+    record: Record, base: Record | None, tests: Mapping[str, tuple[float, float]], noted: str | None
 ) -> Record:
-    """Fill in what the table tells, and note what it rests on."""
-    other = base if record is not base else None
-    values = {}
+    """Fill in what the table tells, and note what it rests on; ``tests`` are p values, each with its correction."""
+    values, compared = {}, {} if base is None else base.metrics
     for name, value in record.metrics.items():
-        theirs = None if other is None else other.metrics.get(name)
-        values[name] = msgspec.structs.replace(
-            value,
-            delta=None if theirs is None else value.value - theirs.value,
-            p=tests.get(name, {}).get(record.cell_id),
-            p_holm=adjusted.get(name, {}).get(record.cell_id),
-        )
+        theirs = compared.get(name)
+        delta = None if theirs is None else value.value - theirs.value
+        p, p_holm = tests.get(name, UNTESTED)
+        values[name] = msgspec.structs.replace(value, delta=delta, p=p, p_holm=p_holm)
     notes = {key: note for key, note in record.notes.items() if key not in ("outcomes", "compared_with")}
     if noted is not None:
         notes["outcomes"] = noted
-    elif other is not None and other.outcomes is not None and record.status == "ok":
-        notes["compared_with"] = other.outcomes.sha256
+    elif base is not None and base.outcomes is not None and record.status == "ok":
+        notes["compared_with"] = base.outcomes.sha256
     return msgspec.structs.replace(record, metrics=values, notes=notes)
 
 
@@ -170,5 +188,5 @@ def load_outcomes(record: Record, folder: Path, only: str | None = None) -> dict
     """
     if record.outcomes is None:
         return {}
-    values = {name: (value.value, value.n) for name, value in record.metrics.items() if only in (None, name)}
-    return outcomes.load(folder, record.outcomes, values)
+    metrics = record.metrics if only is None else {only: record.metrics[only]} if only in record.metrics else {}
+    return outcomes.load(folder, record.outcomes, {name: (value.value, value.n) for name, value in metrics.items()})

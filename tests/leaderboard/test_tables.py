@@ -1,5 +1,6 @@
 """Tables, their ranks, and the Markdown that is made of them."""
 
+import csv
 import io
 import re
 
@@ -13,6 +14,7 @@ from gapbench.components import Measurement
 from gapbench.host.discovery import discover
 from gapbench.host.registry import Kind
 from gapbench.leaderboard.assemble import build_tables
+from gapbench.leaderboard.exports import to_csv
 from gapbench.leaderboard.markdown import code, escape, markdown
 from gapbench.leaderboard.terminal import print_table
 from gapbench.results import outcomes
@@ -181,6 +183,19 @@ def test_markup_in_the_name_of_a_metric_stays_text(tmp_path):
     page = markdown(tables, tmp_path, Study(name="toy"), SPECS, command="gapbench run")
     assert "<b>" not in page
     assert "a\\|&lt;b&gt;" in page
+
+
+def test_any_name_and_every_digit_come_back_from_the_csv(tmp_path):
+    values = {
+        'a,"b"': MetricValue(value=0.1 + 0.2, ci95=(1e-300, 1.0), n=N),
+        "plain": MetricValue(value=2.0, ci95=None, n=N),
+    }
+    odd = msgspec.structs.replace(row(tmp_path, 'x[y="1,2"]', 0.9, 0.8), metrics=values, outcomes=None)
+    first, second = csv.DictReader(io.StringIO(to_csv(build_tables([odd], tmp_path, SPECS))))
+    assert first["aligner"] == second["aligner"] == 'x[y="1,2"]'
+    assert (first["metric"], first["value"], first["low"], first["high"]) == ('a,"b"', repr(0.1 + 0.2), "1e-300", "1.0")
+    assert (second["metric"], second["value"]) == ("plain", "2.0")
+    assert {second[name] for name in ("fit_size", "rank", "low", "high", "delta", "p_holm")} == {""}
 
 
 def seeded(folder, name, seed, top1):

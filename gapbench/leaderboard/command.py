@@ -1,0 +1,58 @@
+"""The exact command that makes a row again."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from gapbench.results.finalise import BASELINE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gapbench.bench.study import Study
+    from gapbench.leaderboard.table import Row, Table
+    from gapbench.results.record import Record
+
+#: A data set of an embedding file, which brings its encoder along.
+FILE = "embeddings:"
+
+
+def row_command(table: Table, row: Row, study: Study) -> str:
+    """Give the shell command that runs the cells of a row again, with those of ``identity`` to compare with.
+
+    The same code, data and weights give records of the same cell ids. Empty for a published number, which has no cells.
+    """
+    if not row.records:
+        return ""
+    first = row.records[0]
+    words = ["gapbench", "run"]
+    if not table.dataset.startswith(FILE):
+        words += ["-e", table.encoder]
+    words += ["-d", table.dataset, "-p", table.prompts, *_aligners(row.label)]
+    words += [part for name in _metrics(row.records) for part in ("-m", name)]
+    words += ["--protocol", table.protocol, *_fitted(first)]
+    words += ["--seeds", ",".join(str(seed) for seed in sorted({record.seed for record in row.records}))]
+    index = str(first.notes.get("index", "flat"))
+    words += ["--index", index] if index != "flat" else []
+    words += ["--download"] if study.download else []
+    plugin = first.aligner.plugin
+    words += ["--plugin", plugin.distribution] if plugin.distribution.endswith(".py") else []
+    line = shlex.join(words)
+    if plugin.distribution == "gapbench" or plugin.distribution.endswith(".py"):
+        return line
+    return f"pip install {shlex.quote(f'{plugin.distribution}=={plugin.version}')} && {line}"
+
+
+def _aligners(label: str) -> list[str]:
+    return ["-a", label] if label == BASELINE else ["-a", BASELINE, "-a", label]
+
+
+def _metrics(records: Sequence[Record]) -> list[str]:
+    return list(dict.fromkeys(name for record in records for name in record.metrics))
+
+
+def _fitted(record: Record) -> list[str]:
+    if record.protocol.shots is not None:
+        return ["--shots", str(record.protocol.shots)]
+    return ["--fit-size", "all" if record.protocol.fit_size is None else str(record.protocol.fit_size)]

@@ -1,0 +1,193 @@
+"""What the page shows, as JSON: every row with its numbers, its record and its command, as far as there is room."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from gapbench.leaderboard.command import row_command
+from gapbench.leaderboard.curves import curves_of
+from gapbench.leaderboard.notices import notices
+from gapbench.leaderboard.pareto import pareto_front
+from gapbench.leaderboard.text import GAP, below, is_share
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from gapbench.bench.study import Study
+    from gapbench.leaderboard.table import Row, Table, Value
+    from gapbench.results.record import Record
+    from gapbench.specs import MetricSpec
+
+#: Learning curves of one page.
+MOST_CURVES = 12
+
+#: What would end a script, or begin another, is written otherwise inside of JSON; it means the same.
+ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+
+
+def page_data(tables: Sequence[Table], study: Study, specs: Mapping[str, MetricSpec], room: int) -> tuple[str, str]:
+    """Write the data of a page as JSON that can stand in HTML.
+
+    Where ``room`` (bytes) is not enough for everything, rows lose first all metrics but the task and the gap, their
+    record and their command; then the last rows are left out.
+
+    Returns
+    -------
+    json, left_out
+        The data, and in words what is missing; empty where nothing is.
+    """
+    shown = [table for table in tables if not table.stale]
+    frame = {
+        "metrics": _metrics(shown, specs),
+        "gap": GAP,
+        "tables": [_table(table, specs) for table in shown],
+        "environments": (made := _environments(shown)),
+        "curves": [asdict(curves) for curves in curves_of(shown)[:MOST_CURVES]],
+    }
+    room -= len(_json(frame).encode()) + len('"rows":[],')
+    total = sum(len(table.rows) for table in shown)
+    rows, left_out = _as_many(_rows(shown, specs, study, made), room), ""
+    if len(rows) < total:
+        left_out = "rows show only task and gap; their other metrics are in table.csv, their records in records/"
+        rows = _as_many(_short_rows(shown), room)
+    if len(rows) < total:
+        left_out = f"{len(rows):,} of {total:,} rows are here; table.csv has all; {left_out}"
+    return f'{_json(frame)[:-1]},"rows":[{",".join(rows)}]}}', left_out
+
+
+def _json(found: Any) -> str:
+    text = msgspec.json.encode(found).decode()
+    for character, escaped in ESCAPES.items():
+        text = text.replace(character, escaped)
+    return text
+
+
+def _as_many(rows: Iterator[dict[str, Any]], room: int) -> list[str]:
+    """Give rows until the room is used up."""
+    found: list[str] = []
+    for row in rows:
+        text = _json({key: value for key, value in row.items() if value or key == "table"})
+        room -= len(text.encode()) + 1
+        if room < 0:
+            break
+        found.append(text)
+    return found
+
+
+def _metrics(tables: Sequence[Table], specs: Mapping[str, MetricSpec]) -> dict[str, dict[str, Any]]:
+    names = dict.fromkeys(name for table in tables for name in table.metrics)
+    return {
+        name: {
+            "share": is_share(name, specs.get(name)),
+            "better": str(specs[name].better) if name in specs else "higher",
+            "summary": specs[name].summary if name in specs else "",
+        }
+        for name in names
+    }
+
+
+def _table(table: Table, specs: Mapping[str, MetricSpec]) -> dict[str, Any]:
+    size = (
+        f"{table.shots} shots" if table.shots is not None else "all" if table.fit_size is None else f"{table.fit_size}"
+    )
+    first = next((record for row in table.rows for record in row.records), None)
+    return {
+        "encoder": table.encoder,
+        "dataset": table.dataset,
+        "prompts": table.prompts,
+        "protocol": f"{table.protocol}, {size}",
+        "how": table.how,
+        "primary": table.primary,
+        "metrics": table.metrics,
+        "notices": notices(table, specs),
+        "fingerprints": {}
+        if first is None
+        else {"encoder": first.encoder.fingerprint, "dataset": first.dataset.fingerprint},
+    }
+
+
+def _environments(tables: Sequence[Table]) -> list[str]:
+    found = dict.fromkeys(_environment(record) for table in tables for row in table.rows for record in row.records)
+    return list(found)
+
+
+def _environment(record: Record) -> str:
+    made = record.environment
+    libraries = ", ".join(f"{name} {number}" for name, number in sorted(made.get("libraries", {}).items()))
+    return f"gapbench {made.get('gapbench')}, Python {made.get('python')}, {made.get('platform')}; {libraries}"
+
+
+def _rows(
+    tables: Sequence[Table], specs: Mapping[str, MetricSpec], study: Study, environments: Sequence[str]
+) -> Iterator[dict[str, Any]]:
+    """Give the rows in full; what is false or empty is left out later."""
+    for number, table in enumerate(tables):
+        front = {id(row) for row in pareto_front(table, specs)}
+        why = {id(row): reason for row, reason in below(table)}
+        for row in table.rows:
+            yield {
+                **_standing(number, row),
+                "front": id(row) in front,
+                "why": why.get(id(row), "") or row.remark,
+                "values": [_value(row.values.get(name)) for name in table.metrics],
+                "command": row_command(table, row, study),
+                "records": [_record(record, environments) for record in row.records],
+                "plugin": str(row.records[0].aligner.plugin.distribution) if row.records else "",
+                "version": str(row.records[0].aligner.plugin.version) if row.records else "",
+                "params": dict(row.records[0].aligner.params) if row.records else {},
+            }
+
+
+def _short_rows(tables: Sequence[Table]) -> Iterator[dict[str, Any]]:
+    for number, table in enumerate(tables):
+        for row in table.rows:
+            kept = (table.primary, GAP)
+            values = [_value(row.values.get(name)) if name in kept else None for name in table.metrics]
+            while values and values[-1] is None:
+                values.pop()
+            yield {**_standing(number, row), "values": values}
+
+
+def _standing(number: int, row: Row) -> dict[str, Any]:
+    return {
+        "table": number,
+        "aligner": row.label,
+        "family": str(row.notes.get("family", "")),
+        "rank": row.rank,
+        "ranks": row.rank_interval,
+        "state": row.state if row.state or row.ok else row.records[0].status,
+        "control": row.control,
+    }
+
+
+def _value(value: Value | None) -> list[float | None] | None:
+    """Give value, low, high, difference and p, with five digits; the records have them all."""
+    if value is None:
+        return None
+    low, high = value.ci95 or (None, None)
+    found = [_five(number) for number in (value.value, low, high, value.delta, value.p_holm)]
+    while found[-1] is None:
+        found.pop()
+    return found
+
+
+def _five(number: float | None) -> float | None:
+    return None if number is None else float(f"{number:.5g}")
+
+
+def _record(record: Record, environments: Sequence[str]) -> dict[str, Any]:
+    """Give what a record says besides the values."""
+    found = {
+        "cell_id": record.cell_id,
+        "seed": record.seed,
+        "created_utc": record.created_utc,
+        "environment": environments.index(_environment(record)),
+        "timing": [_five(seconds) for seconds in (record.timing.encode_s, record.timing.fit_s, record.timing.score_s)],
+        "reason": record.reason,
+        "outcomes": record.outcomes.sha256 if record.outcomes is not None else "",
+        "notes": {name: note for name, note in record.notes.items() if name not in ("label", "family")},
+    }
+    return {key: value for key, value in found.items() if value or key in ("seed", "environment")}
