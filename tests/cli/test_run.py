@@ -131,6 +131,15 @@ def test_killed_in_the_middle_and_run_again_gives_the_records_of_an_undisturbed_
     assert without_time(records_of(tmp_path / "cut")) == without_time(records_of(tmp_path / "whole"))
 
 
+@pytest.fixture
+def interruptible():
+    """Children get SIGINT as at a terminal: a shell's background jobs, pytest among them, start with it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_interrupting_says_how_to_go_on(tmp_path):
     process = subprocess.Popen(
         [sys.executable, "-m", "gapbench", *DIGITS, "--fit-size", "50", "--seeds", "0:20", "--out", str(tmp_path)],
