@@ -4,6 +4,20 @@
   // Okabe and Ito's colours, which colour-blind readers tell apart; black and yellow do not suit both grounds.
   const COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C8C8C", "#A6761D"];
   const SYMBOLS = ["circle", "square", "triangle", "diamond", "cross", "star", "wye"];
+
+  // A plot is one picture to a screen reader: its parts, which Plot labels "dot" or "line", say nothing there.
+  const drawn = (options, label, description) => {
+    const svg = Plot.plot({ ...options, ariaLabel: label, ariaDescription: description });
+    svg.setAttribute("role", "img");
+    for (const part of svg.querySelectorAll("g[aria-label]")) part.removeAttribute("aria-label");
+    return svg;
+  };
+  // The sign of a legend; its text stands beside it.
+  const sign = (width, marks) => {
+    const svg = drawn({ width, height: 14, margin: 0, x: { axis: null, domain: [-1, 1] }, y: { axis: null, domain: [-1, 1] }, marks });
+    svg.setAttribute("aria-hidden", "true");
+    return svg;
+  };
   const families = data => [...new Set(data.rows.map(row => row.family || "other"))].sort();
 
   const pareto = (data, number, valueOf, width) => {
@@ -24,16 +38,14 @@
     const front = points.filter(point => point.row.front).sort((one, other) => one.x - other.x);
     const named = points.filter(point => point.row.front || point.row.aligner === "identity");
     const say = point => `${point.row.aligner}\n${table.primary} ${point.y.toFixed(share === 100 ? 1 : 3)}\n${data.gap} ${point.x.toFixed(3)}`;
-    return Plot.plot({
+    return drawn({
       width,
       height: Math.max(320, Math.min(440, 0.6 * width)),
       marginLeft: 50,
       marginRight: 30,
       grid: true,
-      ariaLabel: `${table.primary} against ${data.gap}, ${points.length} aligners`,
-      ariaDescription: "The same numbers stand in the table of results.",
       style: { fontSize: "12px", background: "none" },
-      x: { label: `${data.gap}: a smaller gap is to the left →`, nice: true },
+      x: { label: `← smaller gap      ${data.gap}`, nice: true },
       y: { label: `↑ ${table.primary}${share === 100 ? " %" : ""}`, nice: true },
       color: { domain, range: domain.map((_, i) => COLORS[i % COLORS.length]) },
       symbol: { domain, range: domain.map((_, i) => SYMBOLS[i % SYMBOLS.length]) },
@@ -44,7 +56,7 @@
         Plot.dot(points, { x: "x", y: "y", stroke: "family", fill: "family", symbol: "family", r: 4.5, title: say, tip: true }),
         Plot.text(named, { x: "x", y: "y", text: point => point.row.aligner, dy: -11, fill: "currentColor", stroke: "var(--ground)", strokeWidth: 4, paintOrder: "stroke" }),
       ],
-    });
+    }, `${table.primary} against ${data.gap}, ${points.length} aligners`, "The same numbers stand in the table of results.");
   };
 
   const legend = (data, numbers) => {
@@ -54,9 +66,8 @@
     box.className = "legend";
     domain.forEach((family, i) => {
       if (!used.has(family)) return;
-      const mark = Plot.plot({ width: 14, height: 14, margin: 0, x: { axis: null, domain: [-1, 1] }, y: { axis: null, domain: [-1, 1] }, ariaLabel: family,
-        marks: [Plot.dot([0], { x: 0, y: 0, r: 4.5, symbol: SYMBOLS[i % SYMBOLS.length], fill: COLORS[i % COLORS.length], stroke: COLORS[i % COLORS.length] })] });
-      mark.setAttribute("aria-hidden", "true");
+      const color = COLORS[i % COLORS.length];
+      const mark = sign(14, [Plot.dot([0], { x: 0, y: 0, r: 4.5, symbol: SYMBOLS[i % SYMBOLS.length], fill: color, stroke: color })]);
       const item = document.createElement("span");
       item.append(mark, family);
       box.append(item);
@@ -70,13 +81,11 @@
     const names = Object.keys({ ...curves.task, ...curves.gap });
     const points = Object.entries(curves[kind]).flatMap(([name, line]) => line.map(point => ({ name, size: point.size, y: share * point.mean, low: share * (point.mean - point.spread), high: share * (point.mean + point.spread) })));
     const others = points.filter(point => point.name !== "identity"), base = points.filter(point => point.name === "identity");
-    return Plot.plot({
+    return drawn({
       width,
       height: 280,
       marginLeft: 50,
       grid: true,
-      ariaLabel: `${metric} against the number of images fitted on`,
-      ariaDescription: `${names.length} aligners; the same numbers stand in the table of results.`,
       style: { fontSize: "12px", background: "none" },
       x: { type: "log", label: "images fitted on →", ticks: [...new Set(points.map(point => point.size))], tickFormat: String },
       y: { label: `↑ ${metric}${share === 100 ? " %" : ""}` },
@@ -88,7 +97,7 @@
         Plot.line(others, { x: "size", y: "y", stroke: "name" }),
         Plot.dot(others, { x: "size", y: "y", stroke: "name", fill: "name", symbol: "name", r: 3.5, title: point => `${point.name}\n${metric} ${point.y.toFixed(share === 100 ? 1 : 3)}\n${point.size} images`, tip: true }),
       ],
-    });
+    }, `${metric} against the number of images fitted on, ${names.length} aligners`, "The same numbers stand in the table of results.");
   };
 
   const curveLegend = names => {
@@ -96,9 +105,8 @@
     box.className = "legend";
     names.forEach((name, i) => {
       const color = i ? COLORS[(i - 1) % COLORS.length] : "currentColor";
-      const mark = Plot.plot({ width: 22, height: 12, margin: 0, x: { axis: null, domain: [-1, 1] }, y: { axis: null, domain: [-1, 1] },
-        marks: [Plot.link([0], { x1: -1, x2: 1, y1: 0, y2: 0, stroke: color, strokeDasharray: i ? null : "5,4" }), i ? Plot.dot([0], { x: 0, y: 0, r: 3.5, symbol: SYMBOLS[i % SYMBOLS.length], fill: color, stroke: color }) : null] });
-      mark.setAttribute("aria-hidden", "true");
+      const line = Plot.link([0], { x1: -1, x2: 1, y1: 0, y2: 0, stroke: color, strokeDasharray: i ? null : "5,4" });
+      const mark = sign(22, [line, i ? Plot.dot([0], { x: 0, y: 0, r: 3.5, symbol: SYMBOLS[i % SYMBOLS.length], fill: color, stroke: color }) : null]);
       const item = document.createElement("span");
       item.append(mark, name);
       box.append(item);

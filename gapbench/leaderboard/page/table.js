@@ -189,10 +189,8 @@
       text("Prompts", "prompts", "secondary"),
       text("Protocol", "protocol", "secondary"),
     ],
-    createdRow: (tr, row) => {
-      const place = row.rank != null || row.control ? "" : "below";
-      if (place) tr.classList.add(place);
-    },
+    createdRow: (tr, row) => tr.classList.toggle("below", row.rank == null && !row.control),
+    drawCallback: ({ api }) => api.table().node().classList.toggle("in-order", api.order().length === 0),
     caption: "Rows of one table, best first; those below the line have no rank.",
   });
   table.search.fixed("filters", (_, row) => passes(row));
