@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gapbench.figures.style import COLORS, color, columns, drawn, letters, new_figure, shape, source_of
+from gapbench.leaderboard.pareto import pareto_front
 from gapbench.leaderboard.text import GAP, is_share
 from gapbench.results.finalise import BASELINE
 
@@ -20,9 +21,15 @@ if TYPE_CHECKING:
 #: Tables in one picture, and aligners that its legend names; the page and table.csv have all.
 MOST_PANELS, MOST_NAMES = 12, 40
 
+#: The colour of the front, which is no aligner's.
+FRONT = "0.45"
+
 
 def draw_gap_accuracy(tables: Sequence[Table], specs: Mapping[str, MetricSpec], path: Path) -> list[Path]:
-    """Draw one panel a table: the primary metric over the centroid distance, with 95 % intervals; controls left out."""
+    """Draw one panel a table: the primary metric over the centroid distance, with 95 % intervals; controls left out.
+
+    A dotted line joins the rows that no other one beats in both (`pareto_front`).
+    """
     found = [table for table in tables if GAP in table.metrics and any(row.rank is not None for row in table.rows)]
     if not found:
         return []
@@ -31,7 +38,8 @@ def draw_gap_accuracy(tables: Sequence[Table], specs: Mapping[str, MetricSpec], 
         [(row.label, row.values.get(GAP), row.values.get(table.primary)) for row in table.rows] for table in shown
     ]
     left_out = len(found) - len(shown)
-    source = source_of([(table.title, table.protocol, table.primary) for table in shown], points, left_out)
+    fronts = [[row.label for row in pareto_front(table, specs)] for table in shown]
+    source = source_of([(table.title, table.protocol, table.primary) for table in shown], points, fronts, left_out)
     return drawn(path, source, lambda: _figure(shown, specs, left_out))
 
 
@@ -54,7 +62,8 @@ def _figure(shown: Sequence[Table], specs: Mapping[str, MetricSpec], left_out: i
         Line2D([], [], color=color(_number(names, name)), marker=_shape(names, name), ls="", label=name)
         for name in names
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=columns(len(names), 6), frameon=False)
+    handles.append(Line2D([], [], color=FRONT, linestyle=":", label="beaten by none in both"))
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns(len(handles), 6), frameon=False)
     if left_out:
         figure.suptitle(f"the first {len(shown)} of {len(shown) + left_out} tables", fontsize=letters(10))
     return figure
@@ -79,6 +88,8 @@ def _names(tables: Sequence[Table]) -> list[str]:
 
 def _panel(axes: Any, table: Table, specs: Mapping[str, MetricSpec], names: Sequence[str]) -> None:
     share = 100 if is_share(table.primary, specs.get(table.primary)) else 1
+    front = [(row.values[GAP].value, share * row.values[table.primary].value) for row in pareto_front(table, specs)]
+    axes.plot(*zip(*front, strict=True), color=FRONT, linestyle=":", linewidth=1.2, zorder=1)
     rows = sorted((row for row in table.rows if row.rank is not None and row.label in names), key=lambda row: row.label)
     for row in rows:
         gap, task = row.values.get(GAP), row.values.get(table.primary)

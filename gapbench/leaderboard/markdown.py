@@ -12,11 +12,11 @@ from gapbench.leaderboard.text import (
     best,
     difference,
     heading,
-    improves,
     interval,
     is_share,
     number,
 )
+from gapbench.leaderboard.verdict import verdicts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from gapbench.bench.study import Study
     from gapbench.leaderboard.table import Row, Table
     from gapbench.specs import MetricSpec
-
-#: Aligners that share the first rank are named up to this many.
-MOST_NAMES = 4
 
 
 def escape(text: str) -> str:
@@ -100,22 +97,15 @@ def _figure(path: Path) -> list[str]:
 def _summary(tables: Sequence[Table], specs: Mapping[str, MetricSpec]) -> list[str]:
     """Say in one line a table who is best and whether closing the gap helped."""
     lines = []
-    for table in tables:
-        base = table.row("identity")
-        first = [row for row in table.rows if row.rank == 1]
-        if base is None or not first:
-            continue
-        ranked = [row for row in table.rows if row.rank is not None]
-        names = ", ".join(code(row.label) for row in first)
-        if len(first) > MOST_NAMES:
-            names = f"shared by {len(first)} of {len(ranked)} aligners"
-        better = [row for row in table.rows if not row.control and improves(row, table.primary, specs)]
-        verdict = (
-            "better than identity: " + ", ".join(code(row.label) for row in better)
-            if better
+    for verdict in verdicts(tables, specs):
+        names = verdict.many or ", ".join(map(code, verdict.first))
+        helped = (
+            "better than identity: " + ", ".join(map(code, verdict.better))
+            if verdict.better
             else "nothing is better than `identity` by more than noise"
         )
-        lines.append(f"- {escape(table.title)}, by {escape(table.primary)}: rank 1 {names}; {verdict}.")
+        title, primary = escape(verdict.table.title), escape(verdict.table.primary)
+        lines.append(f"- {title}, by {primary}: rank 1 {names}; {helped}.")
     return lines
 
 

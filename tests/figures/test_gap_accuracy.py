@@ -60,5 +60,15 @@ def test_a_point_looks_as_its_legend_entry_in_every_panel(monkeypatch, tmp_path)
 def test_thirty_aligners_each_look_different(monkeypatch, tmp_path):
     names = {f"aligner{i:02}": (0.9, 0.01 * i) for i in range(30)}
     entries, _ = drawn(monkeypatch, tmp_path, [table("one", **names)])
+    del entries["beaten by none in both"]
     looks = {(to_hex(entry.get_color()), entry.get_marker()) for entry in entries.values()}
     assert len(looks) == len(names)
+
+
+def test_the_dotted_line_joins_the_rows_that_none_beats_in_both(monkeypatch, tmp_path):
+    kept = []
+    monkeypatch.setattr(gap_accuracy, "drawn", lambda _path, _source, draw: kept.append(draw()) or [])
+    shown = table("one", zeta=(0.9, 0.5), beta=(0.8, 0.2), identity=(0.7, 0.3), worst=(0.1, 0.6))
+    gap_accuracy.draw_gap_accuracy([shown], {}, tmp_path / "figure")
+    (dotted,) = (line for line in kept[0].axes[0].lines if line.get_linestyle() == ":")
+    assert [tuple(point) for point in dotted.get_xydata().tolist()] == [(0.2, 80.0), (0.5, 90.0)]

@@ -75,10 +75,12 @@
     return box;
   };
 
+  // Aligners of curves; identity does not fit, and is the dashed line.
+  const namesOf = curves => ["identity", ...Object.keys({ ...curves.task, ...curves.gap }).filter(name => name !== "identity")];
   const curve = (data, curves, kind, width) => {
     const metric = kind === "task" ? curves.primary : data.gap;
     const share = data.metrics[metric]?.share ? 100 : 1;
-    const names = Object.keys({ ...curves.task, ...curves.gap });
+    const names = namesOf(curves);
     const points = Object.entries(curves[kind]).flatMap(([name, line]) => line.map(point => ({ name, size: point.size, y: share * point.mean, low: share * (point.mean - point.spread), high: share * (point.mean + point.spread) })));
     const others = points.filter(point => point.name !== "identity"), base = points.filter(point => point.name === "identity");
     return drawn({
@@ -136,8 +138,7 @@
     const box = document.getElementById("curves");
     const found = (data.curves ?? []).filter(curves => titles.has(curves.title)).slice(0, MOST);
     box.replaceChildren(...found.flatMap(curves => ["task", "gap"].map(kind => {
-      const names = Object.keys({ ...curves.task, ...curves.gap });
-      return framed(`Learning curves, ${curves.title}, ${curves.protocol}: ${kind === "task" ? curves.primary : data.gap}; bands: one standard deviation over seeds`, curveLegend(names), curve(data, curves, kind, 480));
+      return framed(`Learning curves, ${curves.title}, ${curves.protocol}: ${kind === "task" ? curves.primary : data.gap}; bands: one standard deviation over seeds`, curveLegend(namesOf(curves)), curve(data, curves, kind, 480));
     })));
   };
 })();
