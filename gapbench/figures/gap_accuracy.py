@@ -63,7 +63,9 @@ def _figure(shown: Sequence[Table], specs: Mapping[str, MetricSpec], left_out: i
         for name in names
     ]
     handles.append(Line2D([], [], color=FRONT, linestyle=":", label="beaten by none in both"))
-    figure.legend(handles=handles, loc="outside lower center", ncols=columns(len(handles), 6), frameon=False)
+    figure.legend(
+        handles=handles, loc="outside lower center", ncols=columns(len(handles), max(3, 2 * across)), frameon=False
+    )
     if left_out:
         figure.suptitle(f"the first {len(shown)} of {len(shown) + left_out} tables", fontsize=letters(10))
     return figure

@@ -36,7 +36,7 @@
       .filter(Boolean);
     if (points.length < 2) return null;
     const front = points.filter(point => point.row.front).sort((one, other) => one.x - other.x);
-    const named = points.filter(point => point.row.front || point.row.aligner === "identity");
+    const base = points.filter(point => point.row.aligner === "identity");
     const say = point => `${point.row.aligner}\n${table.primary} ${point.y.toFixed(share === 100 ? 1 : 3)}\n${data.gap} ${point.x.toFixed(3)}`;
     return drawn({
       width,
@@ -45,7 +45,8 @@
       marginRight: 30,
       grid: true,
       style: { fontSize: "12px", background: "none" },
-      x: { label: `← smaller gap      ${data.gap}`, nice: true },
+      marginBottom: 45,
+      x: { label: `${data.gap} (a smaller gap is to the left)`, labelAnchor: "center", labelArrow: "none", nice: true },
       y: { label: `↑ ${table.primary}${share === 100 ? " %" : ""}`, nice: true },
       color: { domain, range: domain.map((_, i) => COLORS[i % COLORS.length]) },
       symbol: { domain, range: domain.map((_, i) => SYMBOLS[i % SYMBOLS.length]) },
@@ -54,10 +55,11 @@
         Plot.link(points, { x1: "x1", x2: "x2", y1: "y", y2: "y", stroke: "family", strokeOpacity: 0.6 }),
         Plot.link(points, { x1: "x", x2: "x", y1: "y1", y2: "y2", stroke: "family", strokeOpacity: 0.6 }),
         Plot.dot(points, { x: "x", y: "y", stroke: "family", fill: "family", symbol: "family", r: 4.5, title: say, tip: true }),
-        Plot.text(named, { x: "x", y: "y", text: point => point.row.aligner, dy: -11, fill: "currentColor", stroke: "var(--ground)", strokeWidth: 4, paintOrder: "stroke" }),
+        Plot.text(base, { x: "x", y: "y", text: point => point.row.aligner, dy: -11, fill: "currentColor", stroke: "var(--ground)", strokeWidth: 4, paintOrder: "stroke" }),
       ],
     }, `${table.primary} against ${data.gap}, ${points.length} aligners`, "The same numbers stand in the table of results.");
   };
+  const frontOf = (data, number) => data.rows.filter(row => row.table === number && row.front).map(row => row.aligner).join(", ");
 
   const legend = (data, numbers) => {
     const domain = families(data);
@@ -89,7 +91,8 @@
       marginLeft: 50,
       grid: true,
       style: { fontSize: "12px", background: "none" },
-      x: { type: "log", label: "images fitted on →", ticks: [...new Set(points.map(point => point.size))], tickFormat: String },
+      marginBottom: 45,
+      x: { type: "log", label: "images fitted on", labelAnchor: "center", labelArrow: "none", ticks: [...new Set(points.map(point => point.size))], tickFormat: String },
       y: { label: `↑ ${metric}${share === 100 ? " %" : ""}` },
       color: { domain: names, range: names.map((_, i) => (i ? COLORS[(i - 1) % COLORS.length] : "currentColor")) },
       symbol: { domain: names, range: names.map((_, i) => SYMBOLS[i % SYMBOLS.length]) },
@@ -129,7 +132,7 @@
     for (const number of which.slice(0, MOST)) {
       const plot = pareto(data, number, valueOf, Math.min(860, place.clientWidth || 860));
       const { encoder, dataset, prompts, protocol } = data.tables[number];
-      if (plot) panels.push(framed(`${encoder} / ${dataset} / ${prompts}, ${protocol}`, legend(data, [number]), plot));
+      if (plot) panels.push(framed(`${encoder} / ${dataset} / ${prompts}, ${protocol}. On the Pareto front: ${frontOf(data, number)}`, legend(data, [number]), plot));
     }
     if (which.length > MOST) panels.push(framed(`The first ${MOST} of ${which.length} tables; the filters choose others.`));
     place.replaceChildren(...panels);

@@ -59,7 +59,7 @@
     if (!v) return cell;
     const interval = v[1] == null ? "" : ` [${shown(metric, v[1])}, ${shown(metric, v[2])}]`;
     cell.append(`${shown(metric, v[0])}${unit(metric)}`, el("span", { class: "small secondary" }, interval));
-    if (named) cell.append(" ", el("span", { class: "small" }, metric));
+    if (named) cell.append(" ", el("span", { class: "small task-name" }, metric));
     cell.append(bar(row, metric, v));
     return cell;
   };
@@ -74,9 +74,9 @@
   };
 
   const rank = row => {
-    if (row.rank == null) return row.control ? "control" : "";
+    if (row.rank == null) return row.control ? ["control"] : [];
     const [low, high] = row.ranks ?? [row.rank, row.rank];
-    return low === high && low === row.rank ? `${row.rank}` : `${row.rank} (${low}–${high})`;
+    return low === high && low === row.rank ? [`${row.rank}`] : [`${row.rank}`, el("span", { class: "small secondary" }, ` (${low}–${high})`)];
   };
 
   const name = row => {
@@ -104,8 +104,8 @@
       if (!v) continue;
       const p = v[4] == null ? "" : v[4] < 0.001 ? "< 0.001" : v[4].toFixed(3);
       const interval = v[1] == null ? "" : `${shown(metric, v[1])} to ${shown(metric, v[2])}`;
-      const head = el("th", { scope: "row", title: metrics[metric]?.summary ?? "" }, `${metric}${unit(metric)}`);
-      body.append(el("tr", {}, head, el("td", {}, shown(metric, v[0]), bar(row, metric, v)), el("td", {}, interval), el("td", {}, change(row, metric)), el("td", {}, p)));
+      const title = el("th", { scope: "row", title: metrics[metric]?.summary ?? "" }, `${metric}${unit(metric)}`);
+      body.append(el("tr", {}, title, el("td", {}, shown(metric, v[0]), bar(row, metric, v)), el("td", {}, interval), el("td", {}, change(row, metric)), el("td", {}, p)));
     }
     const heads = ["metric", "value", "95 %", "Δ", "p (Holm)"].map(text => el("th", { scope: "col" }, text));
     if (body.children.length) node.append(el("div", { class: "wide", tabindex: "0", role: "region", "aria-label": `All metrics of ${row.aligner}` }, el("table", {}, el("thead", {}, el("tr", {}, ...heads)), body)));
@@ -144,7 +144,8 @@
     if (fit != null) say("seconds", `encoding ${encode}, fitting ${fit}, scoring ${score}`);
     say("reason", record.reason);
     for (const [key, note] of Object.entries(record.notes ?? {})) say(key, typeof note === "object" ? JSON.stringify(note) : String(note));
-    return el("details", { open: "" }, el("summary", {}, `Record, seed ${record.seed}`), list);
+    const first = record === row.records[0];
+    return el("details", first ? { open: "" } : {}, el("summary", {}, `Record, seed ${record.seed}`), list);
   };
 
   // Filters. At first one table is shown: rows of one ranking.
@@ -165,7 +166,7 @@
     title, type: typeof order(rows[0] ?? null) === "number" ? "num" : "string", data: null, ...extra,
     render: (_, kind, row) => (kind === "display" ? display(row) : kind === "sort" || kind === "type" ? order(row) : extra.search ? extra.search(row) : ""),
   });
-  const text = (title, axisName, className) => column(title, row => row ? axis(row, axisName) : "", row => el("span", {}, axis(row, axisName)), { className, search: row => axis(row, axisName) });
+  const text = (title, axisName, className) => column(title, row => row ? axis(row, axisName) : "", row => el("span", {}, axis(row, axisName)), { className, name: axisName, search: row => axis(row, axisName) });
   const beside = () => selectMetric.value;
   const table = new DataTable("#table", {
     data: rows,
@@ -178,9 +179,9 @@
     language: { search: "Search", info: "_TOTAL_ rows", infoEmpty: "no rows", infoFiltered: "of _MAX_", lengthMenu: "_MENU_ rows at once", emptyTable: "no results", zeroRecords: "no row fits" },
     columns: [
       column("Record", () => "", opener, { orderable: false }),
-      column("Rank", row => row?.rank ?? Infinity, row => el("span", { class: "number" }, rank(row))),
+      column("Rank", row => row?.rank ?? Infinity, row => el("span", { class: "number" }, ...rank(row))),
       column("Aligner", row => row?.aligner ?? "", name, { search: row => row.aligner }),
-      column("Task", row => (row ? sortable(row, task(row)) : 0), row => number(row, task(row), true), { search: row => task(row) }),
+      column("Task", row => (row ? sortable(row, task(row)) : 0), row => number(row, task(row), true), { name: "task", search: row => task(row) }),
       column("Δ", row => (row ? sortable(row, task(row), 3) : 0), row => change(row, task(row))),
       column("Gap", row => (row ? sortable(row, beside()) : 0), row => number(row, beside(), false), { name: "beside" }),
       text("Family", "family", "secondary"),
@@ -191,7 +192,6 @@
     ],
     createdRow: (tr, row) => tr.classList.toggle("below", row.rank == null && !row.control),
     drawCallback: ({ api }) => api.table().node().classList.toggle("in-order", api.order().length === 0),
-    caption: "Rows of one table, best first; those below the line have no rank.",
   });
   table.search.fixed("filters", (_, row) => passes(row));
 
@@ -205,24 +205,24 @@
     button.textContent = open ? "−" : "+";
   });
 
+  const head = (column, text) => { table.column(`${column}:name`).header().querySelector(".dt-column-title").textContent = text; };
   const refresh = () => {
     table.draw();
     const now = rows.filter(passes);
+    const tasks = [...new Set(now.map(task))];
+    head("task", tasks.length === 1 ? `Task (${tasks[0]})` : "Task");
+    head("beside", beside() === data.gap ? `Gap (${data.gap})` : beside() ?? "");
+    table.table().node().classList.toggle("one-task", tasks.length === 1);
     const which = [...new Set(now.map(row => row.table))];
+    // What is the same in all rows stands in the filters, or in the line above the table.
+    for (const axisName of AXES) if (axisName !== "family") table.column(`${axisName}:name`).visible(new Set(now.map(row => axis(row, axisName))).size > 1, false);
     const said = which.length === 1 ? tables[which[0]].how : `Rows of ${which.length} tables; ranks count within each.`;
     document.getElementById("which").textContent = said;
     document.getElementById("notices").replaceChildren(...(which.length === 1 ? tables[which[0]].notices : []).map(line => el("li", {}, line)));
     window.gapbenchPlots(data, which, valueOf);
   };
-  const heading = () => {
-    const node = table.column("beside:name").header().querySelector(".dt-column-title");
-    node.textContent = beside() === data.gap ? `Gap (${data.gap})` : beside() ?? "";
-  };
   filters.addEventListener("change", event => {
-    if (event.target === selectMetric) {
-      heading();
-      table.rows().invalidate();
-    }
+    if (event.target === selectMetric) table.rows().invalidate();
     refresh();
   });
   filters.addEventListener("submit", event => event.preventDefault());
@@ -244,6 +244,5 @@
   paint(dark.matches);
 
   document.getElementById("environments").replaceChildren(...(data.environments ?? []).map(line => el("li", {}, line)));
-  heading();
   refresh();
 })();
