@@ -45,6 +45,7 @@ PAPER_RC: Any = {
     "legend.fontsize": 6.5,
     "axes.linewidth": 0.6,
     "lines.markersize": 3,
+    "savefig.bbox": None,  # the width is exact; what lies outside would be cut off, and the layout leaves nothing there
     "pdf.fonttype": 42,
 }
 
@@ -94,7 +95,7 @@ def letters(size: float) -> float:
 
 def columns(count: int, most: int) -> int:
     """Give the number of columns of a legend, at most ``most``: fewer on paper, which is narrower."""
-    return min(count, 5 if _output.get().paper else most)
+    return min(count, most, 4 if _output.get().paper else most)
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -126,7 +127,7 @@ def drawn(path: Path, source: str, draw: Callable[[], Figure]) -> list[Path]:
             figure = draw()
             for file in old:
                 temporary = file.with_name(f"{file.stem}.tmp{file.suffix}")
-                figure.savefig(temporary, dpi=150, metadata=_metadata(file.suffix, source))
+                figure.savefig(temporary, dpi=300 if output.paper else 150, metadata=_metadata(file.suffix, source))
                 temporary.replace(file)
     return files
 
