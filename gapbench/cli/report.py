@@ -82,7 +82,7 @@ def report(
     else:
         (folder / COMMAND).write_text(shlex.join(["gapbench", *sys.argv[1:]]) + "\n", encoding="utf-8")
     build(folder, study, specs)
-    out.print(escape(f"leaderboard: {folder / 'README.md'}"))
+    out.print(escape(f"leaderboard: {folder / 'README.md'}, and page.html beside it"))
     if draw:
         from gapbench.figures.draw import draw_all
 

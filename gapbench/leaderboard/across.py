@@ -79,13 +79,14 @@ def index(studies: Sequence[tuple[Study, Sequence[Table]]], specs: Mapping[str, 
     specs
         Known metrics.
     """
-    lines = ["# Leaderboards", "", "| study | tables | rows | what |", "|:--|--:|--:|:--|"]
+    lines = ["# Leaderboards", "", "| study | page | tables | rows | what |", "|:--|:--|--:|--:|:--|"]
     for study, tables in studies:
         rows = sum(1 for table in tables for row in table.rows if row.records)
         reported = sum(1 for table in tables for row in table.rows if row.state == "reported")
         told = f"{rows}" + (f" and {reported} reported" if reported else "")
         about = escape(study.title or study.name)
-        lines.append(f"| [{escape(study.name)}]({study.name}/README.md) | {len(tables)} | {told} | {about} |")
+        links = f"[{escape(study.name)}]({study.name}/README.md) | [page.html]({study.name}/page.html)"
+        lines.append(f"| {links} | {len(tables)} | {told} | {about} |")
     tallies = {study.name: tally(tables, specs) for study, tables in studies}
     tallies = {name: found for name, found in tallies.items() if found}
     labels = sorted({label for found in tallies.values() for label in found})

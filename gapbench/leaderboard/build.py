@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from gapbench.errors import UsageError
 from gapbench.leaderboard.across import index
 from gapbench.leaderboard.assemble import build_tables, published_only
+from gapbench.leaderboard.command import study_command
 from gapbench.leaderboard.exports import to_csv, to_latex
 from gapbench.leaderboard.markdown import markdown
 from gapbench.leaderboard.page import page
@@ -126,4 +127,4 @@ def _command(folder: Path, study: Study) -> str:
     noted = folder / COMMAND
     if noted.is_file():
         return noted.read_text(encoding="utf-8").strip()
-    return f"gapbench run --study {study.name}{' --download' if study.download else ''}"
+    return study_command(study)

@@ -18,13 +18,19 @@ if TYPE_CHECKING:
 FILE = "embeddings:"
 
 
+def study_command(study: Study) -> str:
+    """Give the shell command that runs a study."""
+    return f"gapbench run --study {study.name}{' --download' if study.download else ''}"
+
+
 def row_command(table: Table, row: Row, study: Study) -> str:
     """Give the shell command that runs the cells of a row again, with those of ``identity`` to compare with.
 
-    The same code, data and weights give records of the same cell ids. Empty for a published number, which has no cells.
+    The same code, data and weights give records of the same cell ids. For a published number it is the command of the
+    study, whose own result then stands beside it.
     """
     if not row.records:
-        return ""
+        return study_command(study)
     first = row.records[0]
     words = ["gapbench", "run"]
     if not table.dataset.startswith(FILE):

@@ -51,6 +51,10 @@ def markdown(
     if study.about:
         lines += [study.about.strip(), ""]
     lines += ["Made by", "", "```", command, "```", ""]
+    lines += [
+        "[page.html](page.html), opened from disk, sorts and filters these rows and shows the record of each.",
+        "",
+    ]
     lines += [*summary, ""] if (summary := _summary(tables, specs)) else []
     lines += ["How to read it:", ""]
     lines += [f"- {line}" for line in LEGEND]

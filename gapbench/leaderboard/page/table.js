@@ -53,12 +53,14 @@
     return node;
   };
 
+  // A published number stands as it was published.
+  const value = (row, metric, x) => (row.state === "reported" && metrics[metric]?.share ? String(Number((100 * x).toFixed(2))) : shown(metric, x));
   const number = (row, metric, named) => {
     const v = valueOf(row, metric);
     const cell = el("span", { class: "number" });
     if (!v) return cell;
     const interval = v[1] == null ? "" : ` [${shown(metric, v[1])}, ${shown(metric, v[2])}]`;
-    cell.append(`${shown(metric, v[0])}${unit(metric)}`, el("span", { class: "small secondary" }, interval));
+    cell.append(`${value(row, metric, v[0])}${unit(metric)}`, el("span", { class: "small secondary" }, interval));
     if (named) cell.append(" ", el("span", { class: "small task-name" }, metric));
     cell.append(bar(row, metric, v));
     return cell;
@@ -105,16 +107,16 @@
       const p = v[4] == null ? "" : v[4] < 0.001 ? "< 0.001" : v[4].toFixed(3);
       const interval = v[1] == null ? "" : `${shown(metric, v[1])} to ${shown(metric, v[2])}`;
       const title = el("th", { scope: "row", title: metrics[metric]?.summary ?? "" }, `${metric}${unit(metric)}`);
-      body.append(el("tr", {}, title, el("td", {}, shown(metric, v[0]), bar(row, metric, v)), el("td", {}, interval), el("td", {}, change(row, metric)), el("td", {}, p)));
+      body.append(el("tr", {}, title, el("td", {}, value(row, metric, v[0]), bar(row, metric, v)), el("td", {}, interval), el("td", {}, change(row, metric)), el("td", {}, p)));
     }
     const heads = ["metric", "value", "95 %", "Δ", "p (Holm)"].map(text => el("th", { scope: "col" }, text));
     if (body.children.length) node.append(el("div", { class: "wide", tabindex: "0", role: "region", "aria-label": `All metrics of ${row.aligner}` }, el("table", {}, el("thead", {}, el("tr", {}, ...heads)), body)));
-    if (row.command) node.append(command(row.command));
+    if (row.command) node.append(command(row.command, row.state === "reported" ? "The study, which will set its own result beside this:" : "Made again by"));
     for (const record of row.records ?? []) node.append(recordOf(row, table, record));
     return node;
   };
 
-  const command = text => {
+  const command = (text, lead) => {
     const copy = el("button", { type: "button" }, "Copy");
     const code = el("code", {}, text);
     copy.addEventListener("click", async () => {
@@ -126,7 +128,7 @@
         copy.textContent = "Selected";
       }
     });
-    return el("div", {}, "Made again by", el("div", { class: "command" }, el("pre", {}, code), copy));
+    return el("div", {}, lead, el("div", { class: "command" }, el("pre", {}, code), copy));
   };
 
   const recordOf = (row, table, record) => {
@@ -148,13 +150,14 @@
     return el("details", first ? { open: "" } : {}, el("summary", {}, `Record, seed ${record.seed}`), list);
   };
 
-  // Filters. At first one table is shown: rows of one ranking.
+  // Filters. At first one table is shown, rows of one ranking; or all, where there are few.
+  const FEW = 12;
   const options = axisName => [...new Set(rows.map(row => axis(row, axisName)))];
   const choices = Object.fromEntries(AXES.map(axisName => [axisName, options(axisName)]));
   for (const axisName of AXES) {
     const select = filters.elements[axisName];
     select.append(new Option("all", ""), ...choices[axisName].map(text => new Option(text, `=${text}`)));
-    if (axisName !== "family" && rows.length) select.value = `=${axis(rows[0], axisName)}`;
+    if (axisName !== "family" && rows.length > FEW) select.value = `=${axis(rows[0], axisName)}`;
   }
   const selectMetric = filters.elements.metric;
   selectMetric.append(...Object.keys(metrics).map(text => new Option(text, text)));
@@ -176,7 +179,7 @@
     deferRender: true,
     autoWidth: false,
     layout: { topStart: "search", topEnd: "info", bottomStart: "pageLength", bottomEnd: "paging" },
-    language: { search: "Search", info: "_TOTAL_ rows", infoEmpty: "no rows", infoFiltered: "of _MAX_", lengthMenu: "_MENU_ rows at once", emptyTable: "no results", zeroRecords: "no row fits" },
+    language: { search: "Search", info: "_TOTAL_ _ENTRIES-TOTAL_", infoEmpty: "no rows", infoFiltered: "of _MAX_", entries: { _: "rows", 1: "row" }, lengthMenu: "_MENU_ rows at once", emptyTable: "no results", zeroRecords: "no row fits" },
     columns: [
       column("Record", () => "", opener, { orderable: false }),
       column("Rank", row => row?.rank ?? Infinity, row => el("span", { class: "number" }, ...rank(row))),
@@ -213,6 +216,7 @@
     head("task", tasks.length === 1 ? `Task (${tasks[0]})` : "Task");
     head("beside", beside() === data.gap ? `Gap (${data.gap})` : beside() ?? "");
     table.table().node().classList.toggle("one-task", tasks.length === 1);
+    table.column("beside:name").visible(!(tasks.length === 1 && tasks[0] === beside()), false);
     const which = [...new Set(now.map(row => row.table))];
     // What is the same in all rows stands in the filters, or in the line above the table.
     for (const axisName of AXES) if (axisName !== "family") table.column(`${axisName}:name`).visible(new Set(now.map(row => axis(row, axisName))).size > 1, false);
@@ -220,6 +224,8 @@
     document.getElementById("which").textContent = said;
     document.getElementById("notices").replaceChildren(...(which.length === 1 ? tables[which[0]].notices : []).map(line => el("li", {}, line)));
     window.gapbenchPlots(data, which, valueOf);
+    const pictures = document.getElementById("pictures");
+    pictures.hidden = !pictures.querySelector("figure");
   };
   filters.addEventListener("change", event => {
     if (event.target === selectMetric) table.rows().invalidate();
@@ -243,6 +249,8 @@
   dark.addEventListener("change", event => paint(event.matches));
   paint(dark.matches);
 
-  document.getElementById("environments").replaceChildren(...(data.environments ?? []).map(line => el("li", {}, line)));
+  const environments = document.getElementById("environments");
+  environments.replaceChildren(...(data.environments ?? []).map(line => el("li", {}, line)));
+  environments.previousElementSibling.hidden = !environments.children.length;
   refresh();
 })();
