@@ -304,7 +304,8 @@ def holm(p: Sequence[float] | Float64) -> list[float]:
     adjusted = np.empty(len(p))
     steps = np.minimum(1.0, np.arange(len(p), 0, -1) * np.asarray(p, dtype=np.float64)[order])
     adjusted[order] = np.maximum.accumulate(steps)
-    return [float(value) for value in adjusted]
+    found: list[float] = adjusted.tolist()
+    return found
 
 
 def shared_ranks(

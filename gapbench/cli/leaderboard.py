@@ -14,10 +14,13 @@ from gapbench.cli.options import plugin_options, registry_from
 from gapbench.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from gapbench.bench.study import Study
     from gapbench.host.registry import Registry
     from gapbench.leaderboard.table import Table
     from gapbench.results.verify import Verdict
+    from gapbench.specs import MetricSpec
 
 #: Reasons of one row that are told; more would hide the other rows.
 MOST_REASONS = 5
@@ -51,12 +54,23 @@ def _all_studies() -> list[str]:
     return sorted(known | {name for name in there if (ROOT / name / "records").is_dir() and name != LOCAL})
 
 
+def _built(folder: Path, study: Study, specs: Mapping[str, MetricSpec]) -> tuple[list[Table], list[Path]]:
+    """Make the tables of a leaderboard, and write its figures and then its pages, which show them."""
+    from gapbench.figures.draw import draw_again
+    from gapbench.leaderboard.build import build, tables_of, without_collection
+
+    with without_collection():
+        tables = tables_of(folder, specs, study)
+        drawn = draw_again(folder, specs, tables)
+        return tables, [*build(folder, study, specs, tables), *drawn]
+
+
 @command.command("build")
 @click.argument("study", required=False)
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="The folder, if not leaderboards/STUDY.")
 @plugin_options
 def build_command(study: str | None, out: Path | None, **options: Any) -> int:
-    """Write README.md, table.csv, table.tex and the figures of STUDY again, from its records alone.
+    """Write README.md, page.html, tables and figures of STUDY again, from its records alone.
 
     Without STUDY: of all studies below leaderboards/, and the page across them.
     """
@@ -67,18 +81,16 @@ def build_command(study: str | None, out: Path | None, **options: Any) -> int:
     if study is None and out is not None:
         raise UsageError("--out is the folder of one study; name the study as well.")
 
-    from gapbench.figures.draw import draw_again
-    from gapbench.leaderboard.build import build, build_index, tables_of
+    from gapbench.leaderboard.build import build_index
 
     specs = registry.metric_specs()
     made: list[tuple[Study, list[Table]]] = []
     try:
         for name in studies:
             folder, found = _where(name, out)
-            tables = tables_of(folder, specs, found)
+            tables, files = _built(folder, found, specs)
             made.append((found, tables))
-            drawn = draw_again(folder, specs, tables)
-            for path in [*build(folder, found, specs, tables), *drawn]:
+            for path in files:
                 click.echo(str(path))
         if study is None:
             click.echo(str(build_index(ROOT, made, specs)))
@@ -101,8 +113,6 @@ def add_command(file: Path, study: str | None, out: Path | None, **options: Any)
     registry = registry_from(options["plugin_files"], options["blocked"], strict=options["strict"])
 
     from gapbench.bench.study import LOCAL
-    from gapbench.figures.draw import draw_again
-    from gapbench.leaderboard.build import build, tables_of
     from gapbench.leaderboard.membership import outside, study_of
     from gapbench.results.add import add
 
@@ -120,10 +130,7 @@ def add_command(file: Path, study: str | None, out: Path | None, **options: Any)
             click.echo(f"{file}, line {line}, was left out: {reason}", err=True)
         if added.path is not None:
             click.echo(f"{len(added.records)} records added as {added.path}")
-            specs = registry.metric_specs()
-            tables = tables_of(folder, specs, found)
-            draw_again(folder, specs, tables)
-            build(folder, found, specs, tables)
+            _built(folder, found, registry.metric_specs())
         if added.known:
             click.echo(f"{added.known} records were there already")
     except OSError as error:

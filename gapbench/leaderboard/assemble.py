@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from statistics import fmean
 from typing import TYPE_CHECKING
 
 from gapbench.leaderboard.ranking import rank
@@ -199,12 +198,17 @@ def _mean(values: Sequence[MetricValue]) -> Value:
     if len(values) == 1:
         (one,) = values
         return Value(value=one.value, ci95=one.ci95, delta=one.delta, p_holm=one.p_holm)
-    ends = [value.ci95 for value in values if value.ci95 is not None]
+    lows, highs = zip(*ends, strict=True) if (ends := [v.ci95 for v in values if v.ci95 is not None]) else ((), ())
     deltas = [value.delta for value in values if value.delta is not None]
     p = [value.p_holm for value in values if value.p_holm is not None]
     return Value(
-        value=fmean([value.value for value in values]),
-        ci95=(fmean([low for low, _ in ends]), fmean([high for _, high in ends])) if ends else None,
-        delta=fmean(deltas) if deltas else None,
+        value=_average([value.value for value in values]),
+        ci95=(_average(lows), _average(highs)) if ends else None,
+        delta=_average(deltas) if deltas else None,
         p_holm=max(p) if p else None,
     )
+
+
+def _average(numbers: Sequence[float]) -> float:
+    """Average as `statistics.fmean` does, which checks more and takes twice as long."""
+    return math.fsum(numbers) / len(numbers)

@@ -29,7 +29,7 @@ COMMAND = "command.txt"
 
 
 @contextmanager
-def _without_collection() -> Iterator[None]:
+def without_collection() -> Iterator[None]:
     """Hold the garbage collector back: records are many, and in no cycles, so that it would look at them in vain."""
     enabled = gc.isenabled()
     gc.disable()
@@ -40,7 +40,7 @@ def _without_collection() -> Iterator[None]:
             gc.enable()
 
 
-@_without_collection()
+@without_collection()
 def tables_of(folder: Path, specs: Mapping[str, MetricSpec], study: Study | None = None) -> list[Table]:
     """Make the tables of a folder of results, from all its records files.
 
@@ -61,7 +61,7 @@ def tables_of(folder: Path, specs: Mapping[str, MetricSpec], study: Study | None
     return [*tables, *(published_only(study, tables) if study else [])]
 
 
-@_without_collection()
+@without_collection()
 def pages(
     folder: Path, study: Study, specs: Mapping[str, MetricSpec], tables: Sequence[Table] | None = None
 ) -> dict[str, str]:

@@ -169,13 +169,16 @@ def _with_tests(
         theirs = compared.get(name)
         delta = None if theirs is None else value.value - theirs.value
         p, p_holm = tests.get(name, UNTESTED)
-        values[name] = msgspec.structs.replace(value, delta=delta, p=p, p_holm=p_holm)
+        if value.delta != delta or value.p != p or value.p_holm != p_holm:
+            values[name] = msgspec.structs.replace(value, delta=delta, p=p, p_holm=p_holm)
     notes = {key: note for key, note in record.notes.items() if key not in ("outcomes", "compared_with")}
     if noted is not None:
         notes["outcomes"] = noted
     elif base is not None and base.outcomes is not None and record.status == "ok":
         notes["compared_with"] = base.outcomes.sha256
-    return msgspec.structs.replace(record, metrics=values, notes=notes)
+    if not values and notes == record.notes:  # as in a file that a run has finished
+        return record
+    return msgspec.structs.replace(record, metrics={**record.metrics, **values}, notes=notes)
 
 
 def load_outcomes(record: Record, folder: Path, only: str | None = None) -> dict[str, Measurement]:

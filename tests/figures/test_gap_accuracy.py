@@ -1,5 +1,6 @@
 """Gap against accuracy: what the legend says of a point is true in every panel."""
 
+import numpy as np
 from matplotlib.colors import to_hex
 
 from gapbench.figures import gap_accuracy
@@ -38,7 +39,8 @@ def drawn(monkeypatch, tmp_path, tables):
     (figure,) = kept
     (legend,) = figure.legends
     entries = dict(zip((t.get_text() for t in legend.get_texts()), legend.legend_handles, strict=True))
-    panels = [{float(bars.lines[0].get_xdata()[0]): bars.lines[0] for bars in axes.containers} for axes in figure.axes]
+    points = [[line for line in axes.lines if line.get_linestyle() == "None"] for axes in figure.axes]
+    panels = [{float(point.get_xdata()[0]): point for point in found} for found in points]
     return entries, panels
 
 
@@ -72,3 +74,24 @@ def test_the_dotted_line_joins_the_rows_that_none_beats_in_both(monkeypatch, tmp
     gap_accuracy.draw_gap_accuracy([shown], {}, tmp_path / "figure")
     (dotted,) = (line for line in kept[0].axes[0].lines if line.get_linestyle() == ":")
     assert [tuple(point) for point in dotted.get_xydata().tolist()] == [(0.2, 80.0), (0.5, 90.0)]
+
+
+def test_whiskers_span_the_intervals_in_the_colour_of_their_point(monkeypatch, tmp_path):
+    kept = []
+    monkeypatch.setattr(gap_accuracy, "drawn", lambda _path, _source, draw: kept.append(draw()) or [])
+    gap_accuracy.draw_gap_accuracy([table("one", beta=(0.8, 0.2), identity=(0.7, 0.3))], {}, tmp_path / "figure")
+    axes = kept[0].axes[0]
+    across, along = axes.collections
+    np.testing.assert_allclose(across.get_segments(), [[(0.19, 80), (0.21, 80)], [(0.29, 70), (0.31, 70)]])
+    np.testing.assert_allclose(along.get_segments(), [[(0.2, 79), (0.2, 81)], [(0.3, 69), (0.3, 71)]])
+    points = [line for line in axes.lines if line.get_linestyle() == "None"]
+    assert [to_hex(tone) for tone in across.get_colors()] == [to_hex(point.get_color()) for point in points]
+
+
+def test_a_panel_without_a_point_is_drawn_empty(monkeypatch, tmp_path):
+    kept = []
+    monkeypatch.setattr(gap_accuracy, "drawn", lambda _path, _source, draw: kept.append(draw()) or [])
+    bare = table("one", identity=(0.7, 0.3))
+    del bare.rows[0].values["centroid-l2"]
+    gap_accuracy.draw_gap_accuracy([bare], {}, tmp_path / "figure")
+    assert not kept[0].axes[0].collections

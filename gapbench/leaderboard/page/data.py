@@ -44,18 +44,19 @@ def page_data(tables: Sequence[Table], study: Study, specs: Mapping[str, MetricS
         "metrics": _metrics(shown, specs),
         "gap": GAP,
         "tables": [_table(table, specs) for table in shown],
-        "environments": (made := _environments(shown)),
         "curves": [asdict(curves) for curves in curves_of(shown)[:MOST_CURVES]],
     }
-    room -= len(_json(frame).encode()) + len('"rows":[],')
+    room -= len(_json(frame).encode()) + len('"environments":[],"rows":[],')
     total = sum(len(table.rows) for table in shown)
-    rows, left_out = _as_many(_rows(shown, specs, study, made), room), ""
+    environments: dict[str, int] = {}
+    rows, left_out = _as_many(_rows(shown, specs, study, environments), room, environments), ""
     if len(rows) < total:
         left_out = "rows show only task and gap; their other metrics are in table.csv, their records in records/"
-        rows = _as_many(_short_rows(shown), room)
+        environments.clear()  # they are of records
+        rows = _as_many(_short_rows(shown), room, environments)
     if len(rows) < total:
         left_out = f"{len(rows):,} of {total:,} rows are here; table.csv has all; {left_out}"
-    return f'{_json(frame)[:-1]},"rows":[{",".join(rows)}]}}', left_out
+    return f'{_json(frame)[:-1]},"environments":{_json(list(environments))},"rows":[{",".join(rows)}]}}', left_out
 
 
 def _json(found: Any) -> str:
@@ -65,12 +66,16 @@ def _json(found: Any) -> str:
     return text
 
 
-def _as_many(rows: Iterator[dict[str, Any]], room: int) -> list[str]:
-    """Give rows until the room is used up."""
+def _as_many(rows: Iterator[dict[str, Any]], room: int, environments: Mapping[str, int]) -> list[str]:
+    """Give rows until the room is used up, by them and by the environments that their records name."""
     found: list[str] = []
+    named = 0
     for row in rows:
         text = _json({key: value for key, value in row.items() if value or key == "table"})
         room -= len(text.encode()) + 1
+        if len(environments) > named:
+            room -= sum(len(_json(made).encode()) + 1 for made in list(environments)[named:])
+            named = len(environments)
         if room < 0:
             break
         found.append(text)
@@ -109,11 +114,6 @@ def _table(table: Table, specs: Mapping[str, MetricSpec]) -> dict[str, Any]:
     }
 
 
-def _environments(tables: Sequence[Table]) -> list[str]:
-    found = dict.fromkeys(_environment(record) for table in tables for row in table.rows for record in row.records)
-    return list(found)
-
-
 def _environment(record: Record) -> str:
     made = record.environment
     libraries = ", ".join(f"{name} {number}" for name, number in sorted(made.get("libraries", {}).items()))
@@ -121,9 +121,9 @@ def _environment(record: Record) -> str:
 
 
 def _rows(
-    tables: Sequence[Table], specs: Mapping[str, MetricSpec], study: Study, environments: Sequence[str]
+    tables: Sequence[Table], specs: Mapping[str, MetricSpec], study: Study, environments: dict[str, int]
 ) -> Iterator[dict[str, Any]]:
-    """Give the rows in full; what is false or empty is left out later."""
+    """Give the rows in full, and number the environments of their records; what is false or empty is left out later."""
     for number, table in enumerate(tables):
         front = {id(row) for row in pareto_front(table, specs)}
         why = {id(row): reason for row, reason in below(table)}
@@ -178,13 +178,13 @@ def _five(number: float | None) -> float | None:
     return None if number is None else float(f"{number:.5g}")
 
 
-def _record(record: Record, environments: Sequence[str]) -> dict[str, Any]:
+def _record(record: Record, environments: dict[str, int]) -> dict[str, Any]:
     """Give what a record says besides the values."""
     found = {
         "cell_id": record.cell_id,
         "seed": record.seed,
         "created_utc": record.created_utc,
-        "environment": environments.index(_environment(record)),
+        "environment": environments.setdefault(_environment(record), len(environments)),
         "timing": [_five(seconds) for seconds in (record.timing.encode_s, record.timing.fit_s, record.timing.score_s)],
         "reason": record.reason,
         "outcomes": record.outcomes.sha256 if record.outcomes is not None else "",
