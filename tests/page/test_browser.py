@@ -109,6 +109,19 @@ def test_sorting_filtering_and_searching(driver):
     assert all("whiten" in name for name in column(driver, "Aligner"))
 
 
+def test_filters_that_nothing_fits_say_so_and_are_cleared(driver):
+    opened(driver, LEADERBOARD)
+    choose(driver, "prompts", "=photo")
+    choose(driver, "family", "=control")
+    assert len(column(driver, "Aligner")) == 3
+    driver.execute_script("document.forms.filters.elements.encoder.append(new Option('none', '=none'))")
+    choose(driver, "encoder", "=none")
+    assert "No row fits" in driver.find_element("id", "which").text
+    assert not driver.find_elements("css selector", "#pareto svg")
+    driver.find_element("id", "everything").click()
+    assert "6 tables" in driver.find_element("id", "which").text
+
+
 def test_a_row_opens_by_keyboard_to_its_record_and_command(driver):
     opened(driver, LEADERBOARD)
     button = driver.find_element("css selector", "button.open")

@@ -220,8 +220,8 @@
     const which = [...new Set(now.map(row => row.table))];
     // What is the same in all rows stands in the filters, or in the line above the table.
     for (const axisName of AXES) if (axisName !== "family") table.column(`${axisName}:name`).visible(new Set(now.map(row => axis(row, axisName))).size > 1, false);
-    const said = which.length === 1 ? tables[which[0]].how : `Rows of ${which.length} tables; ranks count within each.`;
-    document.getElementById("which").textContent = said;
+    const several = which.length ? `Rows of ${which.length} tables; ranks count within each.` : "No row fits these filters; “Show all tables” clears them.";
+    document.getElementById("which").textContent = which.length === 1 ? tables[which[0]].how : several;
     document.getElementById("notices").replaceChildren(...(which.length === 1 ? tables[which[0]].notices : []).map(line => el("li", {}, line)));
     window.gapbenchPlots(data, which, valueOf);
     const pictures = document.getElementById("pictures");
