@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from gapbench.errors import DataError
 from gapbench.leaderboard.markdown import code, escape
-from gapbench.leaderboard.ranking import SIGNIFICANT
+from gapbench.leaderboard.table import SIGNIFICANT
 from gapbench.leaderboard.text import is_share, number
 from gapbench.results.finalise import label_of, load_outcomes, names_key
 

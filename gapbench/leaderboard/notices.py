@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gapbench.leaderboard.text import number
+from gapbench.leaderboard.text import is_share, number
 from gapbench.results.finalise import BASELINE
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def notices(table: Table, specs: Mapping[str, MetricSpec]) -> list[str]:
     """Give the lines that go under a table, in plain text."""
     lines = []
     if table.detectable is not None:
-        share = table.is_share(specs)
+        share = is_share(table.primary, specs.get(table.primary))
         unit = " points" if share else ""
         lines.append(
             f"Smallest difference in {table.primary} that would be found with 80 % power: "

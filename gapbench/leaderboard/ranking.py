@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gapbench.errors import DataError
+from gapbench.leaderboard.table import SIGNIFICANT
 from gapbench.results.finalise import BASELINE, load_outcomes
 
 if TYPE_CHECKING:
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
     from gapbench.components import Float64, Measurement
     from gapbench.leaderboard.table import Row
-
-SIGNIFICANT = 0.05
 
 UNTESTED = "its per-item outcomes are missing or were changed, so it cannot be tested"
 

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from gapbench.leaderboard.ranking import SIGNIFICANT
-from gapbench.leaderboard.text import is_share
-
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from gapbench.results.record import Record
-    from gapbench.specs import MetricSpec
+
+#: A corrected p value below this is more than noise.
+SIGNIFICANT = 0.05
 
 #: Ranked by the first of these that a table has.
 PRIMARY = ("top1", "i2t-recall@1")
@@ -131,10 +130,6 @@ class Table:
     rows: list[Row]
     shots: int | None = None
     detectable: float | None = None
-
-    def is_share(self, specs: Mapping[str, MetricSpec]) -> bool:
-        """Whether the primary metric is a share, written in per cent."""
-        return is_share(self.primary, specs.get(self.primary))
 
     @property
     def title(self) -> str:
