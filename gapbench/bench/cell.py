@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -24,10 +23,8 @@ from gapbench.results.record import MetricValue, Record, Timing
 from gapbench.stats import interval
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from gapbench.bench.protocol import Protocol
-    from gapbench.components import EmbeddedSplit, Measurement
+    from gapbench.bench.task import CellTask
+    from gapbench.components import Measurement
 
 #: What a number of a unit can be.
 RANGES = {
@@ -39,27 +36,6 @@ RANGES = {
     "difference": (-1.0, 1.0),
     "rank": (1.0, float("inf")),
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class CellTask:
-    """All that a worker needs; components travel by name, since specs and plugins need not be picklable.
-
-    ``header`` is the record without its results.
-    """
-
-    header: Record
-    test: EmbeddedSplit
-    train: EmbeddedSplit | None
-    aligner: str
-    metrics: tuple[str, ...]
-    protocol: Protocol
-    seed: int
-    captioned: bool
-    index: str
-    folder: Path
-    timeout: float | None = None
-    strict: bool = False
 
 
 def run_cell(task: CellTask, registry: Registry) -> Record:

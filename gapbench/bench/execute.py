@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 import msgspec
 from threadpoolctl import threadpool_limits
 
-from gapbench.bench.cell import CellTask, run_cell
+from gapbench.bench.cell import run_cell
 from gapbench.bench.header import record_header
 from gapbench.bench.isolation import calling
 from gapbench.bench.materials import prompt_set
 from gapbench.bench.plan import Cell, Plan, Source, needed_splits, wanted_metrics
+from gapbench.bench.task import CellTask
 from gapbench.errors import GapbenchError
 from gapbench.host.registry import Kind
 from gapbench.results import journal

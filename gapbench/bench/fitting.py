@@ -18,7 +18,7 @@ from gapbench.host.selection import params_of
 from gapbench.specs import AlignerSpec, Need
 
 if TYPE_CHECKING:
-    from gapbench.bench.cell import CellTask
+    from gapbench.bench.task import CellTask
     from gapbench.host.selection import Selected, Value
 
 #: Fit rows of the last tables, with their moments: all aligners of a table share them.

@@ -1,0 +1,34 @@
+"""What a worker is told of the cell that it is to run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gapbench.bench.protocol import Protocol
+    from gapbench.components import EmbeddedSplit
+    from gapbench.results.record import Record
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellTask:
+    """All that a worker needs; components travel by name, since specs and plugins need not be picklable.
+
+    ``header`` is the record without its results.
+    """
+
+    header: Record
+    test: EmbeddedSplit
+    train: EmbeddedSplit | None
+    aligner: str
+    metrics: tuple[str, ...]
+    protocol: Protocol
+    seed: int
+    captioned: bool
+    index: str
+    folder: Path
+    timeout: float | None = None
+    strict: bool = False
