@@ -133,6 +133,17 @@ def test_a_row_opens_by_keyboard_to_its_record_and_command(driver):
     assert "Record, seed 0" in told
 
 
+def test_published_numbers_stand_as_published_with_the_command_that_runs_their_study(driver):
+    opened(driver, LEADERBOARD.parents[1] / "clip-stl10" / "page.html")
+    assert [text.partition(" %")[0] for text in column(driver, "Task")] == ["96.26", "97.36", "95.11", "96.25", "97.13"]
+    assert set(column(driver, "Rank")) == {""}
+    driver.find_element("css selector", "button.open").click()
+    told = driver.find_element("css selector", ".details").text
+    assert "reported 96.26 %, seed study; not run here" in told
+    assert "gapbench run --study clip-stl10 --download" in told
+    assert not driver.find_element("id", "pictures").is_displayed()
+
+
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_axe_finds_nothing(driver, dark, width):
