@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +16,7 @@ from gapbench.cli.options import plugin_options, registry_from
 from gapbench.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from gapbench.bench.study import Study
     from gapbench.host.registry import Registry
@@ -27,13 +29,28 @@ MOST_REASONS = 5
 
 
 @click.group("leaderboard")
-def command() -> None:
+@click.pass_context
+def command(context: click.Context) -> None:
     """Build, verify, extend and compare leaderboards, each a folder with records and the outcomes of every item."""
+    context.with_resource(_without_collection())
 
 
 command.add_command(compare)
 
 ROOT = Path("leaderboards")
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """Hold the garbage collector back: records are many, and in no cycles, so that it would look at them in vain."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()  # what is left goes with the process, which is about to end
+        if enabled:
+            gc.enable()
 
 
 def _where(study: str, out: Path | None) -> tuple[Path, Study]:
@@ -57,12 +74,11 @@ def _all_studies() -> list[str]:
 def _built(folder: Path, study: Study, specs: Mapping[str, MetricSpec]) -> tuple[list[Table], list[Path]]:
     """Make the tables of a leaderboard, and write its figures and then its pages, which show them."""
     from gapbench.figures.draw import draw_again
-    from gapbench.leaderboard.build import build, tables_of, without_collection
+    from gapbench.leaderboard.build import build, tables_of
 
-    with without_collection():
-        tables = tables_of(folder, specs, study)
-        drawn = draw_again(folder, specs, tables)
-        return tables, [*build(folder, study, specs, tables), *drawn]
+    tables = tables_of(folder, specs, study)
+    drawn = draw_again(folder, specs, tables)
+    return tables, [*build(folder, study, specs, tables), *drawn]
 
 
 @command.command("build")

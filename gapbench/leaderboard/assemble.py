@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from gapbench.leaderboard.ranking import rank
+from gapbench.leaderboard.ranking import better_of, ranked, ranks_by
 from gapbench.leaderboard.table import PRIMARY, Row, Table, Value
 from gapbench.results.finalise import BASELINE, by_table, label_of, names_key, newest
 from gapbench.results.merge import environments
 from gapbench.specs import MetricFamily
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from gapbench.bench.study import Reference, Study
@@ -44,21 +44,29 @@ def build_tables(
     repeats
         Cells that ran more than once (`gapbench.results.merge.merge`).
     """
-    groups = by_table(records).values()
+    groups = list(by_table(records).values())
+    return ranked(_unranked(groups, metrics, reference, repeats or {}), metrics, folder, files=sum(map(len, groups)))
+
+
+def _unranked(
+    groups: Sequence[Sequence[Record]],
+    metrics: Mapping[str, MetricSpec],
+    reference: Sequence[Reference],
+    repeats: Mapping[str, Repeat],
+) -> Iterator[Table]:
+    """Make the table of each group of records; the older of two tables of one name is stale."""
     latest: dict[TableKey, str] = {}
     for group in groups:
         names = names_key(group[0])
         latest[names] = max(latest.get(names, ""), *(record.created_utc for record in group))
-    tables = []
     for group in groups:
         kept = set(map(id, newest(group)))
-        rows = _rows([record for record in group if id(record) in kept], repeats or {})
+        rows = _rows([record for record in group if id(record) in kept], repeats)
         rows += _stale_rows([record for record in group if id(record) not in kept], rows)
         if max(record.created_utc for record in group) < latest[names_key(group[0])]:
             for row in rows:
                 row.state, row.remark = "stale", "made of older weights, images or texts under the same names"
-        tables.append(_table(group[0], rows, folder, metrics, reference))
-    return tables
+        yield _table(group[0], rows, metrics, reference)
 
 
 def _rows(records: Sequence[Record], repeats: Mapping[str, Repeat]) -> list[Row]:
@@ -125,15 +133,13 @@ def _reported(reference: Sequence[Reference], prompts: str, metrics: Collection[
     ]
 
 
-def _table(
-    first: Record, rows: list[Row], folder: Path, specs: Mapping[str, MetricSpec], reference: Sequence[Reference]
-) -> Table:
+def _table(first: Record, rows: list[Row], specs: Mapping[str, MetricSpec], reference: Sequence[Reference]) -> Table:
+    """Make a table that is not ranked yet."""
     have = dict.fromkeys(name for row in rows for name in row.values)
     metrics = [name for name in specs if name in have] + [name for name in have if name not in specs]
     primary = _primary(metrics, specs)
-    better = "lower" if primary in specs and specs[primary].better == "lower" else "higher"
-    sign = -1 if better == "lower" else 1
-    ranks = primary in PRIMARY or (primary in specs and specs[primary].family is MetricFamily.TASK)
+    sign = -1 if better_of(primary, specs) == "lower" else 1
+    ranks = ranks_by(primary, specs)
     ordered = sorted(
         [*rows, *_reported(reference, first.prompts.name, metrics)],
         key=lambda row: (
@@ -143,7 +149,6 @@ def _table(
             row.label,
         ),
     )
-    detectable = rank(ordered, primary, folder, better) if ranks else None
     return Table(
         encoder=first.encoder.name,
         dataset=first.dataset.name,
@@ -157,7 +162,6 @@ def _table(
         primary=primary,
         metrics=metrics,
         rows=ordered,
-        detectable=detectable,
     )
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from gapbench.errors import UsageError
@@ -17,7 +15,7 @@ from gapbench.results import journal, outcomes
 from gapbench.results.merge import merge
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from gapbench.bench.study import Study
@@ -28,19 +26,6 @@ if TYPE_CHECKING:
 COMMAND = "command.txt"
 
 
-@contextmanager
-def without_collection() -> Iterator[None]:
-    """Hold the garbage collector back: records are many, and in no cycles, so that it would look at them in vain."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
-@without_collection()
 def tables_of(folder: Path, specs: Mapping[str, MetricSpec], study: Study | None = None) -> list[Table]:
     """Make the tables of a folder of results, from all its records files.
 
@@ -61,7 +46,6 @@ def tables_of(folder: Path, specs: Mapping[str, MetricSpec], study: Study | None
     return [*tables, *(published_only(study, tables) if study else [])]
 
 
-@without_collection()
 def pages(
     folder: Path, study: Study, specs: Mapping[str, MetricSpec], tables: Sequence[Table] | None = None
 ) -> dict[str, str]:

@@ -181,8 +181,8 @@ def _with_tests(
     return msgspec.structs.replace(record, metrics={**record.metrics, **values}, notes=notes)
 
 
-def load_outcomes(record: Record, folder: Path, only: str | None = None) -> dict[str, Measurement]:
-    """Read the outcomes of a record, of all metrics or ``only`` one; empty where it has none.
+def load_outcomes(record: Record, folder: Path) -> dict[str, Measurement]:
+    """Read the outcomes of a record; empty where it has none.
 
     Raises
     ------
@@ -191,5 +191,6 @@ def load_outcomes(record: Record, folder: Path, only: str | None = None) -> dict
     """
     if record.outcomes is None:
         return {}
-    metrics = record.metrics if only is None else {only: record.metrics[only]} if only in record.metrics else {}
-    return outcomes.load(folder, record.outcomes, {name: (value.value, value.n) for name, value in metrics.items()})
+    return outcomes.load(
+        folder, record.outcomes, {name: (value.value, value.n) for name, value in record.metrics.items()}
+    )

@@ -245,3 +245,19 @@ def test_a_row_that_cannot_be_tested_has_no_rank_and_says_why(tmp_path):
     console = Console(width=120, record=True, file=io.StringIO())
     print_table(console, table, SPECS)
     assert "awful: no rank" in console.export_text()
+
+
+def test_other_processes_rank_as_this_one_does(tmp_path, monkeypatch):
+    made = []
+    for fingerprint in ("a", "b", "c"):
+        shares = {"identity": 0.9, "close": 0.905, "better": 0.97, "worse": 0.5, "lost": 0.6}
+        made += [row(tmp_path, name, share, 0.5, fingerprint=fingerprint) for name, share in shares.items()]
+    (tmp_path / made[-1].outcomes.file).unlink()
+    here = build_tables(finalise(made, tmp_path), tmp_path, SPECS)
+    monkeypatch.setattr("gapbench.leaderboard.ranking.MANY_FILES", 1)
+    elsewhere = build_tables(finalise(made, tmp_path), tmp_path, SPECS)
+    assert elsewhere == here
+    assert [(r.label, r.rank, bool(r.untested)) for r in elsewhere[2].rows] == [
+        ("better", 1, False), ("close", 2, False), ("identity", 2, False), ("lost", None, True), ("worse", 4, False),
+    ]  # fmt: skip
+    assert elsewhere[0].detectable is not None
