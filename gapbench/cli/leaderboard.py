@@ -62,6 +62,19 @@ def _where(study: str, out: Path | None) -> tuple[Path, Study]:
     return folder, load_study(study) if known else Study(name=study)
 
 
+def _none_there(folder: Path, study: Study) -> UsageError:
+    """Say that there is no such leaderboard, and what to do."""
+    from gapbench.bench.study import study_names
+    from gapbench.host.registry import did_you_mean
+
+    if study.name in study_names():
+        return UsageError(f"There is no leaderboard {folder}; `gapbench run --study {study.name}` makes it.")
+    if folder.is_dir():
+        return UsageError(f"{folder} has no results; run `gapbench run --out {folder}` first.")
+    hint = did_you_mean(folder.name, _all_studies()) or f" `gapbench run --out {folder}` makes one."
+    return UsageError(f"There is no leaderboard {folder}.{hint}")
+
+
 def _all_studies() -> list[str]:
     """Name the studies that have a folder below leaderboards/; ``local`` is no study."""
     from gapbench.bench.study import LOCAL, study_names
@@ -104,6 +117,8 @@ def build_command(study: str | None, out: Path | None, **options: Any) -> int:
     try:
         for name in studies:
             folder, found = _where(name, out)
+            if not folder.is_dir() and not found.reference:
+                raise _none_there(folder, found)
             tables, files = _built(folder, found, specs)
             made.append((found, tables))
             for path in files:
@@ -139,7 +154,7 @@ def add_command(file: Path, study: str | None, out: Path | None, **options: Any)
         raise UsageError(f"{file} names no study of its own; say which leaderboard it is for: --to STUDY.")
     folder, found = _where(str(name), out)
     if not folder.is_dir() and out is None and found == type(found)(name=found.name):
-        raise UsageError(f"There is no leaderboard {folder}. Known: {', '.join(_all_studies()) or 'none'}.")
+        raise _none_there(folder, found)
     try:
         added = add(file, folder, lambda record: outside(record, found))
         for line, reason in added.refused:
@@ -175,7 +190,7 @@ def verify_command(study: str, out: Path | None, as_json: bool, recompute: bool,
 
     verdicts = verify_folder(folder)
     if not verdicts and not found.reference:
-        raise UsageError(f"{folder} has no results; run `gapbench run --out {folder}` first.")
+        raise _none_there(folder, found)
     if recompute:
         verdicts = _recomputed(verdicts, folder, registry)
     try:
@@ -239,6 +254,9 @@ def _show(folder: Path, verdicts: list[Verdict], old: list[str], reported: int) 
         out.print(f"[red]stale[/] {escape(name)} is not what the records give; `gapbench leaderboard build` writes it")
     values = sum(verdict.checked for verdict in verdicts)
     resting = sorted({name for verdict in verdicts for name in verdict.resting})
+    if not verdicts:
+        out.print(f"{escape(str(folder))}: not run here yet; {reported} numbers are reported (published)")
+        return
     out.print(f"{escape(str(folder))}: {len(verdicts) - len(failed)} of {len(verdicts)} records verified")
     again = sum(verdict.state == "reproduced" for verdict in verdicts)
     if again:

@@ -117,5 +117,5 @@ def _across(labels: Sequence[str], tallies: Mapping[str, Mapping[str, Tally]]) -
 def _cell(found: Tally | None) -> str:
     if found is None:
         return "–"
-    closed = f", {100 * median(found.closed):.0f} %" if found.closed else ""
+    closed = f", {100 * median(found.closed):z.0f} %".replace("-", "−") if found.closed else ""
     return f"{found.wins} / {found.ties} / {found.losses}{closed}"

@@ -148,7 +148,8 @@ def _decided(contests: Iterable[Contest], folder: Path, files: int) -> list[Stan
 
     jobs = (delayed(decide)(contest, folder) for contest in contests)
     workers = min(MOST_WORKERS, cpu_count())
-    found: list[Standing] = Parallel(n_jobs=workers, batch_size=4, pre_dispatch="all")(jobs)
+    # No more are handed out ahead: joblib's executor writes a traceback where an interrupt finds others waiting.
+    found: list[Standing] = Parallel(n_jobs=workers, batch_size=2, pre_dispatch="4*n_jobs")(jobs)
     return found
 
 

@@ -30,7 +30,7 @@ def is_share(metric: str, spec: MetricSpec | None) -> bool:
 
 def number(value: float, *, share: bool) -> str:
     """Write a value: per cent with one decimal, or three decimals."""
-    return f"{100 * value:.1f}" if share else f"{value:.3f}"
+    return (f"{100 * value:z.1f}" if share else f"{value:z.3f}").replace("-", "−")
 
 
 def interval(value: Value, *, share: bool) -> str:

@@ -88,7 +88,7 @@ def _sound(file: Path, belongs: Callable[[Record], str], found: Added) -> list[R
     last: dict[str, Record] = {}
     for line, record in journal.scan(file):
         if isinstance(record, DataError):
-            found.refused.append((line, str(record)))
+            found.refused.append((line, "it " + str(record).removeprefix(f"{file}, line {line}, ")))
         elif record.status != "ok":
             found.refused.append((line, f"its status is {record.status!r} ({record.reason})"))
         elif record.outcomes is None:

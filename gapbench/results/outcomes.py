@@ -50,14 +50,18 @@ def save(folder: Path, cell_id: str, measurements: Mapping[str, Measurement], pr
 
 
 def write(path: Path, content: bytes) -> None:
-    """Write a file and see it on disk, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a file and see it on disk, whole or not at all; an `OSError` names the file, not a temporary one."""
     temporary = path.with_suffix(".tmp")
-    with temporary.open("wb") as out:
-        out.write(content)
-        out.flush()
-        os.fsync(out.fileno())
-    temporary.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as out:
+            out.write(content)
+            out.flush()
+            os.fsync(out.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        error.filename, error.filename2 = str(path), None
+        raise
 
 
 def _content(path: str) -> bytes:

@@ -32,7 +32,7 @@ from gapbench.stats import mcnemar_exact_matrix, wilson
 ENCODERS, DATASETS, ALIGNERS, SEEDS, ITEMS = 20, 10, 100, 5, 500
 RECORDS = ENCODERS * DATASETS * ALIGNERS * SEEDS
 
-#: The aim is 10 s and 1 GB for the whole command, figures and page included; two cores of an AMD EPYC take 9.1 to 9.9 s and
+#: The aim is 10 s and 1 GB for the whole command, figures and page included; two cores of an AMD EPYC take 8.4 to 9.9 s and
 #: 900 MB in all processes. Other work on the machine may cost half as much again; more than this is a change for the worse.
 SECONDS, MEGABYTES = 15, 1000
 

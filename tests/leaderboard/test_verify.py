@@ -202,6 +202,16 @@ def test_there_must_be_records(gapbench):
         assert "gapbench run --out" in gapbench("leaderboard", what, "nothing", code=2).stderr
 
 
+def test_a_study_that_is_not_there_is_named_with_the_one_that_was_meant(gapbench, whole, tmp_path):
+    shutil.copytree(whole, tmp_path / "leaderboards" / "my-study")
+    for what in ("build", "verify"):
+        told = gapbench("leaderboard", what, "mystudy", code=2).stderr
+        assert "no leaderboard" in told and "Did you mean 'my-study'?" in told
+        told = gapbench("leaderboard", what, "digits", code=2).stderr
+        assert "`gapbench run --study digits` makes it" in told
+    assert [path.name for path in (tmp_path / "leaderboards").iterdir()] == ["my-study"]
+
+
 def test_the_committed_leaderboards_are_what_their_records_give(gapbench):
     for name in BOARD_NAMES:
         done = gapbench("leaderboard", "verify", name, "--out", BOARDS / name)

@@ -16,7 +16,10 @@
   const axis = (row, name) => (name === "family" ? row.family || "other" : tableOf(row)[name]);
   const valueOf = (row, metric) => (row.values ?? [])[tableOf(row).metrics.indexOf(metric)] ?? null;
   const task = row => tableOf(row).primary;
-  const shown = (metric, x) => (metrics[metric]?.share ? (100 * x).toFixed(1) : x.toFixed(3));
+  const shown = (metric, x) => {
+    const text = metrics[metric]?.share ? (100 * x).toFixed(1) : x.toFixed(3);
+    return Number(text) === 0 ? text.replace("-", "") : text.replace("-", "−");
+  };
   const unit = metric => (metrics[metric]?.share ? " %" : "");
   const signed = (metric, x) => {
     const text = shown(metric, Math.abs(x));
