@@ -206,7 +206,8 @@ def test_a_study_that_is_not_there_is_named_with_the_one_that_was_meant(gapbench
     shutil.copytree(whole, tmp_path / "leaderboards" / "my-study")
     for what in ("build", "verify"):
         told = gapbench("leaderboard", what, "mystudy", code=2).stderr
-        assert "no leaderboard" in told and "Did you mean 'my-study'?" in told
+        assert "There is no leaderboard" in told
+        assert "Did you mean 'my-study'?" in told
         told = gapbench("leaderboard", what, "digits", code=2).stderr
         assert "`gapbench run --study digits` makes it" in told
     assert [path.name for path in (tmp_path / "leaderboards").iterdir()] == ["my-study"]
@@ -215,7 +216,7 @@ def test_a_study_that_is_not_there_is_named_with_the_one_that_was_meant(gapbench
 def test_the_committed_leaderboards_are_what_their_records_give(gapbench):
     for name in BOARD_NAMES:
         done = gapbench("leaderboard", "verify", name, "--out", BOARDS / name)
-        assert "records verified" in done.stdout
+        assert ("records verified" if (BOARDS / name / "records").is_dir() else "not run here yet") in done.stdout
 
 
 def test_the_committed_page_across_studies_is_what_they_give(gapbench, tmp_path):
