@@ -32,9 +32,10 @@ from gapbench.stats import mcnemar_exact_matrix, wilson
 ENCODERS, DATASETS, ALIGNERS, SEEDS, ITEMS = 20, 10, 100, 5, 500
 RECORDS = ENCODERS * DATASETS * ALIGNERS * SEEDS
 
-#: The aim is 10 s and 1 GB for the whole command, figures and page included; two cores of an AMD EPYC take 8.4 to 9.9 s and
-#: 900 MB in all processes. Other work on the machine may cost half as much again; more than this is a change for the worse.
-SECONDS, MEGABYTES = 15, 1000
+#: The aim is 10 s and 1 GB for the whole command, figures and page included; on two idle cores of an AMD EPYC it takes 8.4 to
+#: 9.9 s, and 900 MB in all processes. Seconds are the machine's: what is held is the ratio to reading each line with `json` and
+#: each outcomes file with its hash, in one plain loop (4.4 to 4.7 s there, so about 2; it was 2.7 in one process).
+RATIO, MEGABYTES = 3.2, 1000
 
 OTHERS = ("mean-per-class-recall", "ece", "centroid-l2", "rmg", "paired-cos", "linear-separability", "frechet")
 
@@ -63,6 +64,29 @@ BUILD = """
     assert build.returncode == 0
     print(json.dumps([time.perf_counter() - start, most]))
 """
+
+
+READ = """
+    import hashlib, json, sys, time
+    from pathlib import Path
+    import safetensors.numpy
+
+    start = time.perf_counter()
+    records = Path(sys.argv[1]) / "records"
+    with (records / "run.jsonl").open("rb") as lines:
+        for line in lines:
+            where = json.loads(line)["outcomes"]
+            content = (records / where["file"]).read_bytes()
+            assert hashlib.sha256(content).hexdigest() == where["sha256"]
+            safetensors.numpy.load(content)
+    print(json.dumps([time.perf_counter() - start, 0]))
+"""
+
+
+def measured(script, folder):
+    """Run a script and give what it says: seconds and megabytes."""
+    command = [sys.executable, "-c", textwrap.dedent(script), str(folder)]
+    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
 def table(encoder, dataset, outcomes, rng):
@@ -124,16 +148,20 @@ def test_a_hundred_thousand_records_are_built_in_seconds_and_a_gigabyte(tmp_path
                 made = list(table(encoder, dataset, outcomes, rng))
                 file.writelines(map(journal.line, finalise(made, records.parent)))  # as a run leaves them
     os.sync()  # writing 100,000 files goes on for a while after the last of them is closed
-    found = []
-    for _ in range(2):  # the first reads every file for the first time
-        done = subprocess.run(
-            [sys.executable, "-c", textwrap.dedent(BUILD), str(tmp_path)], capture_output=True, text=True, check=True
+    builds, reads, most = [], [], 0
+    while len(builds) < 2 or (min(builds) / min(reads) > RATIO and len(builds) < 4):  # a missed limit is measured again
+        reads.append(measured(READ, tmp_path)[0])  # the first reads every file for the first time
+        taken, memory = measured(BUILD, tmp_path)
+        builds.append(taken)
+        most = max(most, memory)
+        print(
+            f"\n{RECORDS:,} records ({records.stat().st_size / 1e6:.0f} MB): {taken:.1f} s, {memory:.0f} MB; ", end=""
         )
-        taken, memory = json.loads(done.stdout)
-        found.append(taken)
-        print(f"\n{RECORDS:,} records ({records.stat().st_size / 1e6:.0f} MB): {taken:.1f} s, {memory:.0f} MB")
+        print(f"a plain loop that reads them: {reads[-1]:.1f} s")
         shutil.rmtree(tmp_path / "figures")
+    found = min(builds) / min(reads)
+    print(f"{found:.2f} x the plain loop (limit {RATIO})")
     assert RECORDS == 100_000
     assert (tmp_path / "table.csv").read_text().count("\n") == 1 + ENCODERS * DATASETS * ALIGNERS * (1 + len(OTHERS))
-    assert min(found) < SECONDS
-    assert memory < MEGABYTES
+    assert found < RATIO
+    assert most < MEGABYTES
