@@ -67,12 +67,14 @@ def _none_there(folder: Path, study: Study) -> UsageError:
     from gapbench.bench.study import study_names
     from gapbench.host.registry import did_you_mean
 
-    if study.name in study_names():
-        return UsageError(f"There is no leaderboard {folder}; `gapbench run --study {study.name}` makes it.")
+    known = study.name in study_names()
+    way_out = "gapbench run" + (f" --study {study.name}" if known else "")
+    if not known or folder != ROOT / study.name:
+        way_out += f" --out {folder}"
     if folder.is_dir():
-        return UsageError(f"{folder} has no results; run `gapbench run --out {folder}` first.")
-    hint = did_you_mean(folder.name, _all_studies()) or f" `gapbench run --out {folder}` makes one."
-    return UsageError(f"There is no leaderboard {folder}.{hint}")
+        return UsageError(f"{folder} has no results; `{way_out}` makes them.")
+    hint = "" if known else did_you_mean(folder.name, _all_studies())
+    return UsageError(f"There is no leaderboard {folder}.{hint or f' `{way_out}` makes it.'}")
 
 
 def _all_studies() -> list[str]:

@@ -34,7 +34,7 @@ RECORDS = ENCODERS * DATASETS * ALIGNERS * SEEDS
 
 #: The aim is 10 s and 1 GB for the whole command, figures and page included; on two idle cores of an AMD EPYC it takes 8.4 to
 #: 10.5 s, and 900 MB in all processes. Seconds are the machine's: what is held is the ratio to reading each line with `json` and
-#: each outcomes file with its hash, in one plain loop (4.4 to 4.7 s there, so about 2; it was 2.7 in one process).
+#: each outcomes file with its hash, in one plain loop (4.4 to 5.2 s there, so about 2).
 RATIO, MEGABYTES = 3.2, 1000
 
 OTHERS = ("mean-per-class-recall", "ece", "centroid-l2", "rmg", "paired-cos", "linear-separability", "frechet")

@@ -332,7 +332,7 @@ def test_the_command_adds_and_says_what_it_left_out(gapbench, tmp_path):
     file.write_text(file.read_text() + "{broken\n")
     done = gapbench("leaderboard", "add", file, code=1)
     assert "3 records added" in done.stdout
-    assert "line 4, was left out" in done.stderr
+    assert "line 4, was left out: it is cut off" in done.stderr
     assert "reproduced 2x" in (board / "README.md").read_text()
     assert "`third`" in (board / "README.md").read_text()
     assert "3 records were there already" in gapbench("leaderboard", "add", file, code=1).stdout
@@ -348,5 +348,6 @@ def test_mistakes_with_the_command_are_told(gapbench, tmp_path):
     (tmp_path / "blocked").write_text("a file")
     told = gapbench("leaderboard", "add", file, "--to", "toy", "--out", "blocked", code=2)
     assert "cannot be written" in told.stderr
+    assert ".tmp" not in told.stderr
     assert "Traceback" not in told.stderr
     assert "no leaderboards below" in gapbench("leaderboard", "build", code=2).stderr

@@ -17,6 +17,7 @@ from gapbench.leaderboard.assemble import build_tables
 from gapbench.leaderboard.exports import to_csv
 from gapbench.leaderboard.markdown import code, escape, markdown
 from gapbench.leaderboard.terminal import print_table
+from gapbench.leaderboard.text import number
 from gapbench.results import outcomes
 from gapbench.results.finalise import finalise
 from gapbench.results.record import (
@@ -261,3 +262,8 @@ def test_other_processes_rank_as_this_one_does(tmp_path, monkeypatch):
         ("better", 1, False), ("close", 2, False), ("identity", 2, False), ("lost", None, True), ("worse", 4, False),
     ]  # fmt: skip
     assert elsewhere[0].detectable is not None
+
+
+def test_numbers_below_zero_have_a_minus_sign_and_nothing_is_less_than_no_difference():
+    assert [number(x, share=False) for x in (-0.0151, -0.0001, 0.25)] == ["−0.015", "0.000", "0.250"]
+    assert [number(x, share=True) for x in (-0.0151, -0.0001, 0.25)] == ["−1.5", "0.0", "25.0"]

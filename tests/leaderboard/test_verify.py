@@ -210,6 +210,8 @@ def test_a_study_that_is_not_there_is_named_with_the_one_that_was_meant(gapbench
         assert "Did you mean 'my-study'?" in told
         told = gapbench("leaderboard", what, "digits", code=2).stderr
         assert "`gapbench run --study digits` makes it" in told
+        told = gapbench("leaderboard", what, "digits", "--out", "elsewhere", code=2).stderr
+        assert "`gapbench run --study digits --out elsewhere` makes it" in told
     assert [path.name for path in (tmp_path / "leaderboards").iterdir()] == ["my-study"]
 
 
