@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from gapbench.bench.study import FitSize, Study
     from gapbench.leaderboard.table import Table
-    from gapbench.results.record import Record
+    from gapbench.model.record import Record
+    from gapbench.results.comparisons import Compared
     from gapbench.specs import MetricSpec
 
 #: Columns of `Results.to_pandas`, one row for each cell and metric.
@@ -35,28 +36,38 @@ class Results:
 
     Parameters
     ----------
-    records
-        One for each cell, compared with ``identity``; a failed cell has ``status`` and ``reason``.
+    compared
+        One answer for each cell, with its comparisons.
     tables
         The same as ranked tables, one for each encoder, dataset, prompt strategy and protocol.
     skipped
         What did not run, each with the reason.
     failures
         What failed before it came to cells, each with the cause.
+    changes
+        What was measured again because its code changed.
     metrics
         What is known of the metrics, by name.
     """
 
-    records: Sequence[Record]
+    compared: Sequence[Compared]
     tables: Sequence[Table]
     skipped: Sequence[tuple[str, str]] = ()
     failures: Sequence[tuple[str, str]] = ()
+    changes: Sequence[str] = ()
     metrics: Mapping[str, MetricSpec] = field(default_factory=dict, repr=False)
 
     @property
+    def records(self) -> list[Record]:
+        """One for each cell, as it was measured; a failed cell has ``status`` and ``reason``."""
+        return [one.answer.record for one in self.compared]
+
+    @property
     def failed(self) -> list[Record]:
-        """Records of cells that ended badly."""
-        return [record for record in self.records if record.status != "ok"]
+        """Records of cells that ended badly, as a whole or in a metric."""
+        from gapbench.bench.execute import has_failed
+
+        return [record for record in self.records if has_failed(record)]
 
     def to_pandas(self) -> pd.DataFrame:
         """Give all values as a data frame: one row for each cell and metric, with interval and comparison.
@@ -73,13 +84,15 @@ class Results:
         return pd.DataFrame(list(self._rows()), columns=list(COLUMNS))
 
     def _rows(self) -> Iterable[tuple[Any, ...]]:
-        for record in self.records:
-            label = str(record.notes.get("label", record.aligner.name))
-            of = (record.encoder.name, record.dataset.name, record.prompts.name, label, record.protocol.name)
+        for one in self.compared:
+            record = one.answer.record
+            of = (record.encoder.name, record.dataset.name, record.prompts.name, record.label, record.protocol.name)
             for name, value in record.metrics.items():
                 low, high = value.ci95 or (None, None)
-                numbers = (name, value.value, low, high, value.n, value.delta, value.p, value.p_holm)
-                yield (*of, record.notes.get("fit_items"), record.seed, *numbers, record.cell_id)
+                found = one.differences.get(name)
+                difference = (None, None, None) if found is None else (found.delta, found.p, found.p_holm)
+                numbers = (name, value.value, low, high, value.n, *difference)
+                yield (*of, record.protocol.fit_items, record.seed, *numbers, record.cell_id)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterable[RenderableType]:
         """Show the tables in a terminal."""
@@ -146,12 +159,15 @@ def run(  # noqa: PLR0913 - one keyword for each option of the command line
     BrokenPluginError
         A name that belongs to a broken plugin.
     """
-    from gapbench.bench.execute import Options, Runner
+    from gapbench.bench.execute import Options, Runner, question
     from gapbench.bench.materials import Materials
     from gapbench.bench.plan import make_plan
     from gapbench.embeddings.store import Store, default_root
     from gapbench.host.discovery import discover
-    from gapbench.leaderboard.assemble import build_tables
+    from gapbench.leaderboard.assemble import build_tables, only
+    from gapbench.results import journal
+    from gapbench.results.answers import answers
+    from gapbench.results.comparisons import compare, without_outcomes
 
     changes: dict[str, Any] = {
         "encoders": tuple(encoders), "datasets": tuple(datasets), "prompts": tuple(prompts),
@@ -178,12 +194,15 @@ def run(  # noqa: PLR0913 - one keyword for each option of the command line
         runner = Runner(plan, chosen.name, materials, registry, options)
         outcome = runner.run()
         specs = registry.metric_specs()
-        tables = build_tables(outcome.records, runner.path.parent, specs, chosen.reference)
+        groups = list(compare(answers(journal.read_folder(folder))))
+        tables = build_tables(groups, specs, chosen.reference)
+        asked = [one for group in groups for one in group if question(one.answer.record) in outcome.asked]
     return Results(
-        records=outcome.records,
-        tables=tables,
+        compared=[without_outcomes(one) for one in asked],
+        tables=only(tables, lambda record: question(record) in outcome.asked),
         skipped=[(skip.what, skip.reason) for skip in plan.skips],
         failures=outcome.failures,
+        changes=outcome.changes,
         metrics=specs,
     )
 

@@ -181,7 +181,8 @@ class PromptSpec(Spec):
 class AlignerSpec(Spec):
     """An aligner. The factory is called as ``factory(**params)`` and gives an `Aligner`.
 
-    ``raw`` asks for rows as the encoder gave them; otherwise the aligner receives unit rows.
+    ``raw`` asks for rows as the encoder gave them; otherwise the aligner receives unit rows. A ``control`` is no method: it
+    is shown beside the others and not ranked.
     """
 
     family: str
@@ -190,6 +191,7 @@ class AlignerSpec(Spec):
     params: Mapping[str, Param] = field(default_factory=dict)
     stochastic: bool = False
     raw: bool = False
+    control: bool = False
     reference: str = ""
 
     def __post_init__(self) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
+import os
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -18,28 +21,32 @@ from gapbench.host.build import build
 from gapbench.host.registry import Kind, Registry
 from gapbench.host.selection import select
 from gapbench.host.validate import describe
+from gapbench.model.record import MetricValue, Record, Timing, Unmeasured
 from gapbench.results import outcomes
-from gapbench.results.record import MetricValue, Record, Timing
+from gapbench.specs import MetricSpec
 from gapbench.stats import interval
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from gapbench.bench.task import CellTask
     from gapbench.components import Measurement
+    from gapbench.host.selection import Selected
 
 #: What a number of a unit can be.
 RANGES = {
     "share": (0.0, 1.0),
     "ratio": (0.0, 1.0),
-    "distance": (0.0, float("inf")),
+    "distance": (0.0, math.inf),
     "cosine": (-1.0, 1.0),
     "agreement": (-1.0, 1.0),
     "difference": (-1.0, 1.0),
-    "rank": (1.0, float("inf")),
+    "rank": (1.0, math.inf),
 }
 
 
-def run_cell(task: CellTask, registry: Registry) -> Record:
-    """Run a cell to its record, with its outcomes on disk.
+def run_cell(task: CellTask, registry: Registry) -> tuple[Record, bytes | None]:
+    """Run a cell to its record, not sealed yet, and the block of its outcomes (None where it failed).
 
     Raises
     ------
@@ -48,94 +55,118 @@ def run_cell(task: CellTask, registry: Registry) -> Record:
     """
     header = task.header
     try:
-        with deadline(task.timeout), quiet() as printed:
-            record = _measured(task, registry)
-        if printed.characters:
-            record = msgspec.structs.replace(record, notes={**record.notes, "printed_characters": printed.characters})
+        with deadline(task.timeout), quiet() as printed, _same_folder():
+            record, content = _measured(task, registry)
+        return msgspec.structs.replace(record, printed=printed.characters), content
     except KeyboardInterrupt:
         raise
     except CellTimeout as error:
-        return msgspec.structs.replace(header, status="timeout", reason=str(error))
+        return msgspec.structs.replace(header, status="timeout", reason=str(error)), None
     except BaseException as error:
         if task.strict:
             raise
         reason = (
             str(error) if isinstance(error, GapbenchError) else f"Aligner {task.aligner!r} raised {describe(error)}"
         )
-        return msgspec.structs.replace(header, status="error", reason=reason)
-    return record
+        return msgspec.structs.replace(header, status="error", reason=reason), None
 
 
-def _measured(task: CellTask, registry: Registry) -> Record:
+@contextlib.contextmanager
+def _same_folder() -> Iterator[None]:
+    """Go back to the working folder: a plugin may have changed it, and paths are relative to it."""
+    here = os.getcwd()  # noqa: PTH109 - as a string, whatever it is
+    try:
+        yield
+    finally:
+        os.chdir(here)
+
+
+def _measured(task: CellTask, registry: Registry) -> tuple[Record, bytes]:
     selected = select(registry, Kind.ALIGNER, [task.aligner])[0]
     start = perf_counter()
     with no_threads_left(f"Aligner {selected.name!r}"):
         fit = fit_cell(task, selected)
         fitted = perf_counter()
         scored = AlignedSplit(fit.test, fit.aligner, fit.spec, np.random.default_rng(0), index=task.index)
-        measurements, left_out, failures = _measure_all(task, registry, scored)
+        measurements, unmeasured = _measure_all(task, registry, scored)
     predicted = None if task.captioned or not scored.has_labels else scored.top_classes(1)[:, 0]
-    notes = {**task.header.notes, **fit.notes}
-    notes |= {"left_out": left_out} if left_out else {}
-    if task.index != "flat" and predicted is not None:
-        notes["index_recall_against_flat"] = scored.recall_against_flat()
-    units = {name: getattr(c.spec, "unit", "") for name, c in registry.components(Kind.METRIC).items()}
-    values = {
-        name: MetricValue(value=m.value, ci95=_within(interval(m), units.get(name, "")), n=m.n)
-        for name, m in measurements.items()
-    }
-    return msgspec.structs.replace(
+    approximate = task.index != "flat" and predicted is not None
+    record = msgspec.structs.replace(
         task.header,
-        status="error" if failures else "ok",
-        reason="; ".join(failures),
-        metrics=values,
-        outcomes=outcomes.save(task.folder, task.header.cell_id, measurements, predicted),
+        metrics={name: _value(registry, name, measurement) for name, measurement in measurements.items()},
+        unmeasured=unmeasured,
+        pairs=fit.pairs,
+        chosen=fit.chosen,
+        warnings=fit.warnings,
+        index_recall=scored.recall_against_flat() if approximate else None,
         timing=Timing(
             encode_s=task.header.timing.encode_s,
             fit_s=round(fitted - start, 6),
             score_s=round(perf_counter() - fitted, 6),
         ),
-        notes=notes,
+        notes=fit.notes,
+    )
+    return record, outcomes.pack(measurements, predicted)
+
+
+def _value(registry: Registry, name: str, measurement: Measurement) -> MetricValue:
+    component = registry.components(Kind.METRIC)[name]
+    assert isinstance(component.spec, MetricSpec)
+    return MetricValue(
+        value=float(measurement.value),
+        ci95=_within(interval(measurement), component.spec.unit),
+        n=int(measurement.n),
+        distribution=component.origin.distribution,
     )
 
 
 def _within(ends: tuple[float, float] | None, unit: str) -> tuple[float, float] | None:
-    """Cut an interval to what a number of that unit can be; symmetric approximations can reach beyond it."""
-    if ends is None or unit not in RANGES:
-        return ends
-    low, high = RANGES[unit]
-    return max(low, ends[0]), min(high, ends[1])
+    """Cut an interval to what a number of that unit can be; symmetric approximations can reach beyond it.
+
+    An interval that is still without end says nothing, so there is none.
+    """
+    if ends is None:
+        return None
+    low, high = RANGES.get(unit, (-math.inf, math.inf))
+    cut = max(low, float(ends[0])), min(high, float(ends[1]))
+    return cut if all(map(math.isfinite, cut)) else None
 
 
 def aligned_cell(task: CellTask, registry: Registry, aligner: str) -> tuple[Any, AlignedSplit]:
-    """Fit an aligner on a cell's rows and give it with the test split after alignment."""
+    """Fit an aligner on a cell's rows and return it with the test split after alignment."""
     fit = fit_cell(task, select(registry, Kind.ALIGNER, [aligner])[0])
     return fit.aligner, AlignedSplit(fit.test, fit.aligner, fit.spec, np.random.default_rng(0), index=task.index)
 
 
 def _measure_all(
     task: CellTask, registry: Registry, scored: AlignedSplit
-) -> tuple[dict[str, Measurement], dict[str, str], list[str]]:
-    """Measure every metric; one that fails costs the cell its status, not the others their values."""
+) -> tuple[dict[str, Measurement], dict[str, Unmeasured]]:
+    """Measure every metric; one that fails costs its own value alone."""
     measurements: dict[str, Measurement] = {}
-    left_out: dict[str, str] = {}
-    failures: list[str] = []
+    unmeasured: dict[str, Unmeasured] = {}
     for metric in select(registry, Kind.METRIC, task.metrics) if task.metrics else ():
         scored.rng = derive_rng(purpose="metric", metric=metric.name, items=task.test.fingerprint, seed=task.seed)
+        distribution = metric.component.origin.distribution
         try:
-            measurement = build(metric).measure(scored)
-            if not np.isfinite(measurement.value):
-                raise NotMeasurable(f"it is {measurement.value} here")
-            measurements[metric.name] = measurement
+            measurements[metric.name] = _measure(metric, scored)
         except NotMeasurable as error:
-            left_out[metric.name] = str(error)
+            unmeasured[metric.name] = Unmeasured(status="not measurable", reason=str(error), distribution=distribution)
         except CellTimeout:
             raise
         except Exception as error:
             if task.strict or _from_aligner(error):
                 raise
-            failures.append(f"metric {metric.name!r} raised {describe(error)}")
-    return measurements, left_out, failures
+            unmeasured[metric.name] = Unmeasured(
+                status="error", reason=f"it raised {describe(error)}", distribution=distribution
+            )
+    return measurements, unmeasured
+
+
+def _measure(metric: Selected, scored: AlignedSplit) -> Measurement:
+    measurement: Measurement = build(metric).measure(scored)
+    if not np.isfinite(measurement.value):
+        raise NotMeasurable(f"it is {measurement.value} here")
+    return measurement
 
 
 def _from_aligner(error: BaseException) -> bool:

@@ -1,4 +1,4 @@
-"""Execution: encode what is missing, run the cells that have no record yet, keep each as it ends, compare at the end."""
+"""Execution: encode what is missing, run the cells that have no answer of the installed code yet, keep each as it ends."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from gapbench.bench.header import record_header
 from gapbench.bench.isolation import calling
 from gapbench.bench.materials import prompt_set
 from gapbench.bench.plan import Cell, Plan, Source, needed_splits, wanted_metrics
+from gapbench.bench.reuse import Known
 from gapbench.bench.task import CellTask
 from gapbench.errors import GapbenchError
-from gapbench.host.registry import Kind
+from gapbench.host.provenance import Provenance
+from gapbench.model.record import Timing
 from gapbench.results import journal
-from gapbench.results.finalise import finalise
-from gapbench.results.record import Record, Timing
+from gapbench.results.answers import answers, distributions, names_key
+from gapbench.results.journal import Stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from gapbench.bench.materials import Materials
     from gapbench.components import EmbeddedSplit, PromptSet
     from gapbench.host.registry import Registry
+    from gapbench.model.record import Code, Record
+    from gapbench.results.answers import Answer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,16 +55,40 @@ class Options:
 
 @dataclass(kw_only=True)
 class Outcome:
-    """What came of a run: the records of its cells, how many were there already, and what failed before its cells."""
+    """What came of a run.
 
-    records: list[Record] = field(default_factory=list)
+    Parameters
+    ----------
+    answers, asked
+        Of its cells, and their questions: others may be in the same journal.
+    reused
+        How many cells were answered already.
+    changes
+        What was measured again because its code changed.
+    failures
+        What failed before it came to cells, each with the cause.
+    """
+
+    answers: list[Answer] = field(default_factory=list)
+    asked: set[tuple[object, ...]] = field(default_factory=set)
     reused: int = 0
+    changes: list[str] = field(default_factory=list)
     failures: list[tuple[str, str]] = field(default_factory=list)
 
     @property
     def failed(self) -> list[Record]:
-        """Cells that ended badly."""
-        return [record for record in self.records if record.status in ("error", "timeout")]
+        """Cells that ended badly, as a whole or in a metric."""
+        return [answer.record for answer in self.answers if has_failed(answer.record)]
+
+
+def has_failed(record: Record) -> bool:
+    """Whether a cell, or one of its metrics, failed."""
+    return record.status != "ok" or any(why.status == "error" for why in record.unmeasured.values())
+
+
+def question(record: Record) -> tuple[object, ...]:
+    """Tell cells apart by what is asked and under which names."""
+    return (record.cell_id, *names_key(record))
 
 
 class Runner:
@@ -82,68 +110,67 @@ class Runner:
         self.materials = materials
         self.registry = registry
         self.options = options
-        self.path = journal.run_file(options.folder)
+        self.path = journal.run_file(options.folder.resolve())
         self.tasks: dict[str, CellTask] = {}
+        self._provenance = Provenance(registry)
 
     def run(self, *, encoding: Progress | None = None, on_cell: Callable[[Record], None] | None = None) -> Outcome:
-        """Encode, run, compare; on Ctrl-C what is finished is compared and kept, and the interrupt goes on."""
+        """Encode, and run what has no answer of the installed code yet; each record is appended as its cell ends."""
         outcome = Outcome()
         tell = on_cell or _tell_nobody
+        records = journal.read(self.path)
+        known = Known(records, self.registry, self._provenance)
         tasks: list[CellTask] = []
-        known = {record.cell_id: record for record in journal.read(self.path)}
-        wanted: list[str] = []
+        for task in self._all_tasks(outcome, encoding):
+            outcome.asked.add(question(task.header))
+            missing = known.missing(task)
+            records += [self._append(record, content) for record, content in known.renamed(task)]
+            if missing:
+                tasks.append(replace(task, metrics=missing))
+            else:
+                outcome.reused += 1
+                tell(task.header)
+        outcome.changes = known.changes()
+        # Two OpenMP runtimes and a BLAS would each take all cores for matrices of a few rows: one thread is faster,
+        # and sums then round the same way on every machine. More cores are used by --jobs.
+        with threadpool_limits(limits=1):
+            for record, content in self._execute(tasks):
+                records.append(self._append(record, content))
+                tell(record)
+        outcome.answers = [answer for answer in answers(records) if question(answer.record) in outcome.asked]
+        return outcome
+
+    def changes(self) -> list[str]:
+        """Say what a run would measure again of what is there, and why; what is not encoded yet is passed over."""
+        known = Known(journal.read(self.path), self.registry, self._provenance)
+        for task in self._all_tasks(Outcome(), None, encode=False):
+            known.missing(task)
+        return known.changes()
+
+    def _append(self, record: Record, content: bytes | None) -> Stored:
+        """Keep an answer; returns it as it is stored."""
+        if not record.created_utc:
+            record = msgspec.structs.replace(record, created_utc=datetime.now(UTC).isoformat(timespec="milliseconds"))
+        written = journal.append(self.path, record, content)
+        return Stored(written, self.path.name, 0, journal.container_of(self.path))
+
+    def _all_tasks(self, outcome: Outcome, encoding: Progress | None, *, encode: bool = True) -> Iterator[CellTask]:
+        """Yield the cells of all sources, each after its pictures and texts were encoded; note what failed before that."""
         for source in self.plan.sources:
             try:
                 cells, prompts = self._with_prompts(source, outcome)
-                self._encode(source, cells, prompts, encoding)
+                if encode:
+                    self._encode(source, cells, prompts, encoding)
+                elif not self._is_encoded(source, cells, prompts):
+                    continue
                 made = list(self._tasks(source, cells, prompts))
             except GapbenchError as error:
                 if self.options.strict:
                     raise
                 outcome.failures.append((f"{source.encoder_name} on {source.dataset_name}", str(error)))
                 continue
-            for task in made:
-                self.tasks[task.header.cell_id] = task
-                wanted.append(task.header.cell_id)
-                if self._is_done(known.get(task.header.cell_id), task):
-                    outcome.reused += 1
-                    tell(known[task.header.cell_id])
-                else:
-                    tasks.append(self._with_known_metrics(known.get(task.header.cell_id), task))
-        try:
-            # Two OpenMP runtimes and a BLAS would each take all cores for matrices of a few rows: one thread is faster,
-            # and sums then round the same way on every machine. More cores are used by --jobs.
-            with threadpool_limits(limits=1):
-                for ended in self._execute(tasks):
-                    record = msgspec.structs.replace(
-                        ended, created_utc=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-                    )
-                    journal.append(self.path, record)
-                    tell(record)
-        finally:
-            if tasks:
-                self._compare()
-        mine = {record.cell_id: record for record in journal.read(self.path)}
-        outcome.records = [mine[cell_id] for cell_id in wanted]
-        return outcome
-
-    def _with_known_metrics(self, record: Record | None, task: CellTask) -> CellTask:
-        """Measure again what an earlier record has: asking for one metric more must not lose the others."""
-        registered = self.registry.components(Kind.METRIC)
-        earlier = [
-            name for name in (record.metrics if record else ()) if name in registered and name not in task.metrics
-        ]
-        return replace(task, metrics=(*task.metrics, *earlier))
-
-    def _compare(self) -> None:
-        """Fill in what needs all cells of a table; a record of an older gapbench or of other data is left as it is."""
-        journal.rewrite(self.path, finalise(journal.read(self.path), self.path.parent))
-
-    def _is_done(self, record: Record | None, task: CellTask) -> bool:
-        if record is None or record.status != "ok" or record.outcomes is None:
-            return False
-        have = {*record.metrics, *record.notes.get("left_out", {})}
-        return set(task.metrics) <= have and (self.path.parent / record.outcomes.file).is_file()
+            self.tasks |= {task.header.cell_id: task for task in made}
+            yield from made
 
     # -- encoding -----------------------------------------------------------------------------------------------
 
@@ -189,8 +216,11 @@ class Runner:
                 splits[cell.prompts_name] = (both[0], both[1] if len(both) > 1 else None)
             test, train = splits[cell.prompts_name]
             metrics = wanted_metrics(self.plan.metrics, source, captioned=cell.captioned)
+            header = self._header(cell, test, train, prompt_sets.get(cell.prompts_name))
+            of_metrics = [metric.component.origin.distribution for metric in metrics]
+            code = self._provenance.codes([*distributions(header), *of_metrics])
             yield CellTask(
-                header=self._header(cell, test, train, prompt_sets.get(cell.prompts_name)),
+                header=msgspec.structs.replace(header, code=code),
                 test=test,
                 train=train,
                 aligner=cell.aligner.label,
@@ -199,10 +229,23 @@ class Runner:
                 seed=cell.seed,
                 captioned=cell.captioned,
                 index=self.plan.index,
-                folder=self.path.parent,
                 timeout=self.options.timeout,
                 strict=self.options.strict,
             )
+
+    def _is_encoded(self, source: Source, cells: Sequence[Cell], prompts: dict[str, PromptSet]) -> bool:
+        """Whether the store has everything that the cells of a source need."""
+        if source.encoder is None or not cells:
+            return bool(cells)
+        strings = [text for written in prompts.values() for text in written.prompts]
+        for split in needed_splits(source, cells[0].protocol):
+            manifest = self.materials.manifest(source.dataset, split, read=False)
+            if manifest is None:
+                return False
+            if not self.materials.store.has_images(self.materials.image_key(source.encoder, source.dataset, split)):
+                return False
+            strings += manifest.caption_strings
+        return not self.materials.store.missing_texts(self.materials.encoder_fingerprint(source.encoder), strings)
 
     def _embedded(self, source: Source, prompts: PromptSet | None, split: str) -> EmbeddedSplit:
         if source.encoder is None:
@@ -221,25 +264,25 @@ class Runner:
 
     # -- running ------------------------------------------------------------------------------------------------
 
-    def _execute(self, tasks: Sequence[CellTask]) -> Iterable[Record]:
+    def _execute(self, tasks: Sequence[CellTask]) -> Iterable[tuple[Record, bytes | None]]:
         if self.options.jobs == 1 or len(tasks) <= 1:
             return map(partial(run_cell, registry=self.registry), tasks)
         return self._parallel(tasks)
 
-    def _parallel(self, tasks: Sequence[CellTask]) -> Iterator[Record]:
+    def _parallel(self, tasks: Sequence[CellTask]) -> Iterator[tuple[Record, bytes | None]]:
         """Run cells in worker processes, one thread each; a worker that dies costs its cells, not the run."""
         from joblib import Parallel, delayed, parallel_config
 
         _prepare_engine(self.options.engine)
         files, blocked = self.options.plugin_files, self.options.blocked
-        pending = {task.header.cell_id: task for task in tasks}
+        pending = {question(task.header): task for task in tasks}
         threads = {"inner_max_num_threads": 1} if self.options.engine == "loky" else {}
         with parallel_config(backend=self.options.engine, n_jobs=self.options.jobs, **threads):
             pool = Parallel(return_as="generator_unordered")
             try:
-                for record in pool(delayed(run_in_worker)(task, files, blocked) for task in tasks):
-                    pending.pop(record.cell_id)
-                    yield record
+                for record, content in pool(delayed(run_in_worker)(task, files, blocked) for task in tasks):
+                    pending.pop(question(record))
+                    yield record, content
             except (KeyboardInterrupt, GapbenchError):
                 raise
             except Exception as error:
@@ -248,7 +291,7 @@ class Runner:
                 # The pool broke (a segmentation fault, no memory left): say so for every cell that has no record.
                 for task in pending.values():
                     reason = f"a worker process died while the cell was waiting or running: {error}"
-                    yield msgspec.structs.replace(task.header, status="error", reason=" ".join(reason.split()))
+                    yield msgspec.structs.replace(task.header, status="error", reason=" ".join(reason.split())), None
 
 
 def _tell_nobody(record: Record) -> None:
@@ -256,17 +299,28 @@ def _tell_nobody(record: Record) -> None:
     del record
 
 
-def run_in_worker(task: CellTask, plugin_files: tuple[Path, ...], blocked: tuple[str, ...]) -> Record:
-    """Find the components again in a worker process, once, and run a cell."""
+def run_in_worker(
+    task: CellTask, plugin_files: tuple[Path, ...], blocked: tuple[str, ...]
+) -> tuple[Record, bytes | None]:
+    """Find the components again in a worker process, once for each state of their code, and run a cell."""
     from gapbench.host.discovery import discover
 
     key = (plugin_files, blocked)
-    if key not in _REGISTRIES:
-        _REGISTRIES[key] = discover(plugin_files=plugin_files, blocked=blocked)
-    return run_cell(task, _REGISTRIES[key])
+    registry, code = _REGISTRIES.get(key, (None, {}))
+    if registry is None or any(code.get(name, theirs) != theirs for name, theirs in task.header.code.items()):
+        registry, code = discover(plugin_files=plugin_files, blocked=blocked), {}
+    code |= task.header.code
+    _REGISTRIES[key] = registry, code
+    provenance = Provenance(registry)
+    for name, theirs in task.header.code.items():
+        if theirs.sha256 and provenance.code(name) != theirs:
+            reason = f"a worker process has other code of {name} than the one that started it; run again"
+            return msgspec.structs.replace(task.header, status="error", reason=reason), None
+    return run_cell(task, registry)
 
 
-_REGISTRIES: dict[tuple[tuple[Path, ...], tuple[str, ...]], Registry] = {}
+#: What a worker process has found, and the code that it had.
+_REGISTRIES: dict[tuple[tuple[Path, ...], tuple[str, ...]], tuple[Registry, dict[str, Code]]] = {}
 
 
 def _prepare_engine(engine: str) -> None:

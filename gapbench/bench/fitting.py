@@ -15,11 +15,15 @@ from gapbench.embeddings.fingerprint import derive_rng
 from gapbench.errors import DataError
 from gapbench.host.build import build
 from gapbench.host.selection import params_of
+from gapbench.model.record import Choice
 from gapbench.specs import AlignerSpec, Need
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from gapbench.bench.task import CellTask
     from gapbench.host.selection import Selected, Value
+    from gapbench.model.record import ParamValue
 
 #: Fit rows of the last tables, with their moments: all aligners of a table share them.
 _FIT_ROWS: dict[tuple[object, ...], tuple[FitRows, FitRows]] = {}
@@ -34,12 +38,19 @@ PAIRS_A_DIMENSION = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Fit:
-    """A fitted aligner, the rows to score, and what the record says of it."""
+    """A fitted aligner, the rows to score, and what the record says of it.
+
+    ``pairs`` is what the pairs were made of (empty where none are read), ``chosen`` what ``auto`` chose; ``notes`` are the
+    aligner's own, for people.
+    """
 
     aligner: Any
     spec: AlignerSpec
     test: FitRows
-    notes: dict[str, Any] = field(default_factory=dict)
+    pairs: str = ""
+    chosen: Choice | None = None
+    warnings: tuple[str, ...] = ()
+    notes: dict[str, ParamValue] = field(default_factory=dict)
 
 
 def fit_cell(task: CellTask, selected: Selected) -> Fit:
@@ -47,16 +58,33 @@ def fit_cell(task: CellTask, selected: Selected) -> Fit:
     spec = selected.component.spec
     assert isinstance(spec, AlignerSpec)
     fit, test = rows_of(task, raw=spec.raw)
-    notes: dict[str, Any] = {"pairs": fit.pairs_are if Need.PAIRS in spec.needs else "not used"}
-    notes["fit_items"] = len(fit.split.images)
+    chosen = None
     if selected.automatic:
-        selected, notes["chosen"] = choose(task, selected, fit)
+        selected, chosen = choose(task, selected, fit)
     aligner = _fitted(task, selected, fit, test)
-    if hasattr(aligner, "notes"):
-        notes["aligner"] = dict(aligner.notes())
-    if warning := _too_few_pairs(spec, fit):
-        notes["warning"] = warning
-    return Fit(aligner=aligner, spec=spec, test=test, notes=notes)
+    warning = _too_few_pairs(spec, fit)
+    return Fit(
+        aligner=aligner,
+        spec=spec,
+        test=test,
+        pairs=fit.pairs_are if Need.PAIRS in spec.needs else "",
+        chosen=chosen,
+        warnings=(warning,) if warning else (),
+        notes=plain_notes(aligner.notes()) if hasattr(aligner, "notes") else {},
+    )
+
+
+def plain_notes(found: Mapping[Any, Any]) -> dict[str, ParamValue]:
+    """Write what an aligner notes as plain values: NumPy's numbers are numbers, and anything else is text."""
+    notes: dict[str, ParamValue] = {}
+    for key, value in dict(found).items():
+        plain = value.item() if isinstance(value, np.generic) else value
+        if not isinstance(plain, bool | int | float | str) or (isinstance(plain, float) and not np.isfinite(plain)):
+            plain = str(plain)
+        elif isinstance(plain, int) and not isinstance(plain, bool) and abs(plain) >= 2**63:
+            plain = str(plain)  # JSON's readers end there
+        notes[str(key)] = plain
+    return notes
 
 
 def rows_of(task: CellTask, *, raw: bool) -> tuple[FitRows, FitRows]:
@@ -68,7 +96,7 @@ def rows_of(task: CellTask, *, raw: bool) -> tuple[FitRows, FitRows]:
         task.test.fingerprint,
         train,
         header.prompts.name,
-        header.notes.get("texts"),
+        header.prompts.fingerprint,
     )
     key += (task.protocol, task.seed, task.captioned, raw)
     if key not in _FIT_ROWS:
@@ -118,7 +146,7 @@ def set_apart(fit: FitRows, seed: int) -> tuple[FitRows, FitRows]:
     return kept, apart
 
 
-def choose(task: CellTask, selected: Selected, fit: FitRows) -> tuple[Selected, dict[str, Any]]:
+def choose(task: CellTask, selected: Selected, fit: FitRows) -> tuple[Selected, Choice]:
     """Choose the automatic parameters of an aligner on a validation slice of its fit split; test rows play no part.
 
     Every combination of the grids is fitted on the rest of the fit split and scored on the slice: by accuracy, or with
@@ -142,8 +170,10 @@ def choose(task: CellTask, selected: Selected, fit: FitRows) -> tuple[Selected, 
     best = max(score for score, _ in tried)
     equals = [params for score, params in tried if score == best]
     winner = defaults if defaults in equals else equals[0]
-    notes = {"params": winner, "validated_on": len(validation.split.images), "grid": [[p, score] for score, p in tried]}
-    return selected.with_params(winner), notes
+    chosen = Choice(
+        params=winner, items=len(validation.split.images), scores=[(params, score) for score, params in tried]
+    )
+    return selected.with_params(winner), chosen
 
 
 def _validated(scored: AlignedSplit) -> float:
@@ -162,4 +192,4 @@ def _too_few_pairs(spec: AlignerSpec, fit: FitRows) -> str:
     pairs, d = int(fit.moments.pairs.n), fit.split.images.shape[1]
     if pairs >= PAIRS_A_DIMENSION * d:
         return ""
-    return f"{pairs} pairs for {d} dimensions; a free linear map wants {PAIRS_A_DIMENSION * d} ({PAIRS_A_DIMENSION} d)"
+    return f"few pairs: {pairs} for {d} dimensions; a free linear map wants {PAIRS_A_DIMENSION * d} ({PAIRS_A_DIMENSION} d)"

@@ -1,4 +1,4 @@
-"""The header of a record: which cell it is, and the id that covers everything its results depend on."""
+"""What a record says before anything is measured: the question."""
 
 from __future__ import annotations
 
@@ -6,22 +6,20 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from gapbench.bench.materials import CAPTIONS, GIVEN
+from gapbench.bench.materials import CAPTIONS, GIVEN, PRECOMPUTED
+from gapbench.bench.protocol import fit_items
 from gapbench.embeddings.fingerprint import fingerprint
-from gapbench.host.build import source_hash
-from gapbench.host.discovery import BUILTIN
-from gapbench.results.identity import cell_id
-from gapbench.results.provenance import environment
-from gapbench.results.record import (
+from gapbench.model.identity import cell_id
+from gapbench.model.record import (
     SCHEMA_VERSION,
     AlignerRef,
     DatasetRef,
     EncoderRef,
-    PluginRef,
     PromptsRef,
     ProtocolRef,
     Record,
 )
+from gapbench.results.environment import environment
 from gapbench.specs import AlignerSpec
 
 if TYPE_CHECKING:
@@ -48,49 +46,82 @@ def record_header(
     study, index
         Name of the study, and kind of the index over prompts.
     encoder
-        Fingerprint of the encoder; of an embedding file, that of the file.
+        Fingerprint of the encoder; of an embedding file, that of its arrays.
     """
-    origin, spec = cell.aligner.component.origin, cell.aligner.component.spec
-    assert isinstance(spec, AlignerSpec)
-    aligner = AlignerRef(
-        name=cell.aligner.name,
-        params=dict(cell.aligner.params),
-        plugin=PluginRef(distribution=origin.distribution, version=origin.version),
-    )
-    texts = {CAPTIONS: "captions", GIVEN: "given"}.get(cell.prompts_name) or fingerprint(
-        None if prompts is None else [list(prompts.prompts), list(prompts.owner), prompts.pooling]
-    )
-    fit_split = "test" if cell.protocol.fits_on_test else "train" if train is not None else "half of test"
-    code = "" if origin == BUILTIN else source_hash(spec.factory)
-    grids = {name: list(values) for name, values in cell.aligner.automatic.items()}
     scored = test.captions if cell.captioned else test.prompts
-    notes = {
-        "label": cell.aligner.label,
-        "family": spec.family,
-        "texts": texts,
-        "index": index,
-    }
-    notes |= {"train": train.fingerprint} if train is not None else {}
-    notes |= {"code": code} if code else {}
     header = Record(
         schema_version=SCHEMA_VERSION,
         cell_id="",
         study=study,
-        encoder=EncoderRef(name=cell.source.encoder_name, fingerprint=encoder),
-        dataset=DatasetRef(
-            name=cell.source.dataset_name, fingerprint=test.fingerprint, split="test", n=len(test.images)
+        label=cell.aligner.label,
+        encoder=_encoder(cell, encoder),
+        dataset=_dataset(cell, test),
+        prompts=PromptsRef(
+            name=cell.prompts_name,
+            n_texts=0 if scored is None else len(scored.rows),
+            fingerprint=_texts(cell, prompts),
+            distribution="" if cell.prompts is None else cell.prompts.component.origin.distribution,
         ),
-        prompts=PromptsRef(name=cell.prompts_name, n_texts=0 if scored is None else len(scored.rows)),
-        aligner=aligner,
-        protocol=ProtocolRef(
-            name=cell.protocol.name,
-            fit_size=cell.protocol.fit_size,
-            fit_split=fit_split,
-            shots=cell.protocol.shots,
-        ),
+        aligner=_aligner(cell),
+        protocol=_protocol(cell, test, train),
         seed=cell.seed,
+        index=index,
         status="ok",
         environment=environment(),
-        notes=notes | ({"grids": grids} if grids else {}),
     )
     return msgspec.structs.replace(header, cell_id=cell_id(header))
+
+
+def _encoder(cell: Cell, fingerprint_: str) -> EncoderRef:
+    encoder = cell.source.encoder
+    return EncoderRef(
+        component=PRECOMPUTED if encoder is None else encoder.component.spec.name,
+        name=cell.source.encoder_name,
+        fingerprint=fingerprint_,
+        distribution="" if encoder is None else encoder.component.origin.distribution,
+    )
+
+
+def _dataset(cell: Cell, test: EmbeddedSplit) -> DatasetRef:
+    component = cell.source.dataset.component
+    return DatasetRef(
+        component=component.spec.name,
+        name=cell.source.dataset_name,
+        fingerprint=test.fingerprint,
+        split="test",
+        n=len(test.images),
+        distribution=component.origin.distribution,
+    )
+
+
+def _texts(cell: Cell, prompts: PromptSet | None) -> str:
+    """Identify the scored texts; captions, and what a file gives, are covered by the fingerprint of the items."""
+    if cell.prompts_name in (CAPTIONS, GIVEN) or prompts is None:
+        return cell.prompts_name
+    return fingerprint([list(prompts.prompts), list(prompts.owner), prompts.pooling])
+
+
+def _aligner(cell: Cell) -> AlignerRef:
+    origin, spec = cell.aligner.component.origin, cell.aligner.component.spec
+    assert isinstance(spec, AlignerSpec)
+    return AlignerRef(
+        name=cell.aligner.name,
+        params=dict(cell.aligner.params),
+        distribution=origin.distribution,
+        family=spec.family,
+        control=spec.control,
+        grids={name: list(values) for name, values in cell.aligner.automatic.items()},
+    )
+
+
+def _protocol(cell: Cell, test: EmbeddedSplit, train: EmbeddedSplit | None) -> ProtocolRef:
+    protocol = cell.protocol
+    fitted_on_train = train is not None and not protocol.fits_on_test
+    return ProtocolRef(
+        name=protocol.name,
+        fit_size=protocol.fit_size,
+        shots=protocol.shots,
+        fit_split="test" if protocol.fits_on_test else "train" if fitted_on_train else "half of test",
+        fit_fingerprint=train.fingerprint if train is not None and fitted_on_train else "",
+        fit_items=fit_items(protocol, cell.seed, test, train),
+    )

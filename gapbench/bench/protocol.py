@@ -111,9 +111,26 @@ def draw_shots(split: EmbeddedSplit, shots: int | None, seed: int) -> EmbeddedSp
 
 def halves(split: EmbeddedSplit, seed: int) -> tuple[EmbeddedSplit, EmbeddedSplit]:
     """Cut a split into two halves by image: one to fit on, one to score."""
+    fitted, scored = _half_positions(split, seed)
+    return subset(split, fitted), subset(split, scored)
+
+
+def _half_positions(split: EmbeddedSplit, seed: int) -> tuple[Int64, Int64]:
     n = len(split.images)
     order = derive_rng(purpose="halves", items=split.fingerprint, seed=seed).permutation(n)
-    return subset(split, np.sort(order[: n // 2])), subset(split, np.sort(order[n // 2 :]))
+    return np.sort(order[: n // 2]), np.sort(order[n // 2 :])
+
+
+def fit_items(protocol: Protocol, seed: int, test: EmbeddedSplit, train: EmbeddedSplit | None) -> int:
+    """Return how many images `fit_and_test` fits on, without reading any."""
+    source, halved = (test, False) if protocol.fits_on_test else (train or test, train is None)
+    n = len(source.images) // 2 if halved else len(source.images)
+    if protocol.shots is None:
+        return n if protocol.fit_size is None else min(n, protocol.fit_size)
+    if source.labels is None:
+        return 0
+    labels = source.labels[_half_positions(source, seed)[0]] if halved else source.labels
+    return int(np.minimum(np.bincount(labels), protocol.shots).sum())
 
 
 def fit_and_test(

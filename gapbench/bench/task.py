@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from gapbench.bench.protocol import Protocol
     from gapbench.components import EmbeddedSplit
-    from gapbench.results.record import Record
+    from gapbench.model.record import Record
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +27,5 @@ class CellTask:
     seed: int
     captioned: bool
     index: str
-    folder: Path
     timeout: float | None = None
     strict: bool = False

@@ -55,16 +55,13 @@ def _comparisons(before: str, after: str) -> dict[str, Comparison]:
     with tempfile.TemporaryDirectory(prefix="gapbench-") as one, tempfile.TemporaryDirectory(prefix="gapbench-") as two:
         old, new = results_in(before, Path(one)), results_in(after, Path(two))
         if len(old) == len(new) == 1:
-            ((records, folder),), ((others, place),) = old.values(), new.values()
-            return {f"{before} → {after}": compare(records, folder, others, place)}
+            (mine,), (theirs,) = old.values(), new.values()
+            return {f"{before} → {after}": compare(mine, theirs)}
         for one_side, other_side in ((old, new), (new, old)):
             if len(one_side) == 1 and (names := one_side.keys() & other_side.keys()):
                 (name,) = names
-                return {name: compare(*old[name], *new[name])}
-        nothing: tuple[list[Any], Path] = ([], Path())
-        return {
-            name: compare(*old.get(name, nothing), *new.get(name, nothing)) for name in sorted(old.keys() | new.keys())
-        }
+                return {name: compare(old[name], new[name])}
+        return {name: compare(old.get(name, []), new.get(name, [])) for name in sorted(old.keys() | new.keys())}
 
 
 def _plain(comparison: Comparison) -> dict[str, Any]:

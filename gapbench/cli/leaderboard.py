@@ -231,13 +231,12 @@ def _recomputed(verdicts: list[Verdict], folder: Path, registry: Registry) -> li
     from gapbench.cli.options import context_from
     from gapbench.embeddings.store import Store, default_root
     from gapbench.results import journal
-    from gapbench.results.merge import merge
     from gapbench.results.verify import with_recomputed
 
     here = {"download": False, "offline": True, "data_root": None, "device": "cpu", "dtype": "float32"}
     materials = Materials(Store(default_root()), context_from(here))
-    found = recompute(merge(folder).records, folder / journal.FOLDER, registry, materials)
-    return [with_recomputed(verdict, found) for verdict in verdicts]
+    done = recompute(journal.read_folder(folder), registry, materials)
+    return [with_recomputed(verdict, done.found) for verdict in verdicts]
 
 
 def _show(folder: Path, verdicts: list[Verdict], old: list[str], reported: int) -> None:

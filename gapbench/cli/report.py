@@ -10,8 +10,9 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table as RichTable
 
-from gapbench.leaderboard.assemble import build_tables
-from gapbench.leaderboard.build import COMMAND, build
+from gapbench.bench.execute import question
+from gapbench.leaderboard.assemble import only
+from gapbench.leaderboard.build import COMMAND, build, tables_of
 from gapbench.leaderboard.table import largest_fits
 from gapbench.leaderboard.terminal import print_table
 from gapbench.leaderboard.text import LEGEND
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from gapbench.bench.execute import Outcome, Runner
     from gapbench.bench.plan import Plan, Skip
     from gapbench.bench.study import Study
+    from gapbench.model.record import Record
 
 PLAIN_BOX = box.SIMPLE_HEAD
 
@@ -63,8 +65,8 @@ def report(
     """Show the tables, write the leaderboard, then draw."""
     folder = runner.options.folder
     specs = runner.registry.metric_specs()
-    reference = study.reference
-    tables = build_tables(outcome.records, runner.path.parent, specs, reference)
+    everything = tables_of(folder, specs, study) if outcome.answers else []
+    tables = only(everything, lambda record: question(record) in outcome.asked)
     shown = largest_fits(tables)
     for table in shown:
         print_table(out, table, specs)
@@ -81,15 +83,23 @@ def report(
         (folder / COMMAND).unlink(missing_ok=True)
     else:
         (folder / COMMAND).write_text(shlex.join(["gapbench", *sys.argv[1:]]) + "\n", encoding="utf-8")
-    build(folder, study, specs)
+    build(folder, study, specs, everything)
     out.print(escape(f"leaderboard: {folder / 'README.md'}, and page.html beside it"))
     if draw:
         from gapbench.figures.draw import draw_all
 
         with err.status("drawing figures (the first time takes longer)"):
-            drawn = draw_all(runner, study, outcome, specs)
-        build(folder, study, specs)  # now with the figures
+            drawn = draw_all(runner, study, outcome, specs, everything)
+        build(folder, study, specs, everything)  # now with the figures
         out.print(escape(f"figures: {_common(drawn)}") if drawn else "figures: none (nothing to draw)")
+
+
+def _failures_of(record: Record) -> list[tuple[str, str, str]]:
+    """Give what failed in a cell: status, aligner, reason."""
+    if record.status != "ok":
+        return [(record.status, record.label, record.reason)]
+    failed = [(name, why.reason) for name, why in record.unmeasured.items() if why.status == "error"]
+    return [("error", record.label, f"metric {name!r}: {reason}") for name, reason in failed]
 
 
 def _common(paths: Sequence[Path]) -> str:
@@ -99,21 +109,24 @@ def _common(paths: Sequence[Path]) -> str:
 def _say_what_happened(plan: Plan, outcome: Outcome, runner: Runner, out: Console, *, named: bool) -> None:
     """Tell cells, failures and skips."""
     failed = outcome.failed
-    done = len(outcome.records) - len(failed)
+    records = [answer.record for answer in outcome.answers]
+    done = len(records) - len(failed)
     encode = sum(runner.materials.encode_seconds.values())
-    fit = sum(record.timing.fit_s for record in outcome.records)
-    score = sum(record.timing.score_s for record in outcome.records)
+    fit = sum(record.timing.fit_s for record in records)
+    score = sum(record.timing.score_s for record in records)
     out.print()
     out.print(
         f"{done} cells ok ({outcome.reused} from an earlier run), {len(failed)} failed, {len(plan.skips)} things not run"
     )
+    for line in outcome.changes:
+        out.print(escape(line))
     out.print(f"encoding {encode:.1f} s, fitting {fit:.1f} s, scoring {score:.1f} s")
     for what, cause in outcome.failures:
         out.print(f"[red]failed[/] {escape(what)}: {escape(cause)}")
     reasons: dict[tuple[str, str, str], int] = {}
     for record in failed:
-        key = (record.status, str(record.notes.get("label")), record.reason)
-        reasons[key] = reasons.get(key, 0) + 1
+        for key in _failures_of(record):
+            reasons[key] = reasons.get(key, 0) + 1
     for (status, label, reason), count in reasons.items():
         out.print(f"[red]{status}[/] {escape(label)} ({count} cells): {escape(reason)}")
     absent = [skip for skip in plan.skips if skip.size is not None or skip.what.startswith(("dataset", "encoder"))]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from gapbench.bench.execute import Outcome, Runner
     from gapbench.bench.plan import Plan
-    from gapbench.results.record import Record
+    from gapbench.model.record import Record
 
 
 @click.command("run")
@@ -75,7 +75,7 @@ def command(**options: Any) -> int:
 
     report(study, frozen, plan, outcome, runner, out, err, draw=not options["no_figures"])
     broken = any(skip.failed for skip in plan.skips)
-    return 1 if outcome.failed or outcome.failures or broken or not outcome.records else 0
+    return 1 if outcome.failed or outcome.failures or broken or not outcome.answers else 0
 
 
 def _check_writable(folder: Path) -> None:

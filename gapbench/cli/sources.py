@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from gapbench.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from gapbench.results.record import Record
+    from gapbench.results.answers import Answer
 
 BOARDS = Path("leaderboards")
 
 
-def results_in(what: str, scratch: Path) -> dict[str, tuple[list[Record], Path]]:
+def results_in(what: str, scratch: Path) -> dict[str, list[Answer]]:
     """Read results by what a user calls them.
 
     Parameters
@@ -30,8 +30,7 @@ def results_in(what: str, scratch: Path) -> dict[str, tuple[list[Record], Path]]
     Returns
     -------
     dict
-        For each set of results its name, its records (one a cell), and where their outcomes lie. In a folder of folders
-        ``local`` is passed over: it is no study.
+        For each set of results its name and its answers. In a folder of folders ``local`` is passed over: it is no study.
 
     Raises
     ------
@@ -63,16 +62,16 @@ def _git(*arguments: str) -> bytes | None:
     return done.stdout if done.returncode == 0 else None
 
 
-def _read(path: Path) -> dict[str, tuple[list[Record], Path]]:
+def _read(path: Path) -> dict[str, list[Answer]]:
     from gapbench.bench.study import LOCAL
     from gapbench.results import journal
-    from gapbench.results.merge import merge
+    from gapbench.results.answers import answers
 
     if path.is_file():
         records = journal.read(path)
         if not records:
             raise DataError(f"{path} has no records.")
-        return {path.stem: (records, path.parent)}
+        return {path.stem: answers(records)}
     folders = (
         [path]
         if (path / journal.FOLDER).is_dir()
@@ -80,4 +79,4 @@ def _read(path: Path) -> dict[str, tuple[list[Record], Path]]:
     )
     if not folders:
         raise UsageError(f"{path} has no results (no {journal.FOLDER}/*.jsonl).")
-    return {folder.name: (merge(folder).records, folder / journal.FOLDER) for folder in folders}
+    return {folder.name: answers(journal.read_folder(folder)) for folder in folders}

@@ -14,8 +14,8 @@ from gapbench.figures.learning import draw_learning_curves
 from gapbench.figures.pair import PairData, draw_pair
 from gapbench.leaderboard.build import tables_of
 from gapbench.leaderboard.markdown import slug
-from gapbench.leaderboard.table import CONTROLS, PRIMARY, largest_fits
-from gapbench.results.finalise import BASELINE
+from gapbench.leaderboard.table import PRIMARY, largest_fits
+from gapbench.results.answers import BASELINE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from gapbench.bench.execute import Outcome, Runner
     from gapbench.bench.study import Study
     from gapbench.leaderboard.table import Table
-    from gapbench.results.record import Record
+    from gapbench.model.record import Record
     from gapbench.specs import MetricSpec
 
 FOLDER = "figures"
@@ -33,12 +33,14 @@ FOLDER = "figures"
 SAMPLE = 100
 
 
-def draw_all(runner: Runner, study: Study, outcome: Outcome, specs: Mapping[str, MetricSpec]) -> list[Path]:
+def draw_all(
+    runner: Runner, study: Study, outcome: Outcome, specs: Mapping[str, MetricSpec], tables: Sequence[Table]
+) -> list[Path]:
     """Draw gap against accuracy, and one pair of pictures for each encoder and dataset of this run."""
     folder = runner.options.folder / FOLDER
-    drawn = _from_tables(tables_of(runner.options.folder, specs), specs, folder)
-    for record in _pictured(study, outcome.records):
-        data = _pair_data(runner, record)
+    drawn = _from_tables(tables, specs, folder)
+    for record in _pictured(study, [answer.record for answer in outcome.answers]):
+        data = _pair_data(runner, record, _scores(record, tables))
         if data is not None:
             stem = slug(f"{record.encoder.name} {record.dataset.name} {record.prompts.name}")
             _keep(data, folder / f"pair-{stem}.npz")
@@ -91,8 +93,8 @@ def _pictured(study: Study, records: Sequence[Record]) -> list[Record]:
     """
     chosen: dict[tuple[str, str], Record] = {}
     whole = [record for record in records if record.status == "ok"]
-    asked = [r for r in whole if study.figure_aligner in (r.aligner.name, r.notes.get("label"))]
-    others = [r for r in whole if r.aligner.name not in (BASELINE, *CONTROLS)]
+    asked = [r for r in whole if study.figure_aligner in (r.aligner.name, r.label)]
+    others = [r for r in whole if r.aligner.name != BASELINE and not r.aligner.control]
     for candidates in (asked, others):
         for prompts in study.figure_prompts:
             for record in candidates:
@@ -101,7 +103,7 @@ def _pictured(study: Study, records: Sequence[Record]) -> list[Record]:
     return list(chosen.values())
 
 
-def _pair_data(runner: Runner, record: Record) -> PairData | None:
+def _pair_data(runner: Runner, record: Record, scores: tuple[str, str]) -> PairData | None:
     """Align a sample of the cell again; the plan still knows its task."""
     task = runner.tasks.get(record.cell_id)
     if task is None:
@@ -125,18 +127,21 @@ def _pair_data(runner: Runner, record: Record) -> PairData | None:
         labels=np.zeros(0, dtype=np.int64) if before.captioned else before.labels[rows],
         classes=() if before.captioned else tuple(before.classes),
         title=f"{record.encoder.name}, {record.dataset.name}, {record.prompts.name}",
-        after=str(record.notes.get("label", record.aligner.name)),
-        scores=_scores(record),
+        after=record.label,
+        scores=scores,
     )
 
 
-def _scores(record: Record) -> tuple[str, str]:
+def _scores(record: Record, tables: Sequence[Table]) -> tuple[str, str]:
     """Say the primary metric before and after alignment; empty where there is no identity to compare with."""
     name = next((name for name in PRIMARY if name in record.metrics), "")
-    value = record.metrics.get(name)
-    if value is None or value.delta is None:
+    compared = (one for table in tables for row in table.rows for one in row.compared)
+    found = (one.differences.get(name) for one in compared if one.answer.record.cell_id == record.cell_id)
+    difference = next(found, None)
+    if difference is None:
         return "", ""
-    return f"{name} {100 * (value.value - value.delta):.1f} %", f"{name} {100 * value.value:.1f} %"
+    after = record.metrics[name].value
+    return f"{name} {100 * (after - difference.delta):.1f} %", f"{name} {100 * after:.1f} %"
 
 
 def _keep(data: PairData, path: Path) -> None:

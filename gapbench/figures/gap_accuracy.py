@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from gapbench.figures.style import COLORS, color, columns, drawn, letters, new_figure, shape, source_of
 from gapbench.leaderboard.pareto import pareto_front
 from gapbench.leaderboard.text import GAP, is_share
-from gapbench.results.finalise import BASELINE
+from gapbench.results.answers import BASELINE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

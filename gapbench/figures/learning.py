@@ -9,7 +9,7 @@ from gapbench.figures.style import color, columns, drawn, letters, new_figure, s
 from gapbench.leaderboard.curves import curves_of
 from gapbench.leaderboard.markdown import slug
 from gapbench.leaderboard.text import is_share
-from gapbench.results.finalise import BASELINE
+from gapbench.results.answers import BASELINE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -19,6 +19,7 @@ import pluggy
 
 from gapbench import __version__, hookspecs
 from gapbench.errors import PluginError, UsageError
+from gapbench.host.provenance import refresh
 from gapbench.host.registry import HOOKS, UNKNOWN, Broken, Kind, Origin, Plugin, Registry
 from gapbench.host.validate import components_of, describe, hooks_of
 from gapbench.specs import Spec
@@ -71,7 +72,7 @@ def discover(
         if not path.is_file():
             raise UsageError(f"There is no plugin file {str(path)!r}. Check the path after --plugin.")
         if not {_plain(path.stem), _plain(path.name)} & left_out:
-            host.add(Origin(path.name, "", "--plugin", path.stem), _loader(path))
+            host.add(Origin(path.name, "", "--plugin", path.stem, str(path.resolve())), _loader(path))
     for plugin in objects:
         name = str(getattr(plugin, "__name__", type(plugin).__name__))
         home = name if isinstance(plugin, ModuleType) else str(getattr(plugin, "__module__", type(plugin).__module__))
@@ -99,6 +100,7 @@ class _Host:
             self._add(origin, load)
 
     def _add(self, origin: Origin, load: Callable[[], Any]) -> None:
+        refresh(origin)
         try:
             module = load()
         except KeyboardInterrupt:
@@ -122,7 +124,8 @@ class _Host:
             cause = str(error) if isinstance(error, PluginError) else f"checking it raises {describe(error)}."
             self._fail(origin, "validate", cause, _ask_author(origin), error, _claimed(module))
             return
-        self._plugins.append(Plugin(origin, tuple(HOOKS[kind] for kind in hooks), tuple(components)))
+        whole = components[0].origin if components else origin
+        self._plugins.append(Plugin(whole, tuple(HOOKS[kind] for kind in hooks), tuple(components)))
 
     def _fail(
         self,
@@ -221,7 +224,8 @@ def _loader(path: Path) -> Callable[[], Any]:
     """Give a function that imports a file as a module of its own name."""
 
     def load() -> Any:
-        from importlib.util import find_spec, module_from_spec, spec_from_file_location
+        from importlib.machinery import SourceFileLoader
+        from importlib.util import find_spec, module_from_spec, spec_from_loader
 
         if not path.stem.isidentifier():
             raise ImportError(f"{path.stem!r} is no name that Python can import; rename the file")
@@ -231,9 +235,18 @@ def _loader(path: Path) -> Callable[[], Any]:
         taken = getattr(known, "__file__", "") if known is not None else home.origin if home is not None else None
         if taken is not None and taken != str(path.resolve()):
             raise ImportError(f"the name {path.stem!r} is taken by another module; rename the file")
-        spec = spec_from_file_location(path.stem, path.resolve())
-        if spec is None or spec.loader is None:
+        if path.suffix != ".py":
             raise ImportError(f"{path} is no Python file; its name must end in .py")
+
+        class AsItIs(SourceFileLoader):
+            """Compiles the file itself: a compiled copy may be of an older text of the same second and size."""
+
+            def get_code(self, fullname: str) -> Any:
+                return self.source_to_code(self.get_data(self.get_filename(fullname)), self.path)
+
+        spec = spec_from_loader(path.stem, AsItIs(path.stem, str(path.resolve())))
+        assert spec is not None
+        assert spec.loader is not None
         module = module_from_spec(spec)
         sys.modules[path.stem] = module  # factories name it as "stem:attribute"
         try:

@@ -53,12 +53,17 @@ UNKNOWN = "unknown"
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a plugin comes from: a distribution's entry point, or a file."""
+    """Where a plugin comes from: a distribution's entry point, or a file.
+
+    ``file`` is the path of a plugin that is one file; ``modules`` are those that its hooks and factories lie in.
+    """
 
     distribution: str
     version: str
     entry_point: str
     module: str
+    file: str = ""
+    modules: tuple[str, ...] = field(default=(), compare=False)
 
     def __str__(self) -> str:
         return f"{self.distribution} {self.version}".strip()

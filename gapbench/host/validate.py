@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,7 @@ FIELDS: dict[type[Spec], dict[str, type | tuple[type, ...]]] = {
         "params": Mapping,
         "stochastic": bool,
         "raw": bool,
+        "control": bool,
         "reference": str,
     },
     MetricSpec: {"unit": str, "better": Better, "family": MetricFamily, "reference": str},
@@ -136,7 +138,9 @@ def components_of(hooks: Mapping[Kind, Callable[[], Any]], origin: Origin) -> li
                 raise PluginError(f"It registers two {kind}s named {spec.name!r}.")
             names.add(spec.name)
             components.append(Component(kind, spec, origin))
-    return components
+    modules = {origin.module.partition(":")[0], *(found.spec.factory.partition(":")[0] for found in components)}
+    whole = replace(origin, modules=tuple(sorted(modules)))
+    return [replace(component, origin=whole) for component in components]
 
 
 def check_spec(kind: Kind, spec: Any) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from gapbench.leaderboard.markdown import code, escape
 from gapbench.leaderboard.table import largest_fits
 from gapbench.leaderboard.text import GAP, improves
-from gapbench.results.finalise import BASELINE
+from gapbench.results.answers import BASELINE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

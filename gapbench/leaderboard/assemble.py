@@ -3,119 +3,136 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gapbench.leaderboard.ranking import better_of, ranked, ranks_by
+from gapbench.leaderboard.ranking import better_of, rank, ranks_by
 from gapbench.leaderboard.table import PRIMARY, Row, Table, Value
-from gapbench.results.finalise import BASELINE, by_table, label_of, names_key, newest
-from gapbench.results.merge import environments
+from gapbench.results.answers import BASELINE, environments, names_key
+from gapbench.results.comparisons import without_outcomes
 from gapbench.specs import MetricFamily
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from gapbench.bench.study import Reference, Study
-    from gapbench.results.finalise import TableKey
-    from gapbench.results.merge import Repeat
-    from gapbench.results.record import MetricValue, Record
+    from gapbench.model.record import Record
+    from gapbench.results.answers import NamesKey
+    from gapbench.results.comparisons import Compared
     from gapbench.specs import MetricSpec
+
+#: The distribution whose aligners are named alone; another one with an aligner of the same name is named with it.
+OWN = "gapbench"
 
 
 def build_tables(
-    records: Iterable[Record],
-    folder: Path,
+    groups: Iterable[Sequence[Compared]],
     metrics: Mapping[str, MetricSpec],
     reference: Sequence[Reference] = (),
-    repeats: Mapping[str, Repeat] | None = None,
 ) -> list[Table]:
-    """Make the tables of finished records.
+    """Make the ranked tables of compared answers.
 
     Parameters
     ----------
-    records
-        Finished records, one a cell.
-    folder
-        Where their outcomes lie, for the tests of all pairs.
+    groups
+        The answers of each table (`gapbench.results.comparisons.compare_table`). Of each only one is held with its
+        outcomes.
     metrics
         Known metrics, in the order of their columns; others follow.
     reference
         Published numbers.
-    repeats
-        Cells that ran more than once (`gapbench.results.merge.merge`).
     """
-    groups = list(by_table(records).values())
-    return ranked(_unranked(groups, metrics, reference, repeats or {}), metrics, folder, files=sum(map(len, groups)))
-
-
-def _unranked(
-    groups: Sequence[Sequence[Record]],
-    metrics: Mapping[str, MetricSpec],
-    reference: Sequence[Reference],
-    repeats: Mapping[str, Repeat],
-) -> Iterator[Table]:
-    """Make the table of each group of records; the older of two tables of one name is stale."""
-    latest: dict[TableKey, str] = {}
+    tables = []
     for group in groups:
-        names = names_key(group[0])
-        latest[names] = max(latest.get(names, ""), *(record.created_utc for record in group))
-    for group in groups:
-        kept = set(map(id, newest(group)))
-        rows = _rows([record for record in group if id(record) in kept], repeats)
-        rows += _stale_rows([record for record in group if id(record) not in kept], rows)
-        if max(record.created_utc for record in group) < latest[names_key(group[0])]:
-            for row in rows:
-                row.state, row.remark = "stale", "made of older weights, images or texts under the same names"
-        yield _table(group[0], rows, metrics, reference)
+        table = _table(group[0].answer.record, _rows(group), metrics, reference)
+        rank(table, metrics)
+        for row in table.rows:
+            row.compared = [without_outcomes(one) for one in row.compared]
+        tables.append(table)
+    _mark_stale(tables)
+    _mark_equal(tables)
+    return tables
 
 
-def _rows(records: Sequence[Record], repeats: Mapping[str, Repeat]) -> list[Row]:
+def only(tables: Sequence[Table], asked: Callable[[Record], bool]) -> list[Table]:
+    """Restrict tables to the rows that were asked for; verdicts and ranks stay those of the whole tables."""
+    found = []
+    for table in tables:
+        rows = [row for row in table.rows if not row.compared or any(map(asked, row.records))]
+        if any(row.compared for row in rows):
+            found.append(replace(table, rows=rows))
+    return found
+
+
+def _mark_stale(tables: Sequence[Table]) -> None:
+    """The older of two tables of one name is stale: weights, images or texts have changed under their names."""
+    latest: dict[NamesKey, str] = {}
+    made = {}
+    for number, table in enumerate(tables):
+        records = [record for row in table.rows for record in row.records]
+        made[number] = names_key(records[0]), max(record.created_utc for record in records)
+        latest[made[number][0]] = max(latest.get(made[number][0], ""), made[number][1])
+    for number, table in enumerate(tables):
+        names, when = made[number]
+        if when < latest[names]:
+            for row in table.rows:
+                row.rank = row.rank_interval = None
+                if row.state != "reported":
+                    row.state, row.remark = "stale", "made of older weights, images or texts under the same names"
+
+
+def _mark_equal(tables: Sequence[Table]) -> None:
+    """Say where one content has two names: it then has two tables."""
+    encoders: dict[str, set[str]] = {}
+    datasets: dict[str, set[str]] = {}
+    firsts = [next(record for row in table.rows for record in row.records) for table in tables]
+    for first in firsts:
+        encoders.setdefault(first.encoder.fingerprint, set()).add(first.encoder.name)
+        datasets.setdefault(first.dataset.fingerprint, set()).add(first.dataset.name)
+    for table, first in zip(tables, firsts, strict=True):
+        for what, known, mine in (
+            ("weights", encoders[first.encoder.fingerprint], first.encoder.name),
+            ("items", datasets[first.dataset.fingerprint], first.dataset.name),
+        ):
+            if others := sorted(known - {mine}):
+                table.remarks.append(f"{mine} has the same {what} as {', '.join(others)}.")
+
+
+def _rows(group: Sequence[Compared]) -> list[Row]:
     """Make one row for each aligner, of all its seeds."""
-    groups: dict[str, list[Record]] = {}
-    for record in records:
-        groups.setdefault(label_of(record), []).append(record)
-    rows = [Row(label=label, records=group) for label, group in groups.items()]
-    seeds = len({record.seed for record in records})
-    for row in rows:
-        row.values = _values(row.records)
-        row.coverage = (sum(record.status == "ok" for record in row.records), seeds)
-        known = [repeats.get(record.cell_id) for record in row.records]
-        conflicts = [line for found in known if found is not None for line in found.conflicts]
-        if conflicts:
+    rows: dict[tuple[str, str], Row] = {}
+    makers: dict[str, set[str]] = {}
+    for one in group:
+        label, maker = one.answer.record.label, one.answer.record.aligner.distribution
+        makers.setdefault(label, set()).add(maker)
+        rows.setdefault((label, maker), Row(label=label)).compared.append(one)
+    for (label, maker), row in rows.items():
+        if len(makers[label]) > 1 and maker != OWN:
+            row.label = f"{label} ({maker})"
+    seeds = len({one.answer.record.seed for one in group})
+    for row in rows.values():
+        answers = [one.answer for one in row.compared]
+        row.values = _values(row.compared)
+        row.coverage = (sum(answer.record.status == "ok" for answer in answers), seeds)
+        row.superseded = tuple(line for answer in answers for line in answer.superseded)
+        times = min(answer.reproduced for answer in answers)
+        if conflicts := [line for answer in answers for line in answer.conflicts]:
             row.state, row.remark = "conflict", "; ".join(conflicts)
-        elif all(found is not None for found in known):
-            runs = [found.runs for found in known if found is not None]
-            times = min(map(len, runs))
+        elif times > 1:
             row.state = "reproduced"
-            row.remark = f"reproduced {times}x: {environments(run for found in runs for run in found)}"
-    return rows
+            row.remark = f"reproduced {times}x: {environments(run for answer in answers for run in answer.runs)}"
+    return list(rows.values())
 
 
-def _stale_rows(records: Sequence[Record], rows: Sequence[Row]) -> list[Row]:
-    """Make a row of the newest of the results that newer code has replaced, for each aligner."""
-    older: dict[str, list[Record]] = {}
-    for record in sorted(records, key=lambda record: record.created_utc, reverse=True):
-        older.setdefault(label_of(record), []).append(record)
-    made = []
-    for label, found in older.items():
-        newest_of = {record.seed: record for record in reversed(found)}
-        kept = [newest_of[seed] for seed in sorted(newest_of)]
-        made.append(
-            Row(
-                label=label,
-                records=kept,
-                values=_values(kept),
-                coverage=next((row.coverage for row in rows if row.label == label), (1, 1)),
-                state="stale",
-                remark=f"made by older code ({kept[0].created_utc[:10]}; {len(found)} such results)",
-            )
-        )
-    return made
+def _values(compared: Sequence[Compared]) -> dict[str, Value]:
+    names = dict.fromkeys(name for one in compared for name in one.answer.record.metrics)
+    return {name: _mean([_value(one, name) for one in compared if name in one.answer.record.metrics]) for name in names}
 
 
-def _values(records: Sequence[Record]) -> dict[str, Value]:
-    names = dict.fromkeys(name for record in records for name in record.metrics)
-    return {name: _mean([r.metrics[name] for r in records if name in r.metrics]) for name in names}
+def _value(one: Compared, name: str) -> Value:
+    measured, difference = one.answer.record.metrics[name], one.differences.get(name)
+    delta, p = (None, None) if difference is None else (difference.delta, difference.p_holm)
+    return Value(value=measured.value, ci95=measured.ci95, delta=delta, p_holm=p)
 
 
 def _reported(reference: Sequence[Reference], prompts: str, metrics: Collection[str]) -> list[Row]:
@@ -123,7 +140,6 @@ def _reported(reference: Sequence[Reference], prompts: str, metrics: Collection[
     return [
         Row(
             label=item.aligner,
-            records=[],
             values={item.metric: Value(value=item.value, ci95=None, delta=None, p_holm=None)},
             state="reported",
             remark=item.source,
@@ -197,11 +213,10 @@ def _primary(metrics: Sequence[str], specs: Mapping[str, MetricSpec]) -> str:
     return next((name for name in (*PRIMARY, *tasks, *metrics) if name in metrics), "")
 
 
-def _mean(values: Sequence[MetricValue]) -> Value:
+def _mean(values: Sequence[Value]) -> Value:
     """Average over seeds; of the p values the largest counts, so that no lucky seed makes a difference."""
     if len(values) == 1:
-        (one,) = values
-        return Value(value=one.value, ci95=one.ci95, delta=one.delta, p_holm=one.p_holm)
+        return values[0]
     lows, highs = zip(*ends, strict=True) if (ends := [v.ci95 for v in values if v.ci95 is not None]) else ((), ())
     deltas = [value.delta for value in values if value.delta is not None]
     p = [value.p_holm for value in values if value.p_holm is not None]

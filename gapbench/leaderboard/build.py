@@ -11,8 +11,9 @@ from gapbench.leaderboard.command import study_command
 from gapbench.leaderboard.exports import to_csv, to_latex
 from gapbench.leaderboard.markdown import markdown
 from gapbench.leaderboard.page import page
-from gapbench.results import journal, outcomes
-from gapbench.results.merge import merge
+from gapbench.results import journal
+from gapbench.results.answers import answers
+from gapbench.results.comparisons import compare
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,13 +37,13 @@ def tables_of(folder: Path, specs: Mapping[str, MetricSpec], study: Study | None
     DataError
         A line of the records is damaged.
     """
-    merged = merge(folder)
-    if not merged.records and not (study and study.reference):
+    found = answers(journal.read_folder(folder))
+    if not found and not (study and study.reference):
         raise UsageError(
             f"{folder} has no results (no records/*.jsonl with records); run `gapbench run --out {folder}` first."
         )
     reference = study.reference if study else ()
-    tables = build_tables(merged.records, folder / journal.FOLDER, specs, reference, merged.repeats)
+    tables = build_tables(compare(found), specs, reference)
     return [*tables, *(published_only(study, tables) if study else [])]
 
 
@@ -84,7 +85,7 @@ def build(
     written = []
     for name, text in pages(folder, study, specs, tables).items():
         path = folder / name
-        outcomes.write(path, text.encode())
+        journal.write(path, text.encode())
         written.append(path)
     return written
 
@@ -92,7 +93,7 @@ def build(
 def build_index(root: Path, studies: Sequence[tuple[Study, Sequence[Table]]], specs: Mapping[str, MetricSpec]) -> Path:
     """Write the page across studies, ``README.md`` of the folder that theirs lie in."""
     path = root / "README.md"
-    outcomes.write(path, index(studies, specs).encode())
+    journal.write(path, index(studies, specs).encode())
     return path
 
 

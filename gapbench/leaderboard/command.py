@@ -5,14 +5,14 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from gapbench.results.finalise import BASELINE
+from gapbench.results.answers import BASELINE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gapbench.bench.study import Study
     from gapbench.leaderboard.table import Row, Table
-    from gapbench.results.record import Record
+    from gapbench.model.record import Record
 
 #: A data set of an embedding file, which brings its encoder along.
 FILE = "embeddings:"
@@ -39,15 +39,13 @@ def row_command(table: Table, row: Row, study: Study) -> str:
     words += [part for name in _metrics(row.records) for part in ("-m", name)]
     words += ["--protocol", table.protocol, *_fitted(first)]
     words += ["--seeds", ",".join(str(seed) for seed in sorted({record.seed for record in row.records}))]
-    index = str(first.notes.get("index", "flat"))
-    words += ["--index", index] if index != "flat" else []
+    words += ["--index", first.index] if first.index != "flat" else []
     words += ["--download"] if study.download else []
-    plugin = first.aligner.plugin
-    words += ["--plugin", plugin.distribution] if plugin.distribution.endswith(".py") else []
+    plugins = {name: code.version for name, code in first.code.items() if name != "gapbench"}
+    words += [part for name in plugins if name.endswith(".py") for part in ("--plugin", name)]
     line = shlex.join(words)
-    if plugin.distribution == "gapbench" or plugin.distribution.endswith(".py"):
-        return line
-    return f"pip install {shlex.quote(f'{plugin.distribution}=={plugin.version}')} && {line}"
+    installed = [shlex.quote(f"{name}=={version}") for name, version in plugins.items() if not name.endswith(".py")]
+    return f"pip install {' '.join(installed)} && {line}" if installed else line
 
 
 def _aligners(label: str) -> list[str]:

@@ -9,14 +9,14 @@ from gapbench.errors import DataError
 from gapbench.leaderboard.markdown import code, escape
 from gapbench.leaderboard.table import SIGNIFICANT
 from gapbench.leaderboard.text import is_share, number
-from gapbench.results.finalise import label_of, load_outcomes, names_key
+from gapbench.results.answers import names_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
 
     from gapbench.components import Measurement
-    from gapbench.results.record import Record
+    from gapbench.model.record import Record
+    from gapbench.results.answers import Answer
     from gapbench.specs import MetricSpec
 
 #: Values that differ by no more are the same: outcomes are kept in single precision.
@@ -78,7 +78,7 @@ class Comparison:
         return sum(change.verdict == verdict for change in self.changes)
 
 
-def compare(before: Sequence[Record], old: Path, after: Sequence[Record], new: Path) -> Comparison:
+def compare(before: Sequence[Answer], after: Sequence[Answer]) -> Comparison:
     """Compare two sets of results cell by cell.
 
     Cells are matched by names (encoder, dataset, prompts, protocol, aligner, seed). A metric is tested where both sides have
@@ -87,16 +87,14 @@ def compare(before: Sequence[Record], old: Path, after: Sequence[Record], new: P
     Parameters
     ----------
     before, after
-        Records, one a cell.
-    old, new
-        Where their outcomes lie.
+        The answers of each.
     """
     from gapbench.stats import holm
 
     mine, theirs = _by_names(before), _by_names(after)
     found: list[Change] = []
     for key in mine.keys() & theirs.keys():
-        found += _changes(mine[key], old, theirs[key], new)
+        found += _changes(mine[key], theirs[key])
     found.sort(key=lambda change: (change.where, change.label, change.metric))
     tested = [i for i, change in enumerate(found) if change.p is not None]
     for i, p in zip(tested, holm([found[i].p or 0.0 for i in tested]), strict=True):
@@ -106,15 +104,15 @@ def compare(before: Sequence[Record], old: Path, after: Sequence[Record], new: P
         )
     return Comparison(
         changes=found,
-        added=sorted(_name(theirs[key]) for key in theirs.keys() - mine.keys()),
-        removed=sorted(_name(mine[key]) for key in mine.keys() - theirs.keys()),
+        added=sorted(_name(theirs[key].record) for key in theirs.keys() - mine.keys()),
+        removed=sorted(_name(mine[key].record) for key in mine.keys() - theirs.keys()),
     )
 
 
-def _by_names(records: Iterable[Record]) -> dict[tuple[object, ...], Record]:
-    """Keep the newest record of each name that ended well."""
-    ok = sorted((record for record in records if record.status == "ok"), key=lambda record: record.created_utc)
-    return {(*names_key(record), label_of(record), record.seed): record for record in ok}
+def _by_names(answers: Iterable[Answer]) -> dict[tuple[object, ...], Answer]:
+    """Keep the newest answer of each name that ended well."""
+    ok = sorted((one for one in answers if one.record.status == "ok"), key=lambda one: one.record.created_utc)
+    return {(*names_key(one.record), one.record.label, one.record.seed): one for one in ok}
 
 
 def _where(record: Record) -> str:
@@ -126,23 +124,24 @@ def _where(record: Record) -> str:
 
 
 def _name(record: Record) -> str:
-    return f"{_where(record)}: {label_of(record)}"
+    return f"{_where(record)}: {record.label}"
 
 
-def _changes(one: Record, old: Path, other: Record, new: Path) -> list[Change]:
-    """Compare the metrics that two records share; only those that differ are loaded and tested."""
+def _changes(before: Answer, after: Answer) -> list[Change]:
+    """Compare the metrics that two answers share; only those that differ are loaded and tested."""
     from gapbench.stats import paired_p
 
     made = []
     outcomes = None
+    one, other = before.record, after.record
     for name, value in one.metrics.items():
         if name not in other.metrics:
             continue
         change = Change(
-            where=_where(other), label=label_of(other), metric=name, before=value.value, after=other.metrics[name].value
+            where=_where(other), label=other.label, metric=name, before=value.value, after=other.metrics[name].value
         )
         if change.verdict != "same" and one.dataset.fingerprint == other.dataset.fingerprint:
-            outcomes = outcomes or _both(one, old, other, new)
+            outcomes = outcomes or _both(before, after)
             mine, theirs = (side.get(name) for side in outcomes)
             p = None if mine is None or theirs is None else paired_p(theirs, mine)
             change = Change(
@@ -152,11 +151,9 @@ def _changes(one: Record, old: Path, other: Record, new: Path) -> list[Change]:
     return made
 
 
-def _both(
-    one: Record, old: Path, other: Record, new: Path
-) -> tuple[Mapping[str, Measurement], Mapping[str, Measurement]]:
+def _both(before: Answer, after: Answer) -> tuple[Mapping[str, Measurement], Mapping[str, Measurement]]:
     try:
-        return load_outcomes(one, old), load_outcomes(other, new)
+        return before.measurements(), after.measurements()
     except DataError:  # then it cannot be tested, and says so
         return {}, {}
 

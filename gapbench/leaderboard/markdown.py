@@ -148,12 +148,11 @@ def _noted(rows: Sequence[Row]) -> list[str]:
     """Say what aligners noted about their fit, and what pairs were made of."""
     lines = []
     for row in rows:
-        noted = row.notes.get("aligner")
-        if isinstance(noted, dict) and noted:
-            words = [f"{key} {_short(value)}" for key, value in sorted(noted.items())]
-            pairs = row.notes.get("pairs", "not used")
-            if pairs != "not used":
-                words.insert(0, f"pairs of images and {pairs}")
+        first = row.records[0] if row.records else None
+        if first is not None and first.notes:
+            words = [f"{key} {_short(value)}" for key, value in sorted(first.notes.items())]
+            if first.pairs:
+                words.insert(0, f"pairs of images and {first.pairs}")
             lines.append(f"- {code(row.label)}: {escape(', '.join(words))}")
     return lines
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from gapbench.model.record import Record
 from gapbench.results import journal
-from gapbench.results.record import Record
 
 if TYPE_CHECKING:
     from pathlib import Path

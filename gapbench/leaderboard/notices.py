@@ -5,16 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gapbench.leaderboard.text import is_share, number
-from gapbench.results.finalise import BASELINE
+from gapbench.results.answers import BASELINE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from gapbench.leaderboard.table import Row, Table, Value
     from gapbench.specs import MetricSpec
 
 #: Differences of this size are rounding.
 SAME = 1e-9
+
+#: Of what other code gave before, so much is told; the records have all.
+MOST_LINES = 3
 
 
 def notices(table: Table, specs: Mapping[str, MetricSpec]) -> list[str]:
@@ -31,11 +34,30 @@ def notices(table: Table, specs: Mapping[str, MetricSpec]) -> list[str]:
         lines.append(f"Do not notice {control}: {', '.join(metrics)}.")
     warned: dict[str, list[str]] = {}
     for row in table.rows:
-        if warning := row.notes.get("warning"):
-            warned.setdefault(str(warning), []).append(row.label)
-    lines += [f"Few pairs ({', '.join(labels)}): {warning}." for warning, labels in warned.items()]
+        for warning in dict.fromkeys(text for record in row.records for text in record.warnings):
+            warned.setdefault(warning, []).append(row.label)
+    lines += [f"{', '.join(labels)}: {warning}." for warning, labels in warned.items()]
     lines += [line for row in table.rows if (line := _chosen(row))]
-    return lines
+    lines += [f"{row.label}: by other code before: {_few(row.superseded)}." for row in table.rows if row.superseded]
+    lines += _failed(table)
+    return [*lines, *table.remarks]
+
+
+def _few(lines: Sequence[str]) -> str:
+    """Join lines; of many, the first ones."""
+    more = f"; and {len(lines) - MOST_LINES} more" if len(lines) > MOST_LINES else ""
+    return "; ".join(lines[:MOST_LINES]) + more
+
+
+def _failed(table: Table) -> list[str]:
+    """Say which metrics failed, and for which rows."""
+    failed: dict[tuple[str, str], dict[str, None]] = {}
+    for row in table.rows:
+        for record in row.records:
+            for name, why in record.unmeasured.items():
+                if why.status == "error":
+                    failed.setdefault((name, why.reason), {})[row.label] = None
+    return [f"{name} failed for {', '.join(labels)}: {reason}." for (name, reason), labels in failed.items()]
 
 
 def unnoticed(table: Table, specs: Mapping[str, MetricSpec]) -> dict[str, list[str]]:
@@ -73,9 +95,8 @@ def _chosen(row: Row) -> str:
     """Say which parameters were chosen, seed by seed where they differ."""
     picks: dict[str, list[str]] = {}
     for record in row.records:
-        chosen = record.notes.get("chosen")
-        if isinstance(chosen, dict) and isinstance(chosen.get("params"), dict):
-            words = ", ".join(f"{key} {value}" for key, value in sorted(chosen["params"].items()))
+        if record.chosen is not None:
+            words = ", ".join(f"{key} {value}" for key, value in sorted(record.chosen.params.items()))
             picks.setdefault(words, []).append(str(record.seed))
     if not picks:
         return ""

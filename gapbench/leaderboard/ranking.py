@@ -2,108 +2,66 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gapbench.errors import DataError
 from gapbench.leaderboard.table import PRIMARY, SIGNIFICANT
-from gapbench.results import outcomes
-from gapbench.results.finalise import BASELINE
+from gapbench.results.answers import BASELINE
 from gapbench.specs import MetricFamily
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from gapbench.components import Float64, Measurement
     from gapbench.leaderboard.table import Row, Table
-    from gapbench.results.record import Outcomes
     from gapbench.specs import MetricSpec
 
 UNTESTED = "its per-item outcomes are missing or were changed, so it cannot be tested"
-
-#: From so many outcomes files on, other processes help: below, starting them takes longer than they save.
-MANY_FILES = 20_000
-
-#: Processes that help; each needs about 100 MB.
-MOST_WORKERS = 4
 
 #: Per seed.
 Measured = dict[int, "Measurement"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Contest:
-    """What ranking needs to know of a table: little enough to be sent to another process.
+def rank(table: Table, specs: Mapping[str, MetricSpec]) -> None:
+    """Rank the rows that can be compared, by pairwise tests with Holm's correction.
+
+    Controls, and rows that are incomplete, in conflict or reported have no rank. A row whose outcomes are gone cannot be
+    tested, so it has no rank, and its reason says why.
 
     Parameters
     ----------
-    labels, values
-        Of the rows that can be ranked, and their means of the primary metric.
-    sources
-        For each of these rows and each seed where the outcomes lie, with the value and the number of items.
-    primary, better
-        The metric, and whether ``higher`` or ``lower`` is better.
-    tests
-        Number of rows that are compared with ``identity``, as Holm counts.
-    """
-
-    labels: list[str]
-    values: list[float]
-    sources: list[dict[int, tuple[Outcomes | None, float, int]]]
-    primary: str
-    better: str
-    tests: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Standing:
-    """What comes of a contest: a place for each row, None where its outcomes are gone, and the power of the table."""
-
-    places: list[tuple[int, tuple[int, int] | None] | None]
-    detectable: float | None
-
-
-def ranked(tables: Iterable[Table], specs: Mapping[str, MetricSpec], folder: Path, *, files: int) -> list[Table]:
-    """Rank the rows that can be compared, in each table by pairwise tests with Holm's correction.
-
-    Controls, and rows that are incomplete, in conflict, stale or reported have no rank. A row whose outcomes are gone
-    cannot be tested, so it has no rank, and its reason says why.
-
-    Parameters
-    ----------
-    tables
-        Their ranks are filled in, and the smallest difference to ``identity`` that each would find with 80 % power.
+    table
+        Its ranks are filled in, and the smallest difference to ``identity`` that it would find with 80 % power.
     specs
         Known metrics.
-    folder
-        Where the outcomes lie.
-    files
-        How many outcomes files there are: of many, other processes read and test their share, while tables still come in.
     """
-    kept: list[Table] = []
+    from gapbench.stats import shared_ranks
 
-    def contests() -> Iterator[Contest]:
-        for table in tables:
-            kept.append(table)
-            if ranks_by(table.primary, specs):
-                yield _contest(table, specs)
+    primary, better = table.primary, better_of(table.primary, specs)
+    if not ranks_by(primary, specs):
+        return
+    candidates = [row for row in table.rows if row.comparable and not row.control and primary in row.values]
+    loaded = [_measured(row, primary) for row in candidates]
+    rows = [row for row, found in zip(candidates, loaded, strict=True) if found]
+    measured = [found for found in loaded if found]
+    for row, found in zip(candidates, loaded, strict=True):
+        row.untested = "" if found else UNTESTED
+    values = [row.values[primary].value for row in rows]
+    ranks = shared_ranks(values, different=_different(measured), better=better)
+    for row, place, ends in zip(rows, ranks, _rank_intervals(measured, better), strict=True):
+        row.rank, row.rank_interval = place, ends
+    others = [row for row in table.rows if row.comparable and row.label != BASELINE and primary in row.values]
+    table.detectable = _detectable([row.label for row in rows], measured, len(others))
 
-    standings = iter(_decided(contests(), folder, files))
-    for table in kept:
-        if ranks_by(table.primary, specs):
-            standing = next(standings)
-            table.detectable = standing.detectable
-            for row, place in zip(_candidates(table), standing.places, strict=True):
-                if place is None:
-                    row.untested = UNTESTED
-                else:
-                    row.rank, row.rank_interval = place
-    return kept
+
+def _measured(row: Row, primary: str) -> Measured | None:
+    """Return the outcomes of a row by seed; None where those of a seed are gone."""
+    if any(one.untested for one in row.compared):
+        return None
+    return {one.answer.record.seed: one.measured[primary] for one in row.compared if primary in one.measured}
 
 
 def ranks_by(primary: str, specs: Mapping[str, MetricSpec]) -> bool:
@@ -114,73 +72,6 @@ def ranks_by(primary: str, specs: Mapping[str, MetricSpec]) -> bool:
 def better_of(primary: str, specs: Mapping[str, MetricSpec]) -> str:
     """Say whether ``higher`` or ``lower`` values of a metric are better."""
     return "lower" if primary in specs and specs[primary].better == "lower" else "higher"
-
-
-def _candidates(table: Table) -> list[Row]:
-    return [row for row in table.rows if row.comparable and not row.control and table.primary in row.values]
-
-
-def _contest(table: Table, specs: Mapping[str, MetricSpec]) -> Contest:
-    primary, rows = table.primary, _candidates(table)
-    others = [row for row in table.rows if row.comparable and row.label != BASELINE and primary in row.values]
-    return Contest(
-        labels=[row.label for row in rows],
-        values=[row.values[primary].value for row in rows],
-        sources=[
-            {
-                record.seed: (record.outcomes, record.metrics[primary].value, record.metrics[primary].n)
-                for record in row.records
-                if primary in record.metrics
-            }
-            for row in rows
-        ],
-        primary=primary,
-        better=better_of(primary, specs),
-        tests=len(others),
-    )
-
-
-def _decided(contests: Iterable[Contest], folder: Path, files: int) -> list[Standing]:
-    """Decide all contests, on all cores where they rest on many files."""
-    if files < MANY_FILES:
-        return [decide(contest, folder) for contest in contests]
-    from joblib import Parallel, cpu_count, delayed
-
-    jobs = (delayed(decide)(contest, folder) for contest in contests)
-    workers = min(MOST_WORKERS, cpu_count())
-    # No more are handed out ahead: joblib's executor writes a traceback where an interrupt finds others waiting.
-    found: list[Standing] = Parallel(n_jobs=workers, batch_size=2, pre_dispatch="4*n_jobs")(jobs)
-    return found
-
-
-def decide(contest: Contest, folder: Path) -> Standing:
-    """Rank the rows of one table; ``folder`` is where the outcomes lie."""
-    from gapbench.stats import shared_ranks
-
-    loaded = [_loaded(seeds, contest.primary, folder) for seeds in contest.sources]
-    there = [i for i, found in enumerate(loaded) if found is not None]
-    measured = [found for found in loaded if found is not None]
-    labels = [contest.labels[i] for i in there]
-    ranks = shared_ranks([contest.values[i] for i in there], different=_different(measured), better=contest.better)
-    places: list[tuple[int, tuple[int, int] | None] | None] = [None] * len(loaded)
-    for i, place, ends in zip(there, ranks, _rank_intervals(measured, contest.better), strict=True):
-        places[i] = place, ends
-    return Standing(places=places, detectable=_detectable(labels, measured, contest.tests))
-
-
-def _loaded(seeds: Mapping[int, tuple[Outcomes | None, float, int]], primary: str, folder: Path) -> Measured | None:
-    """Read the outcomes of a row; None where they are gone. The error names a folder of this machine: it is not shown."""
-    found: Measured = {}
-    for seed, (where, value, n) in seeds.items():
-        if where is None:
-            continue
-        try:
-            measured = outcomes.load(folder, where, {primary: (value, n)})
-        except DataError:
-            return None
-        if primary in measured:
-            found[seed] = measured[primary]
-    return found
 
 
 def _different(measured: Sequence[Measured]) -> NDArray[np.bool_]:

@@ -14,7 +14,8 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gapbench.results.record import Record
+    from gapbench.model.record import Record
+    from gapbench.results.comparisons import Compared
 
 #: A corrected p value below this is more than noise.
 SIGNIFICANT = 0.05
@@ -23,8 +24,6 @@ SIGNIFICANT = 0.05
 PRIMARY = ("top1", "i2t-recall@1")
 
 RowState = Literal["", "reproduced", "conflict", "stale", "reported"]
-
-CONTROLS = ("random-rotation", "shuffled-pairs", "collapse-to-mean")
 
 
 class Value(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -49,8 +48,8 @@ class Row:
     ----------
     label
         The aligner in selection syntax.
-    records
-        One a seed; empty where the row is ``reported``.
+    compared
+        One answer a seed, with its comparisons; empty where the row is ``reported``.
     rank
         One more than the number of rows that are better by more than noise; None where the row is not ranked.
     rank_interval
@@ -63,10 +62,12 @@ class Row:
         ``""`` (one run), ``reproduced``, ``conflict``, ``stale`` or ``reported``.
     remark
         What the state says, in words: by whom reproduced, which values are in conflict, what it is older than, the source.
+    superseded
+        What other code gave before, one sentence each.
     """
 
     label: str
-    records: list[Record]
+    compared: list[Compared] = field(default_factory=list)
     values: dict[str, Value] = field(default_factory=dict)
     rank: int | None = None
     rank_interval: tuple[int, int] | None = None
@@ -74,6 +75,12 @@ class Row:
     coverage: tuple[int, int] = (1, 1)
     state: RowState = ""
     remark: str = ""
+    superseded: tuple[str, ...] = ()
+
+    @property
+    def records(self) -> list[Record]:
+        """One a seed; empty where the row is ``reported``."""
+        return [one.answer.record for one in self.compared]
 
     @property
     def ok(self) -> bool:
@@ -83,7 +90,7 @@ class Row:
     @property
     def comparable(self) -> bool:
         """Whether it can be compared with the others: all seeds, of current data and code, and undisputed."""
-        return bool(self.records) and self.ok and self.complete and self.state in ("", "reproduced")
+        return bool(self.compared) and self.ok and self.complete and self.state in ("", "reproduced")
 
     @property
     def place(self) -> int:
@@ -105,17 +112,17 @@ class Row:
     @property
     def control(self) -> bool:
         """Whether the row is a control: shown, not ranked."""
-        return bool(self.records) and self.records[0].aligner.name in CONTROLS
+        return bool(self.compared) and self.compared[0].answer.record.aligner.control
 
     @property
-    def notes(self) -> dict[str, object]:
-        """Notes of the first record."""
-        return self.records[0].notes if self.records else {}
+    def family(self) -> str:
+        """Family of the aligner; empty for a published number."""
+        return self.compared[0].answer.record.aligner.family if self.compared else ""
 
 
 @dataclass(kw_only=True)
 class Table:
-    """The rows of one encoder, dataset, prompt strategy and protocol, best first."""
+    """The rows of one encoder, dataset, prompt strategy and protocol, best first; ``remarks`` go under it."""
 
     encoder: str
     dataset: str
@@ -130,6 +137,7 @@ class Table:
     rows: list[Row]
     shots: int | None = None
     detectable: float | None = None
+    remarks: list[str] = field(default_factory=list)
 
     @property
     def title(self) -> str:
@@ -154,9 +162,8 @@ class Table:
 
     @property
     def fitted_items(self) -> int:
-        """Number of images that were fitted on; 0 where no record tells."""
-        noted = [record.notes.get("fit_items") for row in self.rows for record in row.records]
-        return max((int(size) for size in noted if size is not None), default=0)
+        """Number of images that were fitted on; 0 where there is no record."""
+        return max((record.protocol.fit_items for row in self.rows for record in row.records), default=0)
 
     def row(self, aligner: str) -> Row | None:
         """Give the row of an aligner without parameters."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gapbench.leaderboard.text import improves
-from gapbench.results.finalise import BASELINE
+from gapbench.results.answers import BASELINE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from gapbench.errors import DataError
-from gapbench.results import journal, outcomes
-from gapbench.results.finalise import finalise
-from gapbench.results.merge import same_run
-from gapbench.results.record import Outcomes
+from gapbench.results import journal
+from gapbench.results.outcomes import SUFFIX
 from gapbench.results.verify import verify_records
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from gapbench.results.record import Record
+    from gapbench.model.record import Record
+    from gapbench.results.journal import Stored
 
 
 @dataclass(kw_only=True)
@@ -47,14 +46,14 @@ class Added:
 def add(file: Path, folder: Path, belongs: Callable[[Record], str] = lambda _: "") -> Added:
     """Add the records of a file, and their outcomes, to a folder of results.
 
-    Each submission becomes one file, ``records/<hash of its content>.jsonl``. Outcomes are copied first and the records
-    are written last, each at once or not at all, so that a crash leaves nothing half-written and adding again completes
-    it. A file that was added before changes nothing.
+    Each submission becomes one file, ``records/<hash of its content>.jsonl``, with its container beside it. The container is
+    written first and the records last, each at once or not at all, and under the lock of the folder: several may add at the
+    same time, and what a crash leaves is completed by adding again. Adding the same records again changes nothing.
 
     Parameters
     ----------
     file
-        Records; their outcomes lie below its folder.
+        Records; the container of their outcomes lies beside it.
     folder
         The results that they are added to.
     belongs
@@ -71,21 +70,20 @@ def add(file: Path, folder: Path, belongs: Callable[[Record], str] = lambda _: "
     sound = _sound(file, belongs, found)
     if not sound and not found.refused:
         raise DataError(f"{file} has no records.")
-    known: dict[str, list[Record]] = {}
-    for path in journal.files(folder):
-        for record in journal.read(path):
-            known.setdefault(record.cell_id, []).append(record)
-    new = [r for r in sound if not any(same_run(r, other) for other in known.get(r.cell_id, ()))]
-    found.known = len(sound) - len(new)
-    if new:
-        _write(new, file.parent, folder / journal.FOLDER, found)
+    with journal.locked(folder):
+        known = {stored.record.checksum for stored in journal.read_folder(folder)}
+        new = [stored for stored in sound if stored.record.checksum not in known]
+        found.known = len(sound) - len(new)
+        if new:
+            _write(new, folder / journal.FOLDER, found)
     return found
 
 
-def _sound(file: Path, belongs: Callable[[Record], str], found: Added) -> list[Record]:
-    """Give the records that stand up to a check; note the others."""
-    verdicts = {verdict.line: verdict for verdict in verify_records(file, table=False)}
-    last: dict[str, Record] = {}
+def _sound(file: Path, belongs: Callable[[Record], str], found: Added) -> list[Stored]:
+    """Return the records that stand up to a check, each once; note the others."""
+    verdicts = {verdict.line: verdict for verdict in verify_records(file)}
+    container = journal.container_of(file)
+    kept: dict[str, Stored] = {}
     for line, record in journal.scan(file):
         if isinstance(record, DataError):
             found.refused.append((line, "it " + str(record).removeprefix(f"{file}, line {line}, ")))
@@ -98,21 +96,22 @@ def _sound(file: Path, belongs: Callable[[Record], str], found: Added) -> list[R
         elif reason := belongs(record):
             found.refused.append((line, reason))
         else:
-            last.pop(record.cell_id, None)
-            last[record.cell_id] = record
-    return list(last.values())
+            kept[record.checksum] = journal.Stored(record, file.name, line, container)
+    return list(kept.values())
 
 
-def _write(records: list[Record], source: Path, target: Path, found: Added) -> None:
-    """Copy outcomes under the hash of their content, then write the records."""
-    placed = []
-    for record in records:
-        assert record.outcomes is not None
-        name = f"{outcomes.FOLDER}/{record.outcomes.sha256[:32]}{outcomes.SUFFIX}"
-        if not (target / name).is_file():
-            outcomes.write(target / name, (source / record.outcomes.file).read_bytes())
-        placed.append(msgspec.structs.replace(record, outcomes=Outcomes(file=name, sha256=record.outcomes.sha256)))
-    found.records = finalise(placed, target, again=True)
-    content = b"".join(journal.line(record) for record in found.records)
+def _write(new: list[Stored], target: Path, found: Added) -> None:
+    """Write the container of the new records, then the records."""
+    blocks, lines, offset = [], [], 0
+    for stored in new:
+        where = stored.record.outcomes
+        assert where is not None
+        blocks.append(stored.container.block(where))
+        placed = msgspec.structs.replace(stored.record, outcomes=msgspec.structs.replace(where, offset=offset))
+        offset += where.length
+        lines.append(journal.line_of(placed))
+        found.records.append(placed)
+    content = b"".join(lines)
     found.path = target / f"{hashlib.sha256(content).hexdigest()[:16]}.jsonl"
-    outcomes.write(found.path, content)
+    journal.write(found.path.with_suffix(SUFFIX), b"".join(blocks))
+    journal.write(found.path, content)

@@ -1,25 +1,32 @@
-"""Records files: one JSON object a line; a run appends and flushes cell by cell.
+"""The journal: records are appended under a lock, one JSON object a line, and never changed.
 
-A folder of results has them in ``records/``: ``run.jsonl`` of the runs that were made there, and one file for each
-submission that was added. The outcomes of every item lie beside them, in ``records/outcomes/``.
+A folder of results has its records in ``records/``: ``run.jsonl`` of the runs that were made there, and one file for
+each submission that was added. The outcomes of every item lie beside each in one container, ``run.outcomes``. Any
+number of processes may append at the same time. A record is written after its outcomes, each flushed to disk, so that
+whatever ends a process leaves whole records, and at most a torn last line, which is passed over.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 import msgspec
 
-from gapbench.errors import DataError
-from gapbench.results.record import SCHEMA_VERSION, Record
+from gapbench.errors import DataError, UsageError
+from gapbench.model.identity import checksum, sealed
+from gapbench.model.record import SCHEMA_VERSION, Outcomes, Record
+from gapbench.results.outcomes import SUFFIX, Container
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 FOLDER, RUN = "records", "run.jsonl"
+
+_LOCK = ".lock"
 
 _encoder = msgspec.json.Encoder(order="deterministic")
 _decoder = msgspec.json.Decoder(Record)
@@ -33,69 +40,198 @@ class _Version(msgspec.Struct):
     schema_version: int
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A record where it lies: its file and line, and the container of its outcomes."""
+
+    record: Record
+    file: str
+    line: int
+    container: Container
+
+
 def run_file(folder: Path) -> Path:
-    """Give the records file of the runs in a folder of results."""
+    """Return the records file of the runs in a folder of results."""
     return folder / FOLDER / RUN
 
 
 def files(folder: Path) -> list[Path]:
-    """Give all records files of a folder of results, that of its own runs first."""
+    """Return all records files of a folder of results, that of its own runs first."""
     return sorted((folder / FOLDER).glob("*.jsonl"), key=lambda path: (path.name != RUN, path.name))
 
 
-def line(record: Record) -> bytes:
+def container_of(path: Path) -> Container:
+    """Return the container that belongs to a records file."""
+    return Container(path.with_suffix(SUFFIX))
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder of results; one process at a time writes there.
+
+    Raises
+    ------
+    UsageError
+        The folder cannot be written to, or its file system has no locks.
+    """
+    from filelock import FileLock
+
+    place = folder / FOLDER
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(place / _LOCK, is_singleton=True)
+        lock.acquire(poll_interval=0.005)
+    except (OSError, NotImplementedError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"{place} cannot be locked ({reason}). Choose another folder with --out.") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def line_of(record: Record) -> bytes:
     """Write a record as one line."""
     return _encoder.encode(record) + b"\n"
 
 
-def append(path: Path, record: Record) -> None:
-    """Add a record and see it on disk; a crash leaves at most a torn last line."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab+") as file:
-        if file.tell() > 0:
-            file.seek(-1, os.SEEK_END)
-            if file.read(1) != b"\n":  # a torn line: begin a new one, so that only the torn record is lost
-                file.write(b"\n")
-        file.write(line(record))
-        file.flush()
-        os.fsync(file.fileno())
+def append(path: Path, record: Record, content: bytes | None) -> Record:
+    """Add an answer, first its outcomes and then its record, and see both on disk.
+
+    Parameters
+    ----------
+    path
+        The records file, ``records/NAME.jsonl`` of a folder of results.
+    record
+        Not sealed yet.
+    content
+        The block of its outcomes (`gapbench.results.outcomes.pack`); None where it has none.
+
+    Returns
+    -------
+    Record
+        As it was written: with the place of its outcomes, its id and its checksum.
+
+    Raises
+    ------
+    OSError
+        It cannot be written; names the file, in which nothing is left of it.
+    """
+    from hashlib import sha256
+
+    with locked(path.parent.parent):
+        where = None
+        if content is not None:
+            offset = _append(path.with_suffix(SUFFIX), content)
+            where = Outcomes(offset=offset, length=len(content), sha256=sha256(content).hexdigest())
+        whole = sealed(msgspec.structs.replace(record, outcomes=where))
+        _append(path, line_of(whole), after=b"\n")
+    return whole
 
 
-def read(path: Path) -> list[Record]:
-    """Read all records; of several with one cell id the last counts.
+def _append(path: Path, content: bytes, after: bytes = b"") -> int:
+    """Add bytes to a file, behind ``after`` where it does not end with that already; return where they begin."""
+    file = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+    try:
+        end = os.lseek(file, 0, os.SEEK_END)
+        if after and end:
+            os.lseek(file, end - len(after), os.SEEK_SET)
+            if os.read(file, len(after)) != after:  # a torn line: only the torn record is lost
+                content = after + content
+            os.lseek(file, end, os.SEEK_SET)
+        try:
+            rest = memoryview(content)
+            while rest:
+                rest = rest[os.write(file, rest) :]
+            os.fsync(file)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.ftruncate(file, end)
+            raise
+    except OSError as error:
+        error.filename, error.filename2 = str(path), None
+        raise
+    finally:
+        os.close(file)
+    return end
 
-    A torn line (`TornLineError`) is passed over.
+
+def write(path: Path, content: bytes) -> None:
+    """Write a file and see it on disk, whole or not at all; an `OSError` names the file, not a temporary one."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as out:
+            out.write(content)
+            out.flush()
+            os.fsync(out.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        error.filename, error.filename2 = str(path), None
+        raise
+
+
+def read(path: Path) -> list[Stored]:
+    """Read all records of a file, in their order. A torn line is passed over.
 
     Raises
     ------
     DataError
-        A line that is damaged in another way, JSON that is no record, or a record of a newer schema; names file and line.
+        A line that is damaged in another way, JSON that is no record, or a record of another schema; names file and line.
     """
-    records: dict[str, Record] = {}
-    for _, found in scan(path):
+    records = []
+    container = container_of(path)
+    for number, found in scan(path):
         if isinstance(found, TornLineError):
             continue
         if isinstance(found, DataError):
             raise found
-        records.pop(found.cell_id, None)
-        records[found.cell_id] = found
-    return list(records.values())
+        records.append(Stored(found, path.name, number, container))
+    return records
+
+
+def read_folder(folder: Path) -> list[Stored]:
+    """Read all records of a folder of results.
+
+    Raises
+    ------
+    DataError
+        As `read`.
+    """
+    return [stored for path in files(folder) for stored in read(path)]
 
 
 def scan(path: Path) -> Iterator[tuple[int, Record | DataError]]:
-    """Give the number of each line with its record, or with what is wrong with it."""
+    """Yield the number of each line with its record, or with what is wrong with it."""
     if not path.is_file():
+        if path.exists():
+            yield 0, DataError(f"{path} is no plain file.")
         return
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, 1):
-            if line.strip():
-                try:
-                    record = _decoder.decode(line)
-                except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                    yield number, _wrong(line.rstrip(b"\n"), error, f"{path}, line {number},")
-                else:
-                    old = record.schema_version != SCHEMA_VERSION
-                    yield number, _of_another_schema(record, f"{path}, line {number},") if old else record
+    try:
+        lines: Iterable[bytes] = path.read_bytes().split(b"\n")
+    except OSError as error:
+        yield 0, DataError(f"{path} cannot be read ({error.strerror}).")
+        return
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            yield number, _record_in(line, f"{path}, line {number},")
+
+
+def _record_in(line: bytes, where: str) -> Record | DataError:
+    try:
+        record = _decoder.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return _wrong(line, error, where)
+    if record.schema_version != SCHEMA_VERSION:
+        return _of_another_schema(record, where)
+    if record.checksum != checksum(record):
+        return DataError(
+            f"{where} does not match its own checksum: something in it was changed, by hand or by a fault of the disk. "
+            "Restore the file, or remove the line: its cell runs again."
+        )
+    return record
 
 
 def _of_another_schema(record: _Version | Record, where: str) -> DataError:
@@ -113,7 +249,7 @@ def _wrong(line: bytes, error: Exception, where: str) -> DataError:
         version = msgspec.json.decode(line, type=_Version)
     except msgspec.ValidationError as wrong:
         return DataError(f"{where} is no record: {wrong}.")
-    except msgspec.DecodeError as wrong:
+    except (msgspec.DecodeError, RecursionError) as wrong:
         if _torn(line, wrong):
             return TornLineError(
                 f"{where} is cut off, as a crash while it was written leaves it; its cell is to be run again."
@@ -124,19 +260,8 @@ def _wrong(line: bytes, error: Exception, where: str) -> DataError:
     return DataError(f"{where} is no record: {error}.")
 
 
-def _torn(line: bytes, error: msgspec.DecodeError) -> bool:
+def _torn(line: bytes, error: Exception) -> bool:
     """Whether a line is a record that was cut off; a power cut can leave zeros in place of the rest."""
     if line.endswith(b"\0"):
         return True
     return line.startswith(b"{") and (not line.endswith(b"}") or "truncated" in str(error))
-
-
-def rewrite(path: Path, records: Iterable[Record]) -> None:
-    """Replace the whole file at once."""
-    temporary = path.with_name(f"{path.name}.{uuid4().hex}.tmp")
-    with temporary.open("wb") as file:
-        for record in records:
-            file.write(line(record))
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)

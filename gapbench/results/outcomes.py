@@ -1,13 +1,17 @@
 """Per-item outcomes: what makes a number checkable and a difference testable.
 
-One safetensors file a cell: 0/1 outcomes are packed into bits, others are float32 (float64 for the jackknife), predicted
-classes take the smallest integer that holds them. The same outcomes give the same bytes on every machine.
+The outcomes of one cell are a block of bytes in the safetensors format: 0/1 outcomes are packed into bits, others are
+float32 (float64 for the jackknife), predicted classes take the smallest integer that holds them. The same outcomes give
+the same bytes on every machine. The blocks of all cells of a records file lie one behind the other in one container
+beside it; each record says where its block begins, how long it is, and which SHA-256 it has.
 """
 
 from __future__ import annotations
 
 import hashlib
+import mmap
 import os
+import stat
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,21 +20,23 @@ import safetensors.numpy
 
 from gapbench.components import Measurement
 from gapbench.errors import DataError
-from gapbench.results.record import Outcomes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from gapbench.components import Int64
+    from gapbench.model.record import MetricValue, Outcomes
 
-FOLDER = "outcomes"
-SUFFIX = ".safetensors"
+SUFFIX = ".outcomes"
 _BITS, _VALUES, _JACKKNIFE, _PREDICTED = "bits", "values", "jackknife", "predicted"
 
+#: No link is followed, and no pipe is waited for.
+_PLAIN = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
-def save(folder: Path, cell_id: str, measurements: Mapping[str, Measurement], predicted: Int64 | None) -> Outcomes:
-    """Write the outcomes of a cell below ``folder`` (where the records file is) and say where they are."""
+
+def pack(measurements: Mapping[str, Measurement], predicted: Int64 | None) -> bytes:
+    """Write the outcomes of a cell as one block."""
     arrays: dict[str, np.ndarray] = {}
     for name, measurement in measurements.items():
         outcomes = measurement.outcomes
@@ -43,71 +49,100 @@ def save(folder: Path, cell_id: str, measurements: Mapping[str, Measurement], pr
     if predicted is not None:
         low, high = int(predicted.min()), int(predicted.max())  # -1: an approximate index found no class
         arrays[_PREDICTED] = predicted.astype(np.min_scalar_type(high if low >= 0 else -max(2, high + 1)))
-    file = f"{FOLDER}/{cell_id[:32]}{SUFFIX}"
-    content = safetensors.numpy.save(arrays)
-    write(folder / file, content)
-    return Outcomes(file=file, sha256=hashlib.sha256(content).hexdigest())
+    return safetensors.numpy.save(arrays)
 
 
-def write(path: Path, content: bytes) -> None:
-    """Write a file and see it on disk, whole or not at all; an `OSError` names the file, not a temporary one."""
-    temporary = path.with_suffix(".tmp")
+class Container:
+    """The outcomes beside one records file; opened when the first block is read.
+
+    Parameters
+    ----------
+    path
+        The container.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._content: mmap.mmap | bytes | None = None
+
+    def block(self, where: Outcomes) -> bytes:
+        """Return one block.
+
+        Raises
+        ------
+        DataError
+            The container is missing or no plain file, ends before the block does, or the block has another hash.
+        """
+        if self._content is None:
+            self._content = _mapped(self.path)
+        content = self._content[where.offset : where.offset + where.length] if where.offset >= 0 else b""
+        if len(content) != where.length or hashlib.sha256(content).hexdigest() != where.sha256:
+            raise DataError(
+                f"The outcomes at byte {where.offset} of {self.path.name} are not those that were recorded "
+                "(their SHA-256 differs)."
+            )
+        return content
+
+    def measurements(self, where: Outcomes | None, values: Mapping[str, MetricValue]) -> dict[str, Measurement]:
+        """Read the outcomes of a record as measurements; empty where it has none.
+
+        Parameters
+        ----------
+        where, values
+            The reference and the values of the record.
+
+        Raises
+        ------
+        DataError
+            As `block`, or the block does not hold what the values say.
+        """
+        return {} if where is None else unpack(self.block(where), values, self.path.name)
+
+    def predicted(self, where: Outcomes) -> Int64 | None:
+        """Return the predicted class of each item; None where the block has none."""
+        arrays = _arrays(self.block(where), self.path.name)
+        found = arrays.get(_PREDICTED)
+        return None if found is None else found.astype(np.int64)
+
+
+def _mapped(path: Path) -> mmap.mmap | bytes:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as out:
-            out.write(content)
-            out.flush()
-            os.fsync(out.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        error.filename, error.filename2 = str(path), None
-        raise
-
-
-def _content(path: str) -> bytes:
-    """Read a file: a Path and `open` take longer than the reading, where files are small and many."""
-    file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        file = os.open(path, _PLAIN)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise DataError(f"The outcomes {path.name} cannot be read ({reason}).") from error
     try:
-        return os.read(file, os.fstat(file).st_size)  # fewer bytes, were that to happen, do not match the hash
+        status = os.fstat(file)
+        if not stat.S_ISREG(status.st_mode):
+            raise DataError(f"The outcomes {path.name} are no plain file.")
+        return mmap.mmap(file, 0, access=mmap.ACCESS_READ) if status.st_size else b""
     finally:
         os.close(file)
 
 
-def load(folder: Path, where: Outcomes, values: Mapping[str, tuple[float, int]]) -> dict[str, Measurement]:
-    """Read the outcomes of a cell back as measurements.
+def _arrays(content: bytes, name: str) -> dict[str, np.ndarray]:
+    try:
+        return safetensors.numpy.load(content)
+    except Exception as error:  # of a crafted header, safetensors raises several kinds
+        raise DataError(f"Outcomes in {name} are not in the safetensors format ({error}).") from error
 
-    Parameters
-    ----------
-    folder
-        Where the records file is.
-    where
-        From the record.
-    values
-        For each metric the value and the number of items, from the record.
+
+def unpack(content: bytes, values: Mapping[str, MetricValue], where: str) -> dict[str, Measurement]:
+    """Read a block as measurements of the metrics that have a value.
 
     Raises
     ------
     DataError
-        The file is missing or does not match its hash.
+        The block does not hold what the values say; begins with ``where``.
     """
-    try:
-        content = _content(f"{folder}/{where.file}")
-    except OSError as error:
-        raise DataError(f"The outcomes file {where.file} is missing ({error.strerror}).") from error
-    if hashlib.sha256(content).hexdigest() != where.sha256:
-        raise DataError(f"The outcomes file {where.file} is not the one that was recorded (its SHA-256 differs).")
-    try:
-        arrays = safetensors.numpy.load(content)
-    except safetensors.SafetensorError as error:
-        raise DataError(f"The outcomes file {where.file} is no safetensors file ({error}).") from error
     found: dict[str, Measurement] = {}
-    for key, array in arrays.items():
+    for key, array in _arrays(content, where).items():
         kind, _, name = key.partition("/")
         if name not in values:
             continue
-        value, n = values[name]
+        value, n = values[name].value, values[name].n
         if array.ndim != 1 or (kind == _BITS and (array.dtype != np.uint8 or not 0 <= n <= 8 * len(array))):
-            raise DataError(f"The outcomes file {where.file} does not hold the outcomes of {n} items for {name}.")
+            raise DataError(f"{where} does not hold the outcomes of {n} items for {name}.")
         if kind == _BITS:
             found[name] = Measurement(value=value, n=n, outcomes=np.unpackbits(array, count=n).view(np.bool_))
         elif kind == _VALUES:

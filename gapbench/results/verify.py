@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from gapbench.errors import DataError
+from gapbench.model.identity import cell_id
+from gapbench.model.record import Record
 from gapbench.results import journal
-from gapbench.results.finalise import finalise, label_of, load_outcomes
-from gapbench.results.identity import cell_id
-from gapbench.results.merge import repeat_of
-from gapbench.results.record import Record
+from gapbench.results.answers import answers
+from gapbench.results.journal import Stored
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from gapbench.components import Measurement
-    from gapbench.results.merge import Repeat
-    from gapbench.results.record import MetricValue
+    from gapbench.model.record import MetricValue
+    from gapbench.results.answers import Answer
 
 #: Real outcomes are kept in single precision, so a mean of them is known to about seven digits.
 CLOSE = 1e-6
@@ -41,6 +40,7 @@ class Verdict:
     checked: int = 0
     resting: tuple[str, ...] = field(default=(), repr=False)
     cell_id: str = field(default="", repr=False)
+    checksum: str = field(default="", repr=False)
     runs: int = 1
     again: bool = False
 
@@ -61,75 +61,67 @@ def verify_folder(folder: Path) -> list[Verdict]:
     Returns
     -------
     list of Verdict
-        As of `verify_records`. Runs of one cell that do not agree all fail: nobody can tell from outside who is right.
+        As of `verify_records`. Runs of one cell by the same code that do not agree all fail: nobody can tell from outside
+        who is right.
     """
     verdicts = [verdict for path in journal.files(folder) for verdict in verify_records(path)]
-    cells: dict[str, list[Record]] = {}
-    for path in journal.files(folder):
-        for _, record in journal.scan(path):
-            if isinstance(record, Record):
-                cells.setdefault(record.cell_id, []).append(record)
-    repeats = {cell: repeat_of(runs, folder / journal.FOLDER) for cell, runs in cells.items() if len(runs) > 1}
+    found = [
+        Stored(record, path.name, line, journal.container_of(path))
+        for path in journal.files(folder)
+        for line, record in journal.scan(path)
+        if isinstance(record, Record)
+    ]
+    repeats = {answer.record.cell_id: answer for answer in answers(found) if len(answer.runs) > 1}
     return [_with_repeat(verdict, repeats.get(verdict.cell_id)) for verdict in verdicts]
 
 
-def _with_repeat(verdict: Verdict, repeat: Repeat | None) -> Verdict:
-    if repeat is None or len(repeat.runs) < 2:  # noqa: PLR2004 - copies of one run say nothing
+def _with_repeat(verdict: Verdict, answer: Answer | None) -> Verdict:
+    if answer is None:
         return verdict
-    conflicts = tuple(f"another run of the same cell does not agree: {line}" for line in repeat.conflicts)
-    return replace(verdict, reasons=(*verdict.reasons, *conflicts), runs=len(repeat.runs))
+    conflicts = tuple(f"another run of the same cell does not agree: {line}" for line in answer.conflicts)
+    return replace(verdict, reasons=(*verdict.reasons, *conflicts), runs=answer.reproduced)
 
 
 def with_recomputed(verdict: Verdict, found: Mapping[str, Sequence[str]]) -> Verdict:
     """Add to a verdict what came of computing its cell again from embeddings, where that was possible."""
-    if verdict.cell_id not in found:
+    if verdict.checksum not in found:
         return verdict
-    reasons = tuple(f"computed again from the embeddings, it does not agree: {line}" for line in found[verdict.cell_id])
+    reasons = tuple(
+        f"computed again from the embeddings, it does not agree: {line}" for line in found[verdict.checksum]
+    )
     return replace(verdict, reasons=(*verdict.reasons, *reasons), again=True)
 
 
-def verify_records(path: Path, *, table: bool = True) -> list[Verdict]:
-    """Check every record of a file against its id, its outcomes, and what the table makes of it.
+def verify_records(path: Path) -> list[Verdict]:
+    """Check every record of a file against its id and its outcomes.
 
     Parameters
     ----------
     path
-        The records file; outcomes lie below its folder.
-    table
-        Whether differences, tests and order must be those of all records of this file.
+        The records file; the container of its outcomes lies beside it.
 
     Returns
     -------
     list of Verdict
         One for each line.
     """
-    read = list(journal.scan(path))
-    whole = [record for _, record in read if isinstance(record, Record)]
-    compared = finalise(whole, path.parent, again=True) if table else whole
-    again = {record.cell_id: record for record in compared}
-    order = [record.cell_id for record in compared]
-    verdicts = []
-    place = 0
-    for line, record in read:
-        if isinstance(record, DataError):
-            verdicts.append(Verdict(path.name, line, f"line {line}", (str(record),)))
-            continue
-        misplaced = order[place] != record.cell_id
-        place += 1
-        verdicts.append(_verdict(path, line, record, again[record.cell_id], misplaced=misplaced))
-    return verdicts
+    container = journal.container_of(path)
+    return [
+        Verdict(path.name, line, f"line {line}", (str(record),))
+        if isinstance(record, DataError)
+        else _verdict(Stored(record, path.name, line, container))
+        for line, record in journal.scan(path)
+    ]
 
 
-def _verdict(path: Path, line: int, record: Record, again: Record, *, misplaced: bool) -> Verdict:
+def _verdict(stored: Stored) -> Verdict:
+    record = stored.record
     reasons = []
     if cell_id(record) != record.cell_id:
         reasons.append("its id is not that of its encoder, data, aligner and protocol: one of them was changed")
-    if misplaced:
-        reasons.append("it is not where the order of records puts it")
     measured: dict[str, Measurement] = {}
     try:
-        _check_file(record)
-        measured = load_outcomes(record, path.parent)
+        measured = stored.container.measurements(record.outcomes, record.metrics)
     except DataError as error:
         reasons.append(str(error))
     resting = []
@@ -141,27 +133,19 @@ def _verdict(path: Path, line: int, record: Record, again: Record, *, misplaced:
             checked += 1
         else:
             resting.append(name)
-        reasons += _against_table(name, value, again.metrics[name])
-    if record.status == "ok" and not record.metrics:
+    if record.status == "ok" and not record.metrics and not record.unmeasured:
         reasons.append("it is ok and has no metric")
-    name = f"{record.encoder.name} / {record.dataset.name} / {record.prompts.name} / {label_of(record)}"
+    name = f"{record.encoder.name} / {record.dataset.name} / {record.prompts.name} / {record.label}"
     return Verdict(
-        file=path.name,
-        line=line,
+        file=stored.file,
+        line=stored.line,
         name=f"{name} / seed {record.seed}" if record.seed else name,
         reasons=tuple(reasons),
         checked=checked,
         resting=tuple(resting),
         cell_id=record.cell_id,
+        checksum=record.checksum,
     )
-
-
-def _check_file(record: Record) -> None:
-    """Refuse outcomes that lie outside the folder of the records."""
-    if record.outcomes is not None:
-        path = PurePosixPath(record.outcomes.file)
-        if path.is_absolute() or ".." in path.parts:
-            raise DataError(f"The outcomes file {record.outcomes.file!r} is outside the folder of the records.")
 
 
 def _against_outcomes(name: str, value: MetricValue, measured: Measurement) -> list[str]:
@@ -180,18 +164,6 @@ def _against_outcomes(name: str, value: MetricValue, measured: Measurement) -> l
         if not any(math.isclose(mine, end, rel_tol=CLOSE, abs_tol=CLOSE) for end in theirs):
             return [f"{name} has the interval {list(value.ci95)}, but its outcomes give {list(ends)}"]
     return []
-
-
-def _against_table(name: str, value: MetricValue, again: MetricValue) -> list[str]:
-    """Compare what only the whole table can tell: difference, p value, correction."""
-    reasons = []
-    for field_name in ("delta", "p", "p_holm"):
-        mine, theirs = getattr(value, field_name), getattr(again, field_name)
-        if (mine is None) != (theirs is None) or (
-            mine is not None and not math.isclose(mine, theirs, rel_tol=CLOSE, abs_tol=1e-12)
-        ):
-            reasons.append(f"{name} has {field_name} {mine}, but its table gives {theirs}")
-    return reasons
 
 
 def well(verdicts: Sequence[Verdict]) -> bool:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from gapbench.bench.study import Study
     from gapbench.leaderboard.table import Row, Table, Value
-    from gapbench.results.record import Record
+    from gapbench.model.record import Record
     from gapbench.specs import MetricSpec
 
 #: Learning curves of one page.
@@ -135,10 +135,18 @@ def _rows(
                 "values": [_value(row.values.get(name)) for name in table.metrics],
                 "command": row_command(table, row, study),
                 "records": [_record(record, environments) for record in row.records],
-                "plugin": str(row.records[0].aligner.plugin.distribution) if row.records else "",
-                "version": str(row.records[0].aligner.plugin.version) if row.records else "",
+                **_plugin(row),
                 "params": dict(row.records[0].aligner.params) if row.records else {},
             }
+
+
+def _plugin(row: Row) -> dict[str, str]:
+    """Name the distribution of a row's aligner, and its version."""
+    if not row.records:
+        return {"plugin": "", "version": ""}
+    first = row.records[0]
+    code = first.code.get(first.aligner.distribution)
+    return {"plugin": first.aligner.distribution, "version": "" if code is None else code.version}
 
 
 def _short_rows(tables: Sequence[Table]) -> Iterator[dict[str, Any]]:
@@ -155,7 +163,7 @@ def _standing(number: int, row: Row) -> dict[str, Any]:
     return {
         "table": number,
         "aligner": row.label,
-        "family": str(row.notes.get("family", "")),
+        "family": row.family,
         "rank": row.rank,
         "ranks": row.rank_interval,
         "state": row.state if row.state or row.ok else row.records[0].status,
@@ -188,6 +196,21 @@ def _record(record: Record, environments: dict[str, int]) -> dict[str, Any]:
         "timing": [_five(seconds) for seconds in (record.timing.encode_s, record.timing.fit_s, record.timing.score_s)],
         "reason": record.reason,
         "outcomes": record.outcomes.sha256 if record.outcomes is not None else "",
-        "notes": {name: note for name, note in record.notes.items() if name not in ("label", "family")},
+        "code": {name: f"{code.version} {code.sha256[:12]}".strip() for name, code in record.code.items()},
+        "notes": _told(record) | record.notes,
     }
     return {key: value for key, value in found.items() if value or key in ("seed", "environment")}
+
+
+def _told(record: Record) -> dict[str, Any]:
+    """Give what a record says of its fit, as far as there is something to say."""
+    found = {
+        "fitted on": record.protocol.fit_items,
+        "pairs": record.pairs,
+        "chosen": None if record.chosen is None else record.chosen.params,
+        "warnings": "; ".join(record.warnings),
+        "index recall": record.index_recall,
+        "characters printed": record.printed,
+        "unmeasured": {name: why.reason for name, why in record.unmeasured.items()},
+    }
+    return {name: value for name, value in found.items() if value}

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from gapbench.results.record import Record
+from gapbench.model.record import Record
 
 FILE = Path(__file__).parent / "record.schema.json"
 
@@ -19,7 +19,7 @@ def record_schema() -> dict[str, Any]:
 
 
 def write() -> None:
-    """Write the published file: ``python -c "from gapbench.results.schema import write; write()"``."""
+    """Write the published file: ``python -c "from gapbench.model.schema import write; write()"``."""
     import json
 
     FILE.write_text(json.dumps(record_schema(), indent=1, sort_keys=True) + "\n")

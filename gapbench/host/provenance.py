@@ -1,0 +1,236 @@
+"""Provenance: which code answers. A version stays while its author works on a method; the hash of its package does not.
+
+Of an installed distribution the whole package counts, helper modules and data included. Of a plugin that is one file,
+the file counts, with the modules that it imports from beside it. Of gapbench itself the parts that compute count: not
+the command line, pages and figures. What a plugin imports from other distributions, or reads from elsewhere, is not
+covered.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib
+import importlib.util
+import os
+import sys
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gapbench import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from gapbench.host.registry import Component, Origin, Registry
+    from gapbench.model.record import Code
+
+GAPBENCH = "gapbench"
+
+#: What decides the numbers of gapbench itself; weights are identified by their encoder.
+COMPUTES = (
+    "bench", "bootstrap.py", "builtin", "components.py", "embeddings", "exact.py", "retrieval.py", "specs.py", "stats.py",
+)  # fmt: skip
+WEIGHTS = ".safetensors"
+
+#: Folders of installed packages: what lies beside a module there belongs to others.
+SHARED_FOLDERS = frozenset({"site-packages", "dist-packages"})
+
+#: Files of the modules that this process has imported, by distribution, with the hash that they had.
+_loaded: dict[str, tuple[str, dict[str, Path]]] = {}
+
+#: Hashes of files, while their size, times and inode are unchanged.
+_hashes: dict[tuple[str, int, int, int, int], bytes] = {}
+
+
+class Provenance:
+    """The code of a registry's distributions, as it is now; each is looked at once, when it is asked for.
+
+    Parameters
+    ----------
+    registry
+        What is installed.
+    """
+
+    def __init__(self, registry: Registry) -> None:
+        self._origins: dict[str, list[Origin]] = {}
+        for plugin in registry.plugins:
+            self._origins.setdefault(plugin.origin.distribution, []).append(plugin.origin)
+        self._found: dict[str, Code] = {}
+
+    def code(self, distribution: str) -> Code | None:
+        """Return version and hash of a distribution, or of a one-file plugin by its name; None where it is not there."""
+        if distribution not in self._found and distribution in self._origins:
+            self._found[distribution] = _code_of(self._origins[distribution])
+        return self._found.get(distribution)
+
+    def codes(self, distributions: Iterable[str]) -> dict[str, Code]:
+        """Return the code of several distributions; gapbench itself always takes part."""
+        found = {name: self.code(name) for name in sorted({GAPBENCH, *distributions})}
+        return {name: code for name, code in found.items() if code is not None}
+
+
+def code_hash(component: Component) -> str:
+    """Return the hash of the code behind a component; empty where it cannot be told."""
+    return _code_of([component.origin]).sha256
+
+
+def _code_of(origins: list[Origin]) -> Code:
+    from gapbench.model.record import Code
+
+    if origins[0].distribution == GAPBENCH:
+        return gapbench_code()
+    files = dict(_named_files(origins))
+    sha256 = _hash_files(files)
+    _loaded.setdefault(origins[0].distribution, (sha256, files))
+    return Code(version=origins[0].version, sha256=sha256)
+
+
+@cache
+def gapbench_code() -> Code:
+    """Return the code of gapbench as this process runs it."""
+    from gapbench.model.record import Code
+
+    root = Path(__file__).resolve().parent.parent
+    parts = [path for part in COMPUTES for path in _below(root / part) if path.suffix != WEIGHTS]
+    return Code(version=__version__, sha256=_hash_files({path.relative_to(root).as_posix(): path for path in parts}))
+
+
+def refresh(origin: Origin) -> None:
+    """Forget the imported modules of a plugin whose files have changed, so that it is imported as it is now."""
+    sha256, files = _loaded.get(origin.distribution, ("", {}))
+    if not files or (sha256 and _hash_files(files) == sha256):
+        return
+    del _loaded[origin.distribution]
+    changed = set(files.values())
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if file is not None and Path(file).resolve() in changed:
+            del sys.modules[name]
+            with contextlib.suppress(OSError, ValueError, NotImplementedError):
+                # Python takes a compiled file for current while the second and the size of its source are the same.
+                Path(importlib.util.cache_from_source(file)).unlink()
+    importlib.invalidate_caches()
+
+
+def _named_files(origins: Iterable[Origin]) -> Iterator[tuple[str, Path]]:
+    """Walk over the files that plugins consist of, each with a name that is the same on every machine."""
+    for origin in origins:
+        if origin.file:
+            yield from _with_neighbours(Path(origin.file), None)
+        for module in dict.fromkeys(origin.modules or (origin.module.partition(":")[0],)):
+            if module.partition(".")[0] not in (GAPBENCH, Path(origin.file).stem):
+                yield from _module_files(module, origin.distribution)
+
+
+def _module_files(module: str, distribution: str) -> Iterator[tuple[str, Path]]:
+    """Give the files of the top-level package, or module, that a module belongs to."""
+    file = _file_of(module)
+    if file is None:
+        yield f"unknown:{module}", Path(os.devnull) / module  # cannot be read, so the hash is empty
+    elif file.name == "__init__.py":
+        root = file.parent
+        yield from ((path.relative_to(root.parent).as_posix(), path) for path in _below(root))
+    elif file.parent.name in SHARED_FOLDERS:
+        yield from _with_neighbours(file, _own_modules(distribution))
+    else:
+        yield from _with_neighbours(file, None)
+
+
+def _file_of(module: str) -> Path | None:
+    """Find the file of a module's top-level package (below a namespace: of the first package with a file)."""
+    name = ""
+    for part in module.split("."):
+        name = f"{name}.{part}".lstrip(".")
+        file = getattr(sys.modules.get(name), "__file__", None)
+        if file is None:
+            try:
+                spec = importlib.util.find_spec(name)
+            except (ImportError, ValueError, AttributeError):
+                return None
+            file = spec.origin if spec is not None and spec.has_location else None
+        if file is not None:
+            return Path(file).resolve()
+    return None
+
+
+def _own_modules(distribution: str) -> frozenset[str]:
+    """Name the top-level modules of an installed distribution, as far as its metadata tells."""
+    from importlib.metadata import files
+
+    try:
+        return frozenset(path.parts[0].removesuffix(".py") for path in files(distribution) or ())
+    except Exception:  # damaged metadata: the module alone counts
+        return frozenset()
+
+
+def _with_neighbours(file: Path, allowed: frozenset[str] | None) -> Iterator[tuple[str, Path]]:
+    """Give a module's file and what it imports from beside it; only ``allowed`` modules where that is not None."""
+    file = file.resolve()
+    waiting, seen = [file], {file}
+    while waiting:
+        one = waiting.pop()
+        yield one.relative_to(file.parent).as_posix(), one
+        for name in sorted(_imported(one)):
+            if name == GAPBENCH or (allowed is not None and name not in allowed):
+                continue
+            beside, package = file.parent / f"{name}.py", file.parent / name
+            if beside.is_file() and beside not in seen:
+                seen.add(beside)
+                waiting.append(beside)
+            elif (package / "__init__.py").is_file() and package not in seen:
+                seen.add(package)
+                yield from ((path.relative_to(file.parent).as_posix(), path) for path in _below(package))
+
+
+def _imported(file: Path) -> set[str]:
+    """Name the top-level modules that a file imports, wherever it does; literal names of ``import_module`` included."""
+    import ast
+
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (OSError, SyntaxError, ValueError, RecursionError):
+        return set()
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found.update(alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.partition(".")[0])
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) < 200:  # noqa: PLR2004
+            name = node.value.partition(":")[0].partition(".")[0]  # "module:attribute", or of import_module
+            found.update({name} if name.isidentifier() else ())
+    return found
+
+
+def _below(path: Path) -> list[Path]:
+    """List the files of a package in a fixed order: no caches, no compiled and no hidden files."""
+    if path.is_file():
+        return [path]
+    found = []
+    for folder, folders, names in os.walk(path):
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__pycache__")
+        found += [
+            Path(folder, name) for name in sorted(names) if not name.startswith(".") and not name.endswith(".pyc")
+        ]
+    return found
+
+
+def _hash_files(files: dict[str, Path]) -> str:
+    """Hash names and contents; empty where there is nothing, or something cannot be read."""
+    digest = hashlib.sha256()
+    try:
+        for name, path in sorted(files.items()):
+            digest.update(name.encode() + b"\0" + _hash_file(path))
+    except OSError:
+        return ""
+    return digest.hexdigest() if files else ""
+
+
+def _hash_file(path: Path) -> bytes:
+    status = path.stat()
+    key = (str(path), status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+    if key not in _hashes:
+        _hashes[key] = hashlib.sha256(path.read_bytes()).digest()
+    return _hashes[key]

@@ -1,0 +1,151 @@
+"""Comparisons: differences to ``identity``, paired tests and Holm's correction, computed from records on reading.
+
+Terminal, Markdown, CSV, LaTeX, page, notebook and pandas all show what is computed here. Nothing of it is ever written
+into a record, so nothing is half-compared, whatever ends a run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from gapbench.errors import DataError
+from gapbench.results.answers import BASELINE, made_on, table_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from gapbench.components import Measurement
+    from gapbench.results.answers import Answer, TableKey
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How one value compares with that of ``identity``: difference, p value of the paired test, and after Holm."""
+
+    delta: float
+    p: float | None = None
+    p_holm: float | None = None
+
+
+NO_DIFFERENCES: Mapping[str, Difference] = {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """One answer with what its table makes of it.
+
+    Parameters
+    ----------
+    answer
+        What was measured.
+    differences
+        For each metric that ``identity`` of the same seed has as well.
+    measured
+        The outcomes of every item, by metric.
+    untested
+        Why there are none.
+    """
+
+    answer: Answer
+    differences: Mapping[str, Difference] = field(default_factory=dict)
+    measured: Mapping[str, Measurement] = field(default_factory=dict)
+    untested: str = ""
+
+
+def without_outcomes(one: Compared) -> Compared:
+    """Let go of the outcomes, which are large, once everything was computed from them."""
+    return replace(one, measured={})
+
+
+def compare(answers: Iterable[Answer]) -> Iterator[list[Compared]]:
+    """Compare the answers of each table, table by table."""
+    for table in by_table(answers).values():
+        yield compare_table(table)
+
+
+def by_table(answers: Iterable[Answer]) -> dict[TableKey, list[Answer]]:
+    """Group answers into tables, in their order; of one row and seed the newest stands, older ones are superseded.
+
+    Two questions of one row differ where an aligner's defaults have changed under its name.
+    """
+    tables: dict[TableKey, dict[tuple[str, str, int], Answer]] = {}
+    for answer in answers:
+        record = answer.record
+        row = (record.label, record.aligner.distribution, record.seed)
+        table = tables.setdefault(table_key(record), {})
+        known = table.get(row)
+        if known is None:
+            table[row] = answer
+        else:
+            older, newer = sorted((known, answer), key=lambda one: one.record.created_utc)
+            line = f"{record.label} with other parameters or fit items ({made_on(older.record)})"
+            table[row] = replace(newer, superseded=(*newer.superseded, *older.superseded, line))
+    return {key: list(table.values()) for key, table in tables.items()}
+
+
+def compare_table(answers: Sequence[Answer]) -> list[Compared]:
+    """Compare the answers of one table with ``identity``, seed by seed.
+
+    Holm's correction counts the aligners that were tested in one metric and seed.
+    """
+    seeds: dict[int, list[Answer]] = {}
+    for answer in answers:
+        seeds.setdefault(answer.record.seed, []).append(answer)
+    return [compared for group in seeds.values() for compared in _compare_seed(group)]
+
+
+def _compare_seed(group: Sequence[Answer]) -> list[Compared]:
+    read = [_read(answer) for answer in group]
+    base = next((i for i, one in enumerate(group) if one.record.aligner.name == BASELINE and one.stored), None)
+    if base is None:
+        return [
+            Compared(answer=one, measured=found, untested=why) for one, (found, why) in zip(group, read, strict=True)
+        ]
+    tested = [
+        {} if i == base or answer.record.status != "ok" else _tested(read[i][0], read[base][0])
+        for i, answer in enumerate(group)
+    ]
+    adjusted = _adjusted(tested)
+    theirs = group[base].record.metrics
+    return [
+        Compared(
+            answer=answer,
+            differences=NO_DIFFERENCES
+            if i == base
+            else {
+                name: Difference(value.value - theirs[name].value, tested[i].get(name), adjusted[i].get(name))
+                for name, value in answer.record.metrics.items()
+                if name in theirs
+            },
+            measured=read[i][0],
+            untested=read[i][1],
+        )
+        for i, answer in enumerate(group)
+    ]
+
+
+def _read(answer: Answer) -> tuple[dict[str, Measurement], str]:
+    try:
+        return answer.measurements(), ""
+    except DataError as error:
+        return {}, str(error)
+
+
+def _tested(mine: Mapping[str, Measurement], theirs: Mapping[str, Measurement]) -> dict[str, float]:
+    from gapbench.stats import paired_p
+
+    found = {name: paired_p(outcomes, theirs[name]) for name, outcomes in mine.items() if name in theirs}
+    return {name: p for name, p in found.items() if p is not None}
+
+
+def _adjusted(tested: Sequence[Mapping[str, float]]) -> list[dict[str, float]]:
+    """Correct the p values of each metric after Holm."""
+    from gapbench.stats import holm
+
+    adjusted: list[dict[str, float]] = [{} for _ in tested]
+    for name in dict.fromkeys(name for found in tested for name in found):
+        mine = [i for i, found in enumerate(tested) if name in found]
+        for i, p in zip(mine, holm([tested[i][name] for i in mine]), strict=True):
+            adjusted[i][name] = p
+    return adjusted
