@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from gapbench.components import Measurement
+    from gapbench.model.record import Record
     from gapbench.results.answers import Answer, TableKey
 
 
@@ -51,6 +52,11 @@ class Compared:
     differences: Mapping[str, Difference] = field(default_factory=dict)
     measured: Mapping[str, Measurement] = field(default_factory=dict)
     untested: str = ""
+
+    @property
+    def record(self) -> Record:
+        """The record that stands."""
+        return self.answer.record
 
 
 def without_outcomes(one: Compared) -> Compared:
