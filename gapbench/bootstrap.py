@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gapbench.components import Float32, Float64, Int64
 
 #: Lower and upper end.
@@ -201,7 +203,6 @@ def _tail(points: Float64, counts: Int64, mean: float) -> float:
     :math:`w = \sqrt{2n(tm - K(t))}` and :math:`v = t\sqrt{n K''(t)}`, it is :math:`1 - \Phi(w + \log(v / w) / w)`
     (Lugannani and Rice 1980 in the form of Barndorff-Nielsen 1986, Biometrika 73, 307).
     """
-    from scipy.optimize import brentq
     from scipy.special import ndtr
 
     n = int(counts.sum())
@@ -218,10 +219,30 @@ def _tail(points: Float64, counts: Int64, mean: float) -> float:
         first = float(weights @ points) / total
         return math.log(total) + t * top, first, float(weights @ (points - first) ** 2) / total
 
-    end = mean  # right for a normal distribution
-    while tilted(end)[1] < mean:
-        end *= 2
-    t = float(brentq(lambda t: tilted(t)[1] - mean, 0.0, end))
+    low, high = 0.0, mean  # the upper end is right for a normal distribution
+    while tilted(high)[1] < mean:
+        low, high = high, 2 * high
+    t = _increasing_root(lambda t: tilted(t)[1:], mean, low, high)
     height, _, curve = tilted(t)
     w, v = math.sqrt(2 * n * (t * mean - height)), t * math.sqrt(n * curve)
     return float(ndtr(-(w + math.log(v / w) / w)))
+
+
+def _increasing_root(slopes: Callable[[float], tuple[float, float]], value: float, low: float, high: float) -> float:
+    """Find where an increasing function has a value, by Newton's steps kept between two ends.
+
+    ``slopes`` gives the function and its derivative. (Importing SciPy's root finders takes longer than all of this.)
+    """
+    at = high
+    for _ in range(200):
+        found, slope = slopes(at)
+        if found < value:
+            low = at
+        else:
+            high = at
+        step = at - (found - value) / slope if slope > 0 else low
+        following = step if low < step < high else (low + high) / 2
+        if abs(following - at) <= 1e-12 * high:
+            return following
+        at = following
+    return at
