@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from gapbench.cli.console import echo
 from gapbench.cli.options import plugin_options, registry_from
 from gapbench.errors import UsageError
 
@@ -39,7 +40,7 @@ def command(study: str, out: Path | None, formats: str, paper: bool, to: Path | 
     try:
         with written_as(Output(formats=kinds, paper=paper)):
             for path in draw_again(out or Path("leaderboards") / study, registry.metric_specs(), to=to):
-                click.echo(str(path))
+                echo(str(path))
     except OSError as error:
         raise UsageError(f"{error.filename or to} cannot be written ({error.strerror}).") from error
     return 0

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
-import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gapbench.cli.compare import command as compare
+from gapbench.cli.console import console, echo, echo_json
 from gapbench.cli.options import plugin_options, registry_from
 from gapbench.errors import UsageError
 
@@ -124,9 +123,9 @@ def build_command(study: str | None, out: Path | None, **options: Any) -> int:
             tables, files = _built(folder, found, specs)
             made.append((found, tables))
             for path in files:
-                click.echo(str(path))
+                echo(str(path))
         if study is None:
-            click.echo(str(build_index(ROOT, made, specs)))
+            echo(str(build_index(ROOT, made, specs)))
     except OSError as error:
         raise UsageError(f"{error.filename} cannot be written ({error.strerror}).") from error
     return 0
@@ -160,12 +159,12 @@ def add_command(file: Path, study: str | None, out: Path | None, **options: Any)
     try:
         added = add(file, folder, lambda record: outside(record, found))
         for line, reason in added.refused:
-            click.echo(f"{file}, line {line}, was left out: {reason}", err=True)
+            echo(f"{file}, line {line}, was left out: {reason}", err=True)
         if added.path is not None:
-            click.echo(f"{len(added.records)} records added as {added.path}")
+            echo(f"{len(added.records)} records added as {added.path}")
             _built(folder, found, registry.metric_specs())
         if added.known:
-            click.echo(f"{added.known} records were there already")
+            echo(f"{added.known} records were there already")
     except OSError as error:
         raise UsageError(f"{error.filename} cannot be written ({error.strerror}).") from error
     return 1 if added.refused else 0
@@ -218,7 +217,7 @@ def verify_command(study: str, out: Path | None, as_json: bool, recompute: bool,
              "reasons": [r.source], "recomputed": 0, "from_embeddings": False}
             for r in found.reference
         ]  # fmt: skip
-        click.echo(json.dumps({"ok": ok, "rows": rows, "stale": old}, indent=1))
+        echo_json({"ok": ok, "rows": rows, "stale": old})
     else:
         _show(folder, verdicts, old, len(found.reference))
     return 0 if ok else 1
@@ -241,10 +240,9 @@ def _recomputed(verdicts: list[Verdict], folder: Path, registry: Registry) -> li
 
 
 def _show(folder: Path, verdicts: list[Verdict], old: list[str], reported: int) -> None:
-    from rich.console import Console
     from rich.markup import escape
 
-    out = Console(file=sys.stdout, highlight=False)
+    out = console()
     failed = [verdict for verdict in verdicts if verdict.reasons]
     for verdict in failed:
         out.print(f"[red]failed[/] {escape(verdict.file)}, line {verdict.line}: {escape(verdict.name)}")

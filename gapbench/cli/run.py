@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from gapbench.cli.console import console
 from gapbench.cli.options import context_from, plugin_options, registry_from, selection_options, study_from
 from gapbench.errors import UsageError
 
@@ -34,9 +34,7 @@ def command(**options: Any) -> int:
 
     Without options: everything that is registered and needs no download. What was finished before is not run again.
     """
-    from rich.console import Console
-
-    out, err = Console(file=sys.stdout, highlight=False), Console(file=sys.stderr, highlight=False)
+    out, err = console(), console(err=True)
     study, frozen = study_from(options)
     context = context_from(options)
     registry = registry_from(options["plugin_files"], options["blocked"], strict=options["strict"])

@@ -11,6 +11,7 @@ from gapbench.errors import UsageError
 from gapbench.model.plain import one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 #: Bytes of a name in UTF-8; most file systems take no longer one.
@@ -20,7 +21,7 @@ LONGEST = 255
 SIGNS = " -_.+@=,"
 
 #: Devices of Windows, with any ending.
-DEVICES = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])\s*(\..*)?", re.IGNORECASE)  # noqa: RUF001
+DEVICES = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])\s*(\..*)?", re.IGNORECASE)
 
 #: Characters of a title in a file name; one that is longer is cut, and told apart by a hash.
 LONGEST_SLUG = 100
@@ -47,7 +48,7 @@ def path_name(name: str, what: str = "The name") -> str:
     UsageError
         The name breaks the rule; says how.
     """
-    if reason := _fault(name):
+    if reason := next(_faults(name), ""):
         shown = one_line(name)
         shown = f"{shown[:40]}…" if len(shown) > 40 else shown  # noqa: PLR2004
         raise UsageError(
@@ -57,26 +58,26 @@ def path_name(name: str, what: str = "The name") -> str:
     return name
 
 
-def _fault(name: str) -> str:
-    """Say how a name breaks the rule, or nothing."""
+def _faults(name: str) -> Iterator[str]:
+    """Say how a name breaks the rule, the first thing first."""
     if not name:
-        return "it is empty"
-    if set(name) <= {"."}:
-        return "it stands for a folder that is there already"
+        yield "it is empty"
+        return
+    if set(name) == {"."}:
+        yield "it stands for a folder that is there already"
     for sign in name:
         if sign in "/\\:":
-            return f"it has {sign!r}, so it is a path"
+            yield f"it has {sign!r}, so it is a path"
         if unicodedata.category(sign)[0] not in "LMN" and sign not in SIGNS:
-            return f"it has the character {one_line(sign) or repr(sign)}"
+            yield f"it has the character {one_line(sign) or repr(sign)}"
     if name[0] in "-. " or unicodedata.category(name[0])[0] == "M":
-        return f"it begins with {name[0]!r}"
+        yield f"it begins with {name[0]!r}"
     if name[-1] in ". ":
-        return f"it ends with {name[-1]!r}"
+        yield f"it ends with {name[-1]!r}"
     if DEVICES.fullmatch(name):
-        return "Windows keeps it for a device"
+        yield "Windows keeps it for a device"
     if (size := len(name.encode())) > LONGEST:
-        return f"it has {size} bytes, and {LONGEST} is the most"
-    return ""
+        yield f"it has {size} bytes, and {LONGEST} is the most"
 
 
 def folder_below(root: Path, name: str, what: str = "The name") -> Path:

@@ -41,8 +41,8 @@ _MOST_NAMED = 5
 def check_folder(folder: Path) -> None:
     """Find out before the work whether results may go into a folder.
 
-    Hidden files are passed over: gapbench writes none but its lock and what is not finished yet. A folder that stands where a page is to be written is
-    told when the page is written, so that it costs no record.
+    Hidden files are passed over: gapbench writes none but its lock and what is not finished yet. A folder that stands where
+    a page is to be written is told when the page is written, so that it costs no record.
 
     Parameters
     ----------

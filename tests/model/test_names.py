@@ -8,7 +8,9 @@ from gapbench.errors import UsageError
 from gapbench.model.names import LONGEST, folder_below, path_name, slug
 
 
-@pytest.mark.parametrize("name", ["digits", "clip-stl10", "My study 2", "résumé", "研究", "étude_1.0", "a" * LONGEST, "v1+x", "console"])
+@pytest.mark.parametrize(
+    "name", ["digits", "clip-stl10", "My study 2", "résumé", "研究", "étude_1.0", "a" * LONGEST, "v1+x", "console"]
+)
 def test_ordinary_names_of_any_script_are_names(name, tmp_path):
     assert path_name(name) == name
     folder_below(tmp_path, name).mkdir()

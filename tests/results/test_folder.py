@@ -17,7 +17,9 @@ def content(path):
     return {str(found.relative_to(path)): found.read_bytes() for found in path.rglob("*") if found.is_file()}
 
 
-@pytest.mark.parametrize("name", [*PAGES, "notes.txt", "records", "figures", "records/song.mp3", "figures/me.png", "run.jsonl"])
+@pytest.mark.parametrize(
+    "name", [*PAGES, "notes.txt", "records", "figures", "records/song.mp3", "figures/me.png", "run.jsonl"]
+)
 def test_a_folder_with_files_of_somebody_is_refused_and_they_are_named(tmp_path, name):
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text("mine")
@@ -40,7 +42,14 @@ def test_what_gapbench_writes_and_what_systems_leave_is_no_hindrance(tmp_path):
     check_folder(tmp_path / "not there")
     write_pages(tmp_path, {name: name.encode() for name in PAGES})
     write_pages(tmp_path / "figures", {"umap-a_b_c.svg": b"1", "pair-a__00ff.npz": b"2", "gap-accuracy.pdf": b"3"})
-    for name in ("records/run.jsonl", f"records/{'0a' * 8}.jsonl", "records/outcomes/a", ".DS_Store", ".gitignore", "Thumbs.db"):
+    for name in (
+        "records/run.jsonl",
+        f"records/{'0a' * 8}.jsonl",
+        "records/outcomes/a",
+        ".DS_Store",
+        ".gitignore",
+        "Thumbs.db",
+    ):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     check_folder(tmp_path)
