@@ -1,4 +1,4 @@
-"""What a run shows: tables and leaderboard first, figures after them."""
+"""What a run leaves and shows: pages first, then the terminal, then figures."""
 
 from __future__ import annotations
 
@@ -9,15 +9,19 @@ from typing import TYPE_CHECKING
 from rich import box
 from rich.markup import escape
 from rich.table import Table as RichTable
+from rich.text import Text
 
+from gapbench.errors import GapbenchError
 from gapbench.leaderboard.assemble import build_tables
 from gapbench.leaderboard.build import COMMAND, build
 from gapbench.leaderboard.table import largest_fits
 from gapbench.leaderboard.terminal import print_table
 from gapbench.leaderboard.text import LEGEND
+from gapbench.model.plain import plain_text
+from gapbench.results.folder import remove_page, write_pages
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from rich.console import Console
@@ -25,6 +29,8 @@ if TYPE_CHECKING:
     from gapbench.bench.execute import Outcome, Runner
     from gapbench.bench.plan import Plan, Skip
     from gapbench.bench.study import Study
+    from gapbench.leaderboard.table import Table
+    from gapbench.specs import MetricSpec
 
 PLAIN_BOX = box.SIMPLE_HEAD
 
@@ -59,12 +65,50 @@ def report(
     err: Console,
     *,
     draw: bool,
-) -> None:
-    """Show the tables, write the leaderboard, then draw."""
-    folder = runner.options.folder
+) -> bool:
+    """Write the leaderboard, show the tables, then draw; nothing that fails later costs what came earlier.
+
+    Returns
+    -------
+    bool
+        Whether all pages could be written. Figures have no part in it: one that cannot be drawn is told in a line.
+    """
     specs = runner.registry.metric_specs()
-    reference = study.reference
-    tables = build_tables(outcome.records, runner.path.parent, specs, reference)
+    tables = build_tables(outcome.records, runner.path.parent, specs, study.reference)
+    results = runner.path.is_file() and runner.path.stat().st_size > 0
+    problem = _written(runner.options.folder, study, frozen, specs) if results else ""
+    _show(tables, specs, out)
+    _say_what_happened(plan, outcome, runner, out, named=bool(study.datasets))
+    if not results:
+        out.print("leaderboard: none (no results)")
+        return True
+    if not problem:
+        out.print(escape(f"leaderboard: {runner.options.folder / 'README.md'}, and page.html beside it"))
+    if draw:
+        _draw(study, outcome, runner, out, err)
+        problem = _written(runner.options.folder, study, frozen, specs)  # now with the figures
+    if problem:
+        err.print(Text(f"error: {problem} Records and outcomes are kept."))
+    return not problem
+
+
+def _written(folder: Path, study: Study, frozen: bool, specs: Mapping[str, MetricSpec]) -> str:
+    """Write the pages; return what is wrong where that is not possible."""
+    try:
+        if frozen:
+            remove_page(folder, COMMAND)
+        else:
+            line = plain_text(shlex.join(["gapbench", *sys.argv[1:]]))
+            write_pages(folder, {COMMAND: f"{line}\n".encode()})
+        build(folder, study, specs)
+    except GapbenchError as error:
+        return str(error)
+    except OSError as error:
+        return f"{error.filename} cannot be written ({error.strerror})."
+    return ""
+
+
+def _show(tables: Sequence[Table], specs: Mapping[str, MetricSpec], out: Console) -> None:
     shown = largest_fits(tables)
     for table in shown:
         print_table(out, table, specs)
@@ -73,23 +117,19 @@ def report(
     out.print()
     for line in LEGEND:
         out.print(escape(line), style="dim")
-    _say_what_happened(plan, outcome, runner, out, named=bool(study.datasets))
-    if not (runner.path.is_file() and runner.path.stat().st_size):
-        out.print("leaderboard: none (no results)")
-        return
-    if frozen:
-        (folder / COMMAND).unlink(missing_ok=True)
-    else:
-        (folder / COMMAND).write_text(shlex.join(["gapbench", *sys.argv[1:]]) + "\n", encoding="utf-8")
-    build(folder, study, specs)
-    out.print(escape(f"leaderboard: {folder / 'README.md'}, and page.html beside it"))
-    if draw:
-        from gapbench.figures.draw import draw_all
 
-        with err.status("drawing figures (the first time takes longer)"):
-            drawn = draw_all(runner, study, outcome, specs)
-        build(folder, study, specs)  # now with the figures
-        out.print(escape(f"figures: {_common(drawn)}") if drawn else "figures: none (nothing to draw)")
+
+def _draw(study: Study, outcome: Outcome, runner: Runner, out: Console, err: Console) -> None:
+    """Draw all figures; those that fail cost a line each."""
+    from gapbench.figures.draw import draw_all
+    from gapbench.figures.style import failures_told
+
+    specs = runner.registry.metric_specs()
+    with err.status("drawing figures (the first time takes longer)"), failures_told() as failed:
+        drawn = draw_all(runner, study, outcome, specs)
+    out.print(escape(f"figures: {_common(drawn)}") if drawn else "figures: none (nothing to draw)")
+    for name, cause in failed:
+        err.print(Text(f"warning: the figure {name} could not be drawn: {cause}"))
 
 
 def _common(paths: Sequence[Path]) -> str:

@@ -23,10 +23,10 @@ SIGNS = " -_.+@=,"
 #: Devices of Windows, with any ending.
 DEVICES = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])\s*(\..*)?", re.IGNORECASE)
 
-#: Characters of a title in a file name; one that is longer is cut, and told apart by a hash.
+#: Characters of a file's stem that come from names.
 LONGEST_SLUG = 100
 
-_PART = re.compile(r"[a-z0-9]([a-z0-9.@=+-]*[a-z0-9])?")
+_PLAIN = re.compile(r"[a-z0-9]([a-z0-9.@=+-]*[a-z0-9])?")
 
 
 def path_name(name: str, what: str = "The name") -> str:
@@ -104,16 +104,15 @@ def _folded(name: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
-def slug(title: str) -> str:
-    """Return the stem of a file for a title: no two titles have the same one, in no case and on no system.
+def slug(*names: str) -> str:
+    """Return the stem of a file for several names: no other names have the same one, in no case and on no system.
 
-    Parts of a title stand between `` / ``, and between underscores in the stem. A title that would lose something on the way
-    (other signs, capitals, other scripts, too long) gets two underscores and a hash of it.
+    The names stand between underscores. Where something would be lost on the way (other signs, capitals, other scripts, too
+    long), two underscores and a hash of the names follow.
     """
-    parts = title.split(" / ")
-    stem = "_".join(parts)
-    if len(stem) <= LONGEST_SLUG and all(_PART.fullmatch(part) for part in parts):
+    stem = "_".join(names)
+    if len(stem) <= LONGEST_SLUG and all(_PLAIN.fullmatch(name) for name in names):
         return stem
-    ascii_only = unicodedata.normalize("NFKD", title.replace(" / ", "_")).encode("ascii", "ignore").decode().lower()
-    kept = re.sub(r"_{2,}", "_", re.sub(r"[^a-z0-9.@=+_-]+", "-", ascii_only))[:LONGEST_SLUG].strip("-_.")
-    return f"{kept}__{hashlib.sha256(title.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
+    signs = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode().lower()
+    kept = re.sub(r"_{2,}", "_", re.sub(r"[^a-z0-9.@=+_-]+", "-", signs))[:LONGEST_SLUG].strip("-_.")
+    return f"{kept}__{hashlib.sha256(repr(names).encode()).hexdigest()[:16]}"

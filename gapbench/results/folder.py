@@ -135,12 +135,17 @@ def write_pages(folder: Path, pages: Mapping[str, bytes]) -> list[Path]:
     return [folder / name for name in pages]
 
 
+def is_own(path: Path) -> bool:
+    """Whether a file is there as gapbench wrote it."""
+    return path.is_file() and not _foreign(path, _written(path.parent), None)
+
+
 def remove_page(folder: Path, name: str) -> None:
     """Remove a file that gapbench wrote; one that it did not write stays."""
-    if (folder / name).is_file() and not _foreign(folder / name, known := _written(folder), None):
+    if is_own(folder / name):
         with _lock(folder):
             (folder / name).unlink(missing_ok=True)
-            _note(folder, _others(known, {name}))
+            _note(folder, _others(_written(folder), {name}))
 
 
 def _others(known: Mapping[str, set[str]], names: Iterable[str]) -> dict[str, set[str]]:
