@@ -40,6 +40,9 @@ def console(*, err: bool = False) -> Console:
     class PlainConsole(RichConsole):
         """Escapes what steers a terminal in everything that is rendered; rich's own controls and styles stay."""
 
+        def render_str(self, text: str, **options: Any) -> Any:
+            return super().render_str(plain_text(text), **options)  # before widths are measured
+
         def render(self, renderable: Any, options: Any = None) -> Any:
             for segment in super().render(renderable, options):
                 text, style, control = segment
