@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gapbench import hookspecs
-from gapbench.cli.main import COMMANDS
+from gapbench.cli.group import COMMANDS
 from gapbench.cli.run import command as run_command
 from gapbench.host.registry import HOOKS
 

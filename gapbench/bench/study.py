@@ -10,6 +10,7 @@ import msgspec
 
 from gapbench.bench.protocol import Protocol, ProtocolName
 from gapbench.errors import UsageError
+from gapbench.model.names import path_name
 
 BUILTIN_STUDIES = Path(__file__).parent.parent / "studies"
 
@@ -105,6 +106,7 @@ def check_study(study: Study, where: str) -> Study:
     UsageError
         Begins with ``where``.
     """
+    path_name(study.name, f"{where}: name")
     for protocol in study.protocols:
         if protocol.fit_size is not None and protocol.fit_size < 1:
             raise UsageError(f'{where}: fit_size must be at least 1 or "all", not {protocol.fit_size}.')

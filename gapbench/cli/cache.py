@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from typing import TYPE_CHECKING
 
 import click
+
+from gapbench.cli.console import console, echo, echo_json
 
 if TYPE_CHECKING:
     from gapbench.embeddings.store import Entry, Store
@@ -29,7 +29,6 @@ def _size(count: int) -> str:
 
 def _show(entries: list[Entry]) -> None:
     from rich.box import SIMPLE_HEAD
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
@@ -38,7 +37,7 @@ def _show(entries: list[Entry]) -> None:
         grid.add_column(name, justify="right" if name in ("rows", "size") else "left", overflow="fold")
     for entry in entries:
         grid.add_row(entry.kind, entry.key[:10], escape(entry.what), f"{entry.rows:,}", _size(entry.size))
-    Console(file=sys.stdout, highlight=False).print(grid)
+    console().print(grid)
 
 
 @command.command("ls")
@@ -49,11 +48,11 @@ def ls(as_json: bool) -> int:
     entries = store.entries()
     if as_json:
         fields = ("kind", "key", "what", "rows", "dim", "size", "complete")
-        click.echo(json.dumps([{name: getattr(entry, name) for name in fields} for entry in entries], indent=1))
+        echo_json([{name: getattr(entry, name) for name in fields} for entry in entries])
         return 0
     if entries:
         _show(entries)
-    click.echo(f"{len(entries)} entries, {_size(sum(entry.size for entry in entries))}, in {store.root}")
+    echo(f"{len(entries)} entries, {_size(sum(entry.size for entry in entries))}, in {store.root}")
     return 0
 
 
@@ -63,11 +62,11 @@ def verify() -> int:
     store = _store()
     problems = store.verify()
     for entry, problem in problems:
-        click.echo(f"damaged: {entry.kind} {entry.key[:10]} ({entry.what}): {problem}", err=True)
+        echo(f"damaged: {entry.kind} {entry.key[:10]} ({entry.what}): {problem}", err=True)
     halves = sum(not entry.complete for entry in store.entries())
-    click.echo(f"{len(store.entries())} entries checked, {len(problems)} damaged, {halves} incomplete")
+    echo(f"{len(store.entries())} entries checked, {len(problems)} damaged, {halves} incomplete")
     if problems or halves:
-        click.echo("`gapbench cache prune` removes these; they are encoded again when needed.")
+        echo("`gapbench cache prune` removes these; they are encoded again when needed.")
     return 1 if problems else 0
 
 
@@ -80,5 +79,5 @@ def prune(everything: bool) -> int:
     gone = [entry for entry in store.entries() if everything or not entry.complete or entry.path in damaged]
     for entry in gone:
         store.remove(entry)
-    click.echo(f"removed {len(gone)} entries, {_size(sum(entry.size for entry in gone))}")
+    echo(f"removed {len(gone)} entries, {_size(sum(entry.size for entry in gone))}")
     return 0

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from gapbench.cli.console import console, echo_json
 from gapbench.cli.options import kind_named, plugin_options, registry_from
 from gapbench.host.selection import select
 
@@ -41,12 +40,10 @@ def command(kind: str, name: str, as_json: bool, **options: Any) -> int:
     registry = registry_from(options["plugin_files"], options["blocked"], strict=options["strict"])
     chosen = select(registry, of_kind, [name])
 
-    from rich.console import Console
-
     from gapbench.bench.isolation import quiet
     from gapbench.testing.checks import Subject, check_component
 
-    out, err = Console(file=sys.stdout, highlight=False), Console(file=sys.stderr, highlight=False)
+    out, err = console(), console(err=True)
     results: list[tuple[Subject, list[Outcome]]] = []
     for selected in chosen:
         subject = Subject(selected)
@@ -64,7 +61,7 @@ def command(kind: str, name: str, as_json: bool, **options: Any) -> int:
         if not as_json:
             _show(out, subject, outcomes)
     if as_json:
-        click.echo(json.dumps([_described(*result) for result in results], indent=1))
+        echo_json([_described(*result) for result in results])
     return 0 if all(_well(outcomes) for _, outcomes in results) else 1
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from gapbench.cli.console import console, echo, echo_json
 from gapbench.cli.options import plugin_options, registry_from
 
 if TYPE_CHECKING:
@@ -36,11 +35,11 @@ def command(before: str, after: str, as_markdown: bool, as_json: bool, **options
     specs = registry_from(options["plugin_files"], options["blocked"], strict=options["strict"]).metric_specs()
     found = _comparisons(before, after)
     if as_json:
-        click.echo(json.dumps({name: _plain(comparison) for name, comparison in found.items()}, indent=1))
+        echo_json({name: _plain(comparison) for name, comparison in found.items()})
     elif as_markdown:
         from gapbench.leaderboard.compare import to_markdown
 
-        click.echo("\n".join(to_markdown(name, comparison, specs) for name, comparison in found.items()))
+        echo("\n".join(to_markdown(name, comparison, specs) for name, comparison in found.items()))
     else:
         for name, comparison in found.items():
             _show(name, comparison, specs)
@@ -82,13 +81,12 @@ def _plain(comparison: Comparison) -> dict[str, Any]:
 
 def _show(name: str, comparison: Comparison, specs: Mapping[str, MetricSpec]) -> None:
     from rich.box import SIMPLE_HEAD
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
     from gapbench.leaderboard.compare import cells, shown, summary
 
-    out = Console(file=sys.stdout, highlight=False)
+    out = console()
     out.print(f"[bold]{escape(name)}[/]")
     changes = shown(comparison)
     if changes:

@@ -7,8 +7,10 @@ from typing import Any
 
 import click
 
+from gapbench.cli.console import echo
 from gapbench.cli.options import plugin_options, registry_from
 from gapbench.errors import UsageError
+from gapbench.model.names import folder_below
 
 FORMATS = ("png", "svg", "pdf")
 
@@ -27,19 +29,28 @@ FORMATS = ("png", "svg", "pdf")
 )
 @plugin_options
 def command(study: str, out: Path | None, formats: str, paper: bool, to: Path | None, **options: Any) -> int:
-    """Draw the figures of a run again, from its records alone."""
+    """Draw the figures of a run again, from its records alone. Ends with 1 where one of them could not be drawn."""
     kinds = tuple(dict.fromkeys(part.strip().lower() for part in formats.split(",")))
     if unknown := [kind for kind in kinds if kind not in FORMATS]:
         raise UsageError(f"--format {unknown[0]!r} is not known; it is a list of {', '.join(FORMATS)}.")
     registry = registry_from(options["plugin_files"], options["blocked"], strict=options["strict"])
 
     from gapbench.figures.draw import draw_again
-    from gapbench.figures.style import Output, written_as
+    from gapbench.figures.style import Output, failures_told, written_as
 
+    results = out or folder_below(Path("leaderboards"), study, "The study")
+    if to is not None:
+        _make(to)
+    with written_as(Output(formats=kinds, paper=paper)), failures_told() as failed:
+        for path in draw_again(results, registry.metric_specs(), to=to):
+            echo(str(path))
+    for name, cause in failed:
+        echo(f"error: the figure {name} could not be drawn: {cause}", err=True)
+    return 1 if failed else 0
+
+
+def _make(folder: Path) -> None:
     try:
-        with written_as(Output(formats=kinds, paper=paper)):
-            for path in draw_again(out or Path("leaderboards") / study, registry.metric_specs(), to=to):
-                click.echo(str(path))
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageError(f"{error.filename or to} cannot be written ({error.strerror}).") from error
-    return 0
+        raise UsageError(f"{folder} cannot be written ({error.strerror}). Choose another folder with --to.") from error

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
-import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gapbench.cli.compare import command as compare
+from gapbench.cli.console import console, echo, echo_json
 from gapbench.cli.options import plugin_options, registry_from
 from gapbench.errors import UsageError
+from gapbench.model.names import folder_below, path_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -54,12 +54,17 @@ def _without_collection() -> Iterator[None]:
 
 
 def _where(study: str, out: Path | None) -> tuple[Path, Study]:
-    """Find the folder of a study, and the study itself where gapbench knows it."""
+    """Find the folder of a study, and the study itself where gapbench knows it; a folder of results stands for itself."""
     from gapbench.bench.study import Study, load_study, study_names
 
-    folder = out or ROOT / Path(study).stem
-    known = study in study_names() or study.endswith(".toml")
-    return folder, load_study(study) if known else Study(name=study)
+    if study in study_names() or study.endswith(".toml"):
+        found = load_study(study)
+        return out or folder_below(ROOT, found.name, "The study"), found
+    below_root = Path(study).name == study != ".." and (ROOT / study).is_dir()
+    if out is None and not below_root and (Path(study) / "records").is_dir():
+        return Path(study), Study(name=path_name(Path(study).resolve().name, "The folder"))
+    folder = folder_below(ROOT, study, "The study")
+    return out or folder, Study(name=study)
 
 
 def _none_there(folder: Path, study: Study) -> UsageError:
@@ -86,14 +91,21 @@ def _all_studies() -> list[str]:
     return sorted(known | {name for name in there if (ROOT / name / "records").is_dir() and name != LOCAL})
 
 
-def _built(folder: Path, study: Study, specs: Mapping[str, MetricSpec]) -> tuple[list[Table], list[Path]]:
-    """Make the tables of a leaderboard, and write its figures and then its pages, which show them."""
+def _built(folder: Path, study: Study, specs: Mapping[str, MetricSpec]) -> tuple[list[Table], list[Path], bool]:
+    """Make the tables of a leaderboard, and write its figures and then its pages, which show them.
+
+    A figure that cannot be drawn costs a line; the last value says whether all could.
+    """
     from gapbench.figures.draw import draw_again
+    from gapbench.figures.style import failures_told
     from gapbench.leaderboard.build import build, tables_of
 
     tables = tables_of(folder, specs, study)
-    drawn = draw_again(folder, specs, tables)
-    return tables, [*build(folder, study, specs, tables), *drawn]
+    with failures_told() as failed:
+        drawn = draw_again(folder, specs, tables)
+    for name, cause in failed:
+        echo(f"warning: the figure {name} could not be drawn: {cause}", err=True)
+    return tables, [*build(folder, study, specs, tables), *drawn], not failed
 
 
 @command.command("build")
@@ -103,7 +115,8 @@ def _built(folder: Path, study: Study, specs: Mapping[str, MetricSpec]) -> tuple
 def build_command(study: str | None, out: Path | None, **options: Any) -> int:
     """Write README.md, page.html, tables and figures of STUDY again, from its records alone.
 
-    Without STUDY: of all studies below leaderboards/, and the page across them.
+    Without STUDY: of all studies below leaderboards/, and the page across them. Ends with 1 where a figure could not be
+    drawn.
     """
     registry = registry_from(options["plugin_files"], options["blocked"], strict=options["strict"])
     studies = [study] if study is not None else _all_studies()
@@ -116,20 +129,22 @@ def build_command(study: str | None, out: Path | None, **options: Any) -> int:
 
     specs = registry.metric_specs()
     made: list[tuple[Study, list[Table]]] = []
+    whole = True
     try:
         for name in studies:
             folder, found = _where(name, out)
             if not folder.is_dir() and not found.reference:
                 raise _none_there(folder, found)
-            tables, files = _built(folder, found, specs)
+            tables, files, drawn = _built(folder, found, specs)
+            whole = whole and drawn
             made.append((found, tables))
             for path in files:
-                click.echo(str(path))
+                echo(str(path))
         if study is None:
-            click.echo(str(build_index(ROOT, made, specs)))
+            echo(str(build_index(ROOT, made, specs)))
     except OSError as error:
         raise UsageError(f"{error.filename} cannot be written ({error.strerror}).") from error
-    return 0
+    return 0 if whole else 1
 
 
 @command.command("add")
@@ -154,18 +169,22 @@ def add_command(file: Path, study: str | None, out: Path | None, **options: Any)
     name = study or study_of(file)
     if name in (None, LOCAL):
         raise UsageError(f"{file} names no study of its own; say which leaderboard it is for: --to STUDY.")
+    try:
+        path_name(str(name), "--to" if study else f"{file}: the study")
+    except UsageError as error:
+        raise error if study else UsageError(f"{error} Or say which leaderboard it is for: --to STUDY.") from None
     folder, found = _where(str(name), out)
     if not folder.is_dir() and out is None and found == type(found)(name=found.name):
         raise _none_there(folder, found)
     try:
         added = add(file, folder, lambda record: outside(record, found))
         for line, reason in added.refused:
-            click.echo(f"{file}, line {line}, was left out: {reason}", err=True)
+            echo(f"{file}, line {line}, was left out: {reason}", err=True)
         if added.path is not None:
-            click.echo(f"{len(added.records)} records added as {added.path}")
+            echo(f"{len(added.records)} records added as {added.path}")
             _built(folder, found, registry.metric_specs())
         if added.known:
-            click.echo(f"{added.known} records were there already")
+            echo(f"{added.known} records were there already")
     except OSError as error:
         raise UsageError(f"{error.filename} cannot be written ({error.strerror}).") from error
     return 1 if added.refused else 0
@@ -218,7 +237,7 @@ def verify_command(study: str, out: Path | None, as_json: bool, recompute: bool,
              "reasons": [r.source], "recomputed": 0, "from_embeddings": False}
             for r in found.reference
         ]  # fmt: skip
-        click.echo(json.dumps({"ok": ok, "rows": rows, "stale": old}, indent=1))
+        echo_json({"ok": ok, "rows": rows, "stale": old})
     else:
         _show(folder, verdicts, old, len(found.reference))
     return 0 if ok else 1
@@ -240,10 +259,9 @@ def _recomputed(verdicts: list[Verdict], folder: Path, registry: Registry) -> li
 
 
 def _show(folder: Path, verdicts: list[Verdict], old: list[str], reported: int) -> None:
-    from rich.console import Console
     from rich.markup import escape
 
-    out = Console(file=sys.stdout, highlight=False)
+    out = console()
     failed = [verdict for verdict in verdicts if verdict.reasons]
     for verdict in failed:
         out.print(f"[red]failed[/] {escape(verdict.file)}, line {verdict.line}: {escape(verdict.name)}")

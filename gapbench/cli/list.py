@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from gapbench.cli.console import echo, echo_json
 from gapbench.cli.options import kind_named, plugin_options, registry_from
 from gapbench.host.registry import Kind
 from gapbench.specs import AlignerSpec, DatasetSpec, MetricSpec
@@ -27,9 +27,7 @@ def command(kind: str | None, as_json: bool, **options: Any) -> int:
     registry = registry_from(options["plugin_files"], options["blocked"], strict=options["strict"])
     found = {kind: list(registry.components(kind).values()) for kind in kinds}
     if as_json:
-        click.echo(
-            json.dumps({kind: [described(c) for c in components] for kind, components in found.items()}, indent=1)
-        )
+        echo_json({kind: [described(c) for c in components] for kind, components in found.items()})
         return 0
     for of_kind, components in found.items():
         _show(of_kind, components)
@@ -74,15 +72,15 @@ def _show(kind: Kind, components: Sequence[Component]) -> None:
     import shutil
 
     width = min(100, shutil.get_terminal_size((80, 24)).columns)
-    click.secho(f"{kind} ({len(components)})", bold=True, underline=True)
+    echo(f"{kind} ({len(components)})", bold=True, underline=True)
     for component in components:
         spec = component.spec
-        click.echo()
-        click.secho(f"  {spec.name}:{spec.argument}" if spec.argument else f"  {spec.name}", bold=True)
-        click.echo(_indented(spec.summary, width))
+        echo()
+        echo(f"  {spec.name}:{spec.argument}" if spec.argument else f"  {spec.name}", bold=True)
+        echo(_indented(spec.summary, width))
         for line in _details(component):
-            click.secho(_indented(line, width), dim=True)
-    click.echo()
+            echo(_indented(line, width), dim=True)
+    echo()
 
 
 def _indented(text: str, width: int) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gapbench.cli.console import echo
 from gapbench.cli.options import kind_named, plugin_options, registry_from
 from gapbench.errors import UsageError
 
@@ -67,9 +68,9 @@ def command(kind: str, name: str, folder: Path, *, single_file: bool, licence: s
         root = folder / f"gapbench-{name}"
     _write(files, root, single_file=single_file)
     for path in files:
-        click.echo(root / path)
-    click.echo()
-    click.echo(_next_steps(of_kind, name, root, files, single_file=single_file))
+        echo(root / path)
+    echo()
+    echo(_next_steps(of_kind, name, root, files, single_file=single_file))
     return 0
 
 

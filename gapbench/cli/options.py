@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from gapbench.cli.console import echo
 from gapbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def registry_from(plugin_files: Sequence[Path], blocked: Sequence[str], *, stric
 
     registry = discover(plugin_files=plugin_files, blocked=blocked, strict=strict)
     for broken in registry.broken:
-        click.echo(f"warning: plugin {broken.origin} is broken: {broken.cause} {broken.fix}", err=True)
+        echo(f"warning: plugin {broken.origin} is broken: {broken.cause} {broken.fix}", err=True)
     return registry
 
 
@@ -150,7 +151,7 @@ def study_from(options: dict[str, Any]) -> tuple[Study, bool]:
     changed = {name: value for name, value in changes.items() if getattr(study, name) != value}
     if not options["study"] or not changed:
         return msgspec.structs.replace(study, **changes), bool(options["study"])
-    click.echo(
+    echo(
         f"note: this changes the study {study.name!r} ({', '.join(sorted(changed))}), so its results are local.",
         err=True,
     )

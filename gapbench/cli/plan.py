@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from gapbench.cli.console import console, echo_json
 from gapbench.cli.options import context_from, plugin_options, registry_from, selection_options, study_from
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ def command(**options: Any) -> int:
     plan = make_plan(study, registry, materials)
     count_work(plan, materials)
     if options["as_json"]:
-        click.echo(json.dumps(_as_json(plan), indent=1))
+        echo_json(_as_json(plan))
     else:
         _show(plan)
     return 0
@@ -51,20 +50,19 @@ def _as_json(plan: Plan) -> dict[str, Any]:
 
 
 def _show(plan: Plan) -> None:
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
     from gapbench.cli.report import PLAIN_BOX, skips_table
 
-    console = Console(file=sys.stdout, highlight=False)
+    out = console()
     cells = Table("encoder", "dataset", "prompts", "cells", title=f"{len(plan.cells)} cells", box=PLAIN_BOX)
     counts = Counter((c.source.encoder_name, c.source.dataset.name, c.prompts_name) for c in plan.cells)
     for (encoder, dataset, prompts), n in counts.items():
         cells.add_row(*map(escape, (encoder, dataset, prompts)), str(n))
-    console.print(cells)
+    out.print(cells)
     aligners = list(dict.fromkeys(cell.aligner.label for cell in plan.cells))
-    console.print(escape(f"aligners: {', '.join(aligners) or 'none'}"))
+    out.print(escape(f"aligners: {', '.join(aligners) or 'none'}"))
     if plan.jobs:
         jobs = Table("encoder", "dataset", "split", "images", "store", title="images", box=PLAIN_BOX)
         for job in plan.jobs:
@@ -72,8 +70,8 @@ def _show(plan: Plan) -> None:
             jobs.add_row(
                 escape(job.encoder), escape(job.dataset), job.split, images, "stored" if job.stored else "to encode"
             )
-        console.print(jobs)
+        out.print(jobs)
         todo = sum(job.images or 0 for job in plan.jobs if not job.stored)
-        console.print(f"to encode: {todo:,} images, {plan.texts:,} texts (texts of unread datasets not counted)")
+        out.print(f"to encode: {todo:,} images, {plan.texts:,} texts (texts of unread datasets not counted)")
     if plan.skips:
-        console.print(skips_table(plan.skips))
+        out.print(skips_table(plan.skips))

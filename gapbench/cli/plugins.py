@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from gapbench.cli.console import console, echo_json
 from gapbench.cli.options import plugin_options
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ def command(as_json: bool, **options: Any) -> int:
     registry = discover(plugin_files=options["plugin_files"], blocked=options["blocked"], strict=options["strict"])
     if as_json:
         found = [_described(plugin) for plugin in registry.plugins] + [_mourned(broken) for broken in registry.broken]
-        click.echo(json.dumps(found, indent=1))
+        echo_json(found)
     else:
         _show(registry)
     return 0
@@ -60,11 +59,9 @@ def _mourned(broken: Broken) -> dict[str, Any]:
 
 def _show(registry: Registry) -> None:
     from rich.box import SIMPLE_HEAD
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(file=sys.stdout, highlight=False)
     grid = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
     grid.add_column("plugin", overflow="fold", max_width=30)
     grid.add_column("brings", overflow="fold")
@@ -81,7 +78,7 @@ def _show(registry: Registry) -> None:
             Text("broken: ", style="bold red").append_text(_where(broken.origin)),
             Text(broken.cause).append(f"\n{broken.fix}", style="dim"),
         )
-    console.print(grid)
+    console().print(grid)
 
 
 def _where(origin: Origin) -> Text:

@@ -1,4 +1,4 @@
-"""What a run shows: tables and leaderboard first, figures after them."""
+"""What a run leaves and shows: pages first, then the terminal, then figures."""
 
 from __future__ import annotations
 
@@ -9,16 +9,20 @@ from typing import TYPE_CHECKING
 from rich import box
 from rich.markup import escape
 from rich.table import Table as RichTable
+from rich.text import Text
 
 from gapbench.bench.execute import question
+from gapbench.errors import GapbenchError
 from gapbench.leaderboard.assemble import only
 from gapbench.leaderboard.build import COMMAND, build, tables_of
 from gapbench.leaderboard.table import largest_fits
 from gapbench.leaderboard.terminal import print_table
 from gapbench.leaderboard.text import LEGEND
+from gapbench.model.plain import plain_text
+from gapbench.results.folder import remove_page, write_pages
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from rich.console import Console
@@ -26,7 +30,9 @@ if TYPE_CHECKING:
     from gapbench.bench.execute import Outcome, Runner
     from gapbench.bench.plan import Plan, Skip
     from gapbench.bench.study import Study
+    from gapbench.leaderboard.table import Table
     from gapbench.model.record import Record
+    from gapbench.specs import MetricSpec
 
 PLAIN_BOX = box.SIMPLE_HEAD
 
@@ -61,12 +67,49 @@ def report(
     err: Console,
     *,
     draw: bool,
-) -> None:
-    """Show the tables, write the leaderboard, then draw."""
-    folder = runner.options.folder
+) -> bool:
+    """Write the leaderboard, show the tables, then draw; nothing that fails later costs what came earlier.
+
+    Returns
+    -------
+    bool
+        Whether all pages could be written. Figures have no part in it: one that cannot be drawn is told in a line.
+    """
     specs = runner.registry.metric_specs()
-    everything = tables_of(folder, specs, study) if outcome.answers else []
-    tables = only(everything, lambda record: question(record) in outcome.asked)
+    everything = tables_of(runner.options.folder, specs, study) if outcome.answers else []
+    problem = _written(runner.options.folder, study, frozen, specs, everything) if everything else ""
+    _show(only(everything, lambda record: question(record) in outcome.asked), specs, out)
+    _say_what_happened(plan, outcome, runner, out, named=bool(study.datasets))
+    if not everything:
+        out.print("leaderboard: none (no results)")
+        return True
+    if not problem:
+        out.print(escape(f"leaderboard: {runner.options.folder / 'README.md'}, and page.html beside it"))
+    if draw:
+        _draw(study, outcome, runner, everything, out, err)
+        problem = _written(runner.options.folder, study, frozen, specs, everything)  # now with the figures
+    if problem:
+        err.print(Text(f"error: {problem} Records and outcomes are kept."))
+    return not problem
+
+
+def _written(folder: Path, study: Study, frozen: bool, specs: Mapping[str, MetricSpec], tables: Sequence[Table]) -> str:
+    """Write the pages; return what is wrong where that is not possible."""
+    try:
+        if frozen:
+            remove_page(folder, COMMAND)
+        else:
+            line = plain_text(shlex.join(["gapbench", *sys.argv[1:]]))
+            write_pages(folder, {COMMAND: f"{line}\n".encode()})
+        build(folder, study, specs, tables)
+    except GapbenchError as error:
+        return str(error)
+    except OSError as error:
+        return f"{error.filename} cannot be written ({error.strerror})."
+    return ""
+
+
+def _show(tables: Sequence[Table], specs: Mapping[str, MetricSpec], out: Console) -> None:
     shown = largest_fits(tables)
     for table in shown:
         print_table(out, table, specs)
@@ -75,23 +118,19 @@ def report(
     out.print()
     for line in LEGEND:
         out.print(escape(line), style="dim")
-    _say_what_happened(plan, outcome, runner, out, named=bool(study.datasets))
-    if not (runner.path.is_file() and runner.path.stat().st_size):
-        out.print("leaderboard: none (no results)")
-        return
-    if frozen:
-        (folder / COMMAND).unlink(missing_ok=True)
-    else:
-        (folder / COMMAND).write_text(shlex.join(["gapbench", *sys.argv[1:]]) + "\n", encoding="utf-8")
-    build(folder, study, specs, everything)
-    out.print(escape(f"leaderboard: {folder / 'README.md'}, and page.html beside it"))
-    if draw:
-        from gapbench.figures.draw import draw_all
 
-        with err.status("drawing figures (the first time takes longer)"):
-            drawn = draw_all(runner, study, outcome, specs, everything)
-        build(folder, study, specs, everything)  # now with the figures
-        out.print(escape(f"figures: {_common(drawn)}") if drawn else "figures: none (nothing to draw)")
+
+def _draw(study: Study, outcome: Outcome, runner: Runner, tables: Sequence[Table], out: Console, err: Console) -> None:
+    """Draw all figures; those that fail cost a line each."""
+    from gapbench.figures.draw import draw_all
+    from gapbench.figures.style import failures_told
+
+    specs = runner.registry.metric_specs()
+    with err.status("drawing figures (the first time takes longer)"), failures_told() as failed:
+        drawn = draw_all(runner, study, outcome, specs, tables)
+    out.print(escape(f"figures: {_common(drawn)}") if drawn else "figures: none (nothing to draw)")
+    for name, cause in failed:
+        err.print(Text(f"warning: the figure {name} could not be drawn: {cause}"))
 
 
 def _failures_of(record: Record) -> list[tuple[str, str, str]]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from gapbench.cli.console import console
 from gapbench.cli.options import context_from, plugin_options, registry_from, selection_options, study_from
 from gapbench.errors import UsageError
+from gapbench.model.names import folder_below
+from gapbench.results.folder import check_folder
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,9 +36,7 @@ def command(**options: Any) -> int:
 
     Without options: everything that is registered and needs no download. What was finished before is not run again.
     """
-    from rich.console import Console
-
-    out, err = Console(file=sys.stdout, highlight=False), Console(file=sys.stderr, highlight=False)
+    out, err = console(), console(err=True)
     study, frozen = study_from(options)
     context = context_from(options)
     registry = registry_from(options["plugin_files"], options["blocked"], strict=options["strict"])
@@ -46,7 +46,7 @@ def command(**options: Any) -> int:
     from gapbench.bench.plan import make_plan
     from gapbench.embeddings.store import Store, default_root
 
-    folder = options["out"] or Path("leaderboards") / study.name
+    folder = options["out"] or folder_below(Path("leaderboards"), study.name, "The study name")
     _check_writable(folder)
     materials = Materials(Store(default_root()), context)
     plan = make_plan(study, registry, materials)
@@ -73,13 +73,14 @@ def command(**options: Any) -> int:
 
     from gapbench.cli.report import report
 
-    report(study, frozen, plan, outcome, runner, out, err, draw=not options["no_figures"])
+    written = report(study, frozen, plan, outcome, runner, out, err, draw=not options["no_figures"])
     broken = any(skip.failed for skip in plan.skips)
-    return 1 if outcome.failed or outcome.failures or broken or not outcome.answers else 0
+    return 1 if outcome.failed or outcome.failures or broken or not outcome.answers or not written else 0
 
 
 def _check_writable(folder: Path) -> None:
     """Find out before the work, not after it, that results cannot be written."""
+    check_folder(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / ".gapbench-probe"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import inspect
-import json
 import re
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from gapbench.cli.console import echo, echo_json
 from gapbench.cli.list import described
 from gapbench.cli.options import plugin_options, registry_from
 from gapbench.errors import BrokenPluginError, PluginError, UsageError
@@ -28,9 +28,13 @@ def command(name: str, as_json: bool, **options: Any) -> int:
     found = _found(registry, name)
     if as_json:
         everything = [{"kind": c.kind, **described(c), "documentation": documentation(c)} for c in found]
-        click.echo(json.dumps(everything, indent=1))
+        echo_json(everything)
     else:
-        click.echo("\n\n".join(_written(component) for component in found))
+        for number, component in enumerate(found):
+            if number:
+                echo()
+            echo(f"{component.kind} {component.spec.name}", bold=True)
+            echo(_written(component))
     return 0
 
 
@@ -52,7 +56,8 @@ def _written(component: Component) -> str:
     told = described(component)
     params = told.pop("params", {})
     plugin = told.pop("plugin")
-    lines = [click.style(f"{component.kind} {told.pop('name')}", bold=True), f"  {told.pop('summary')}", ""]
+    del told["name"]
+    lines = [f"  {told.pop('summary')}", ""]
     told = {"from": f"{plugin['distribution']} {plugin['version']}".strip(), **told}
     width = max(map(len, told))
     for key, value in told.items():

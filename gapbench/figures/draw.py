@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,10 +13,12 @@ from gapbench.errors import DataError
 from gapbench.figures.gap_accuracy import draw_gap_accuracy
 from gapbench.figures.learning import draw_learning_curves
 from gapbench.figures.pair import PairData, draw_pair
+from gapbench.figures.style import attempt
 from gapbench.leaderboard.build import tables_of
-from gapbench.leaderboard.markdown import slug
 from gapbench.leaderboard.table import PRIMARY, largest_fits
+from gapbench.model.names import slug
 from gapbench.results.answers import BASELINE
+from gapbench.results.folder import write_pages
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,13 +41,16 @@ def draw_all(
 ) -> list[Path]:
     """Draw gap against accuracy, and one pair of pictures for each encoder and dataset of this run."""
     folder = runner.options.folder / FOLDER
-    drawn = _from_tables(tables, specs, folder)
+    drawn: list[Path] = []
+    with attempt("of all tables"):
+        drawn += _from_tables(tables, specs, folder)
     for record in _pictured(study, [answer.record for answer in outcome.answers]):
-        data = _pair_data(runner, record, _scores(record, tables))
-        if data is not None:
-            stem = slug(f"{record.encoder.name} {record.dataset.name} {record.prompts.name}")
-            _keep(data, folder / f"pair-{stem}.npz")
-            drawn += _both(data, folder, stem)
+        stem = slug(record.encoder.name, record.dataset.name, record.prompts.name)
+        with attempt(f"pair-{stem}"):
+            data = _pair_data(runner, record, _scores(record, tables))
+            if data is not None:
+                _keep(data, folder / f"pair-{stem}.npz")
+                drawn += _both(data, folder, stem)
     return drawn
 
 
@@ -70,7 +76,8 @@ def draw_again(
     target = to or folder / FOLDER
     drawn = _from_tables(tables_of(folder, specs) if tables is None else tables, specs, target)
     for path in sorted((folder / FOLDER).glob("pair-*.npz")):
-        drawn += _both(_kept(path), target, path.stem.removeprefix("pair-"))
+        with attempt(path.name):
+            drawn += _both(_kept(path), target, path.stem.removeprefix("pair-"))
     return drawn
 
 
@@ -145,9 +152,9 @@ def _scores(record: Record, tables: Sequence[Table]) -> tuple[str, str]:
 
 
 def _keep(data: PairData, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    content = io.BytesIO()
     np.savez_compressed(
-        path,
+        content,
         images_before=data.images_before,
         texts_before=data.texts_before,
         images_after=data.images_after,
@@ -156,6 +163,7 @@ def _keep(data: PairData, path: Path) -> None:
         labels=data.labels,
         words=np.array([data.title, data.after, *data.scores, *data.classes]),
     )
+    write_pages(path.parent, {path.name: content.getvalue()})
 
 
 def _kept(path: Path) -> PairData:

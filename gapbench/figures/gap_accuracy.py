@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gapbench.figures.style import COLORS, color, columns, drawn, letters, new_figure, shape, source_of
+from gapbench.figures.style import COLORS, color, columns, drawn, letters, new_figure, shape, source_of, words
 from gapbench.leaderboard.pareto import pareto_front
 from gapbench.leaderboard.text import GAP, is_share
 from gapbench.results.answers import BASELINE
@@ -54,12 +54,12 @@ def _figure(shown: Sequence[Table], specs: Mapping[str, MetricSpec], left_out: i
     encoders = {table.encoder for table in shown}
     for axes, table in zip(grid.flat, shown, strict=False):
         _panel(axes, table, specs, names)
-        title = f"{table.dataset}, {table.prompts}"
-        axes.set_title(title if len(encoders) == 1 else f"{table.encoder}\n{title}", fontsize=letters(10))
+        title = words(f"{table.dataset}, {table.prompts}")
+        axes.set_title(title if len(encoders) == 1 else f"{words(table.encoder)}\n{title}", fontsize=letters(10))
     for axes in list(grid.flat)[len(shown) :]:
         axes.set_visible(False)
     handles = [
-        Line2D([], [], color=color(_number(names, name)), marker=_shape(names, name), ls="", label=name)
+        Line2D([], [], color=color(_number(names, name)), marker=_shape(names, name), ls="", label=words(name))
         for name in names
     ]
     handles.append(Line2D([], [], color=FRONT, linestyle=":", label="beaten by none in both"))
@@ -97,7 +97,7 @@ def _panel(axes: Any, table: Table, specs: Mapping[str, MetricSpec], names: Sequ
     if rows:
         _points(axes, rows, table.primary, share, names)
     axes.set_xlabel("centroid distance (unit rows)")
-    axes.set_ylabel(f"{table.primary}{' %' if share == 100 else ''}")  # noqa: PLR2004
+    axes.set_ylabel(words(f"{table.primary}{' %' if share == 100 else ''}"))  # noqa: PLR2004
     axes.grid(visible=True, color="0.92")
     axes.set_axisbelow(True)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from gapbench.figures.style import color, columns, drawn, letters, new_figure, shape, source_of
+from gapbench.figures.style import color, columns, drawn, letters, new_figure, shape, source_of, words
 from gapbench.leaderboard.curves import curves_of
-from gapbench.leaderboard.markdown import slug
 from gapbench.leaderboard.text import is_share
+from gapbench.model.names import slug
 from gapbench.results.answers import BASELINE
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def draw_learning_curves(tables: Sequence[Table], specs: Mapping[str, MetricSpec
     """
     made: list[Path] = []
     for curves in curves_of(tables)[:MOST_FIGURES]:
-        path = folder / f"learning-{slug(f'{curves.title} {curves.protocol}')}"
+        path = folder / f"learning-{slug(*curves.title.split(' / '), curves.protocol, curves.primary)}"
         made += drawn(path, source_of(curves), partial(_figure, curves, specs))
     return made
 
@@ -50,11 +50,13 @@ def _figure(curves: Curves, specs: Mapping[str, MetricSpec]) -> Figure:
     ):
         _draw(axes, lines, names, scale)
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:g}")  # matplotlib's own are formulas
+        axes.xaxis.set_minor_formatter("")
         axes.set_xlabel("images fitted on")
-        axes.set_ylabel(label)
+        axes.set_ylabel(words(label))
         axes.grid(visible=True, color="0.92")
         axes.set_axisbelow(True)
-    figure.suptitle(f"{curves.title}, {curves.protocol}", fontsize=letters(11))
+    figure.suptitle(words(f"{curves.title}, {curves.protocol}"), fontsize=letters(11))
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=columns(5, 5), frameon=False)
     return figure
 
@@ -73,7 +75,7 @@ def _draw(axes: Any, lines: Mapping[str, Sequence[Point]], names: Sequence[str],
             marker=None if base else shape(number),
             markersize=4,
             linewidth=1.4,
-            label=name,
+            label=words(name),
         )
         if any(point.spread for point in points):
             low = [scale * (point.mean - point.spread) for point in points]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gapbench.embeddings.arrays import unit_rows
-from gapbench.figures.style import color, columns, drawn, letters, marker, new_figure, source_of
+from gapbench.figures.style import color, columns, drawn, letters, marker, new_figure, source_of, words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,14 +77,14 @@ def _figure(data: PairData, method: str) -> Figure:
     figure = new_figure(11, 5)
     axes = figure.subplots(1, 2, sharex=True, sharey=True)
     titles = [
-        f"{when}{', ' if score else ''}{score}"
+        words(f"{when}{', ' if score else ''}{score}")
         for when, score in zip(("before", f"after {data.after}"), data.scores, strict=True)
     ]
     _panel(axes[0], before_x, before_t, data, titles[0], data.images_before, data.texts_before)
     _panel(axes[1], after_x, after_t, data, titles[1], data.images_after, data.texts_after)
     if len(data.classes):
         for side, texts in zip(axes, (before_t, after_t), strict=True):  # now that all points are in, limits are final
-            _annotate(side, texts, [data.classes[owner] for owner in data.owner])
+            _annotate(side, texts, [words(data.classes[owner]) for owner in data.owner])
         handles, names = axes[0].get_legend_handles_labels()
         figure.legend(
             handles,
@@ -94,7 +94,7 @@ def _figure(data: PairData, method: str) -> Figure:
             frameon=False,
             fontsize=letters(9),
         )
-    figure.suptitle(f"{data.title} ({method.upper()} of {len(data.images_before)} images)")
+    figure.suptitle(f"{words(data.title)} ({method.upper()} of {len(data.images_before)} images)")
     return figure
 
 
@@ -105,7 +105,7 @@ def _panel(
         for number, name in enumerate(data.classes):
             mine = data.labels == number
             style = {"color": color(number), "marker": marker(number), "s": 22, "alpha": 0.85, "linewidths": 0}
-            axes.scatter(*images[mine].T, label=f"{name} (image)" if number == 0 else name, **style)
+            axes.scatter(*images[mine].T, label=words(f"{name} (image)" if number == 0 else name), **style)
     else:
         for text, owner in zip(texts, data.owner, strict=True):
             axes.plot(*np.array([images[owner], text]).T, color="0.8", linewidth=0.6, zorder=0)

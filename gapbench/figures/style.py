@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
+import io
+import os
+import warnings
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -12,9 +16,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gapbench import __version__
+from gapbench.errors import GapbenchError
+from gapbench.host.validate import describe
+from gapbench.model.plain import one_line
+from gapbench.results.folder import is_own, write_pages
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from matplotlib.figure import Figure
@@ -34,7 +42,11 @@ RC: Any = {
     "figure.dpi": 110,
     "savefig.bbox": "tight",
     "svg.hashsalt": "gapbench",
+    "text.parse_math": False,  # names are text, with as many dollar signs as they like
 }
+
+#: Letters of a name in a figure.
+LONGEST_WORDS = 60
 
 #: Two columns of a paper, in inches; letters that can be read and searched there.
 PAPER_WIDTH = 6.9
@@ -48,6 +60,42 @@ PAPER_RC: Any = {
     "savefig.bbox": None,  # the width is exact; what lies outside would be cut off, and the layout leaves nothing there
     "pdf.fonttype": 42,
 }
+
+
+_failures: ContextVar[list[tuple[str, str]] | None] = ContextVar("_failures", default=None)
+
+
+@contextmanager
+def failures_told() -> Iterator[list[tuple[str, str]]]:
+    """Go on with the other figures where one cannot be drawn; gives the names of those, each with the cause."""
+    failed: list[tuple[str, str]] = []
+    token = _failures.set(failed)
+    try:
+        yield failed
+    finally:
+        _failures.reset(token)
+
+
+@contextmanager
+def attempt(name: str) -> Iterator[None]:
+    """Note what goes wrong in this block as the failure of a figure; outside of `failures_told` it is raised."""
+    try:
+        yield
+    except Exception as error:
+        failed = _failures.get()
+        if failed is None:
+            raise
+        failed.append((name, str(error) if isinstance(error, GapbenchError) else describe(error)))
+
+
+def words(text: str) -> str:
+    """Write text of others for a figure: one line, not too long, nothing that steers, and nothing that matplotlib hides.
+
+    A legend leaves out names that are empty or begin with an underscore.
+    """
+    line = one_line(text)
+    line = line if len(line) <= LONGEST_WORDS else f"{line[: LONGEST_WORDS - 1]}…"
+    return f" {line}" if line.startswith("_") or not line else line
 
 
 def color(number: int) -> str:
@@ -100,6 +148,7 @@ def columns(count: int, most: int) -> int:
 
 def new_figure(width: float, height: float) -> Figure:
     """Make a figure that belongs to no global state; for paper it keeps its shape."""
+    _matplotlib()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -110,26 +159,55 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def drawn(path: Path, source: str, draw: Callable[[], Figure]) -> list[Path]:
-    """Write a figure in all formats that are asked for, the same bytes for the same data.
+    """Write a figure in all formats that are asked for, the same bytes for the same data, whatever matplotlib is set to.
 
     ``source`` (see `source_of`) is kept in each file; one that was drawn from the same is not drawn again. A file is
-    written at once or not at all.
-    """
-    import matplotlib as mpl
+    written at once or not at all, and none over a file of somebody else (`gapbench.results.folder.write_pages`).
 
+    Raises
+    ------
+    UsageError
+        A file of that name is there that gapbench did not write; inside of `failures_told` this and all else that goes
+        wrong is noted instead.
+    """
     output = _output.get()
     source = source_of(source, "paper") if output.paper else source
-    files = [path.with_name(f"{path.name}.{name}") for name in output.formats]
-    old = [file for file in files if not (file.is_file() and source.encode() in file.read_bytes())]
-    if old:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with mpl.rc_context({**RC, **(PAPER_RC if output.paper else {})}):
-            figure = draw()
-            for file in old:
-                temporary = file.with_name(f"{file.stem}.tmp{file.suffix}")
-                figure.savefig(temporary, dpi=300 if output.paper else 150, metadata=_metadata(file.suffix, source))
-                temporary.replace(file)
-    return files
+    names = [f"{path.name}.{kind}" for kind in output.formats]
+    files = [path.with_name(name) for name in names]
+    there: list[Path] = []
+    with attempt(path.name):
+        old = [file for file in files if not (is_own(file) and source.encode() in file.read_bytes())]
+        if old:
+            write_pages(path.parent, {file.name: content for file, content in _rendered(old, source, draw, output)})
+        there += files
+    return there
+
+
+def _rendered(
+    files: Sequence[Path], source: str, draw: Callable[[], Figure], output: Output
+) -> Iterator[tuple[Path, bytes]]:
+    """Draw once, and render for each file."""
+    mpl = _matplotlib()
+    own = {key: value for key, value in mpl.rcParamsDefault.items() if not key.startswith("backend")}
+    with mpl.rc_context({**own, **RC, **(PAPER_RC if output.paper else {})}), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of characters that the font lacks, say: they are boxes
+        figure = draw()
+        for file in files:
+            content = io.BytesIO()
+            kind = file.suffix.removeprefix(".")
+            dpi = 300 if output.paper else 150
+            figure.savefig(content, format=kind, dpi=dpi, metadata=_metadata(file.suffix, source))
+            yield file, content.getvalue()
+
+
+def _matplotlib() -> Any:
+    """Import matplotlib without a backend: MPLBACKEND, of a notebook say, may name one that is not here."""
+    kept = os.environ.pop("MPLBACKEND", None)
+    try:
+        return importlib.import_module("matplotlib")
+    finally:
+        if kept is not None:
+            os.environ["MPLBACKEND"] = kept
 
 
 def _metadata(suffix: str, source: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from statistics import median
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from gapbench.leaderboard.markdown import code, escape
 from gapbench.leaderboard.table import largest_fits
@@ -85,7 +86,8 @@ def index(studies: Sequence[tuple[Study, Sequence[Table]]], specs: Mapping[str, 
         reported = sum(1 for table in tables for row in table.rows if row.state == "reported")
         told = f"{rows}" + (f" and {reported} reported" if reported else "")
         about = escape(study.title or study.name)
-        links = f"[{escape(study.name)}]({study.name}/README.md) | [page.html]({study.name}/page.html)"
+        folder = quote(study.name)
+        links = f"[{escape(study.name)}]({folder}/README.md) | [page.html]({folder}/page.html)"
         lines.append(f"| {links} | {len(tables)} | {told} | {about} |")
     tallies = {study.name: tally(tables, specs) for study, tables in studies}
     tallies = {name: found for name, found in tallies.items() if found}

@@ -14,6 +14,7 @@ from gapbench.leaderboard.page import page
 from gapbench.results import journal
 from gapbench.results.answers import answers
 from gapbench.results.comparisons import compare
+from gapbench.results.folder import write_pages
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -81,19 +82,14 @@ def pages(
 def build(
     folder: Path, study: Study, specs: Mapping[str, MetricSpec], tables: Sequence[Table] | None = None
 ) -> list[Path]:
-    """Write `pages`, each at once or not at all."""
-    written = []
-    for name, text in pages(folder, study, specs, tables).items():
-        path = folder / name
-        journal.write(path, text.encode())
-        written.append(path)
-    return written
+    """Write `pages`, each at once or not at all, and none over a file of somebody else (`write_pages`)."""
+    texts = pages(folder, study, specs, tables)
+    return write_pages(folder, {name: text.encode() for name, text in texts.items()})
 
 
 def build_index(root: Path, studies: Sequence[tuple[Study, Sequence[Table]]], specs: Mapping[str, MetricSpec]) -> Path:
     """Write the page across studies, ``README.md`` of the folder that theirs lie in."""
-    path = root / "README.md"
-    journal.write(path, index(studies, specs).encode())
+    (path,) = write_pages(root, {"README.md": index(studies, specs).encode()})
     return path
 
 

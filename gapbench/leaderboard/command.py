@@ -20,7 +20,7 @@ FILE = "embeddings:"
 
 def study_command(study: Study) -> str:
     """Give the shell command that runs a study."""
-    return f"gapbench run --study {study.name}{' --download' if study.download else ''}"
+    return f"gapbench run --study {shlex.quote(study.name)}{' --download' if study.download else ''}"
 
 
 def row_command(table: Table, row: Row, study: Study) -> str:

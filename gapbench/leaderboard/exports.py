@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from typing import TYPE_CHECKING
 
 from gapbench.leaderboard.terminal import GAPS
 from gapbench.leaderboard.text import difference, interval, is_share, number
+from gapbench.model.plain import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,7 +26,7 @@ COLUMNS = (
 LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "−": "$-$", "↑": r"$\uparrow$", "↓": r"$\downarrow$",
-    "Δ": r"$\Delta$",
+    "Δ": r"$\Delta$", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedbl{}",
 }  # fmt: skip
 
 
@@ -49,10 +51,19 @@ def to_csv(tables: Sequence[Table]) -> str:
     return "\n".join(lines) + "\n"
 
 
+#: Where a spreadsheet takes text for a formula: at the beginning, and after what some of them split at.
+FORMULA = re.compile(r"""(^|[;|])(?=["'\s]*[=+\-@\uff1d\uff0b\uff0d\uff20])""")
+
+
 def _fields(values: Sequence[object]) -> str:
-    """Write a part of a line, with quotes where it needs them."""
+    """Write a part of a line, with quotes where it needs them; text is one line and no formula of a spreadsheet.
+
+    Text that would be one gets an apostrophe, which spreadsheets hide.
+    """
     out = io.StringIO()
-    csv.writer(out, lineterminator="").writerow(values)
+    csv.writer(out, lineterminator="").writerow(
+        FORMULA.sub(r"\1'", one_line(value)) if isinstance(value, str) else value for value in values
+    )
     return out.getvalue()
 
 
@@ -65,7 +76,11 @@ def _latex(table: Table, specs: Mapping[str, MetricSpec]) -> str:
     gaps = [name for name in GAPS if name in table.metrics][:2]
     unit = " (%)" if is_share(table.primary, specs.get(table.primary)) else ""
     heads = ["", "aligner", f"{table.primary}{unit}", "95 %", "Δ", *gaps]
-    lines = [f"% {table.title}: {table.how}", rf"\begin{{tabular}}{{rl{'r' * (len(heads) - 2)}}}", r"\toprule"]
+    lines = [
+        f"% {escape(f'{table.title}: {table.how}')}",
+        rf"\begin{{tabular}}{{rl{'r' * (len(heads) - 2)}}}",
+        r"\toprule",
+    ]
     lines += [" & ".join(map(escape, heads)) + r" \\", r"\midrule"]
     lines += [
         " & ".join(_cells(row, table, gaps, specs)) + r" \\"
@@ -87,4 +102,4 @@ def _cells(row: Row, table: Table, gaps: Sequence[str], specs: Mapping[str, Metr
 
 def escape(text: str) -> str:
     """Write text so that LaTeX shows it as it is."""
-    return " ".join(text.split()).translate(_LATEX)
+    return one_line(text).translate(_LATEX)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from gapbench.leaderboard.notices import notices
 from gapbench.leaderboard.text import (
@@ -17,6 +18,8 @@ from gapbench.leaderboard.text import (
     number,
 )
 from gapbench.leaderboard.verdict import verdicts
+from gapbench.model.names import slug
+from gapbench.model.plain import one_line, plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,14 +32,14 @@ if TYPE_CHECKING:
 
 def escape(text: str) -> str:
     """Write text from plugins so that it stays text: no table cells, no markup, no HTML."""
-    line = " ".join(text.split())
-    line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return re.sub(r"([\\|`*_\[\]#~!])", r"\\\1", line)
+    line = one_line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    line = re.sub(r"([\\|`*_\[\]#~!])", r"\\\1", line)
+    return re.sub(r"^(\d*)([-+=.)])", r"\1\\\2", line)  # no item of a list, no underline of a heading
 
 
 def code(text: str) -> str:
     """Write text as code in a table cell."""
-    line = " ".join(text.split()).replace("|", "\\|")
+    line = one_line(text).replace("|", "\\|")
     longest = max(map(len, re.findall("`+", line)), default=0)
     fence = "`" * (longest + 1)  # a run of backticks of the fence's own length would end the code
     space = " " if line.startswith("`") or line.endswith("`") else ""
@@ -49,8 +52,8 @@ def markdown(
     """Write the leaderboard; figures that lie below ``folder`` are linked."""
     lines = [f"# {escape(study.title or study.name)}", ""]
     if study.about:
-        lines += [study.about.strip(), ""]
-    lines += ["Made by", "", "```", command, "```", ""]
+        lines += [plain_text(study.about.strip()), ""]
+    lines += ["Made by", "", *_block(command), ""]
     lines += [
         "[page.html](page.html), opened from disk, sorts and filters these rows and shows the record of each.",
         "",
@@ -60,16 +63,20 @@ def markdown(
     lines += [f"- {line}" for line in LEGEND]
     lines.append("")
     figures = sorted((folder / "figures").glob("*.png"))
-    lines += [line for figure in figures if figure.stem.startswith(("gap-", "learning-")) for line in _figure(figure)]
+    for begin, shows in (("gap-accuracy", "Gap against accuracy"), ("learning-", "Learning curves")):
+        lines += [line for figure in figures if figure.stem.startswith(begin) for line in _figure(figure, shows)]
     used: set[Path] = set()
     for table in tables:
         if table.stale:
             continue
         lines += _table(table, specs)
         for figure in figures:
-            if figure.stem.partition("-")[2] == slug(table.title) and figure not in used:
+            if (
+                figure.stem.partition("-")[2] == slug(table.encoder, table.dataset, table.prompts)
+                and figure not in used
+            ):
                 used.add(figure)
-                lines += _figure(figure)
+                lines += _figure(figure, f"{figure.stem.partition('-')[0].upper()} of {table.title}")
     lines += _older(tables)
     lines += _environment(tables)
     return "\n".join(lines).rstrip() + "\n"
@@ -88,14 +95,15 @@ def _older(tables: Sequence[Table]) -> list[str]:
     return ["## Stale", "", "Made of older weights, images or texts under the same names:", "", *lines, ""]
 
 
-def slug(text: str) -> str:
-    """Make a stable file name of a title."""
-    return re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-").lower()
+def _block(text: str) -> list[str]:
+    """Write text as a block of code; its fence is longer than any in the text."""
+    longest = max(map(len, re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return [fence, plain_text(text), fence]
 
 
-def _figure(path: Path) -> list[str]:
-    name = path.stem.replace("-", " ")
-    return [f"![{escape(name)}](figures/{path.name})", ""]
+def _figure(path: Path, shows: str) -> list[str]:
+    return [f"![{escape(shows)}](figures/{quote(path.name)})", ""]
 
 
 def _summary(tables: Sequence[Table], specs: Mapping[str, MetricSpec]) -> list[str]:

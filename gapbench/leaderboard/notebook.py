@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from gapbench.leaderboard.notices import notices
 from gapbench.leaderboard.text import difference, heading, interval, is_share, number
+from gapbench.model.plain import plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,7 +34,8 @@ def html(tables: Sequence[Table], specs: Mapping[str, MetricSpec]) -> str:
     """Write tables as HTML."""
     from jinja2 import Environment
 
-    return Environment(autoescape=True).from_string(TEMPLATE).render(tables=[_plain(table, specs) for table in tables])
+    environment = Environment(autoescape=True, finalize=lambda shown: plain_text(str(shown)))
+    return environment.from_string(TEMPLATE).render(tables=[_plain(table, specs) for table in tables])
 
 
 def _plain(table: Table, specs: Mapping[str, MetricSpec]) -> dict[str, object]:

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from gapbench.leaderboard.notices import notices
 from gapbench.leaderboard.text import below, best, difference, heading, interval, is_share, number
+from gapbench.model.plain import one_line
 from gapbench.specs import MetricFamily
 
 if TYPE_CHECKING:
@@ -37,16 +38,16 @@ def print_table(console: Console, table: Table, specs: Mapping[str, MetricSpec])
 def parts(table: Table, specs: Mapping[str, MetricSpec], width: int) -> Iterator[RenderableType]:
     """Give what a table consists of, in order."""
     yield Text("")
-    yield Text(table.title, style="bold")
-    yield Text(table.how, style="dim")
+    yield Text(one_line(table.title), style="bold")
+    yield Text(one_line(table.how), style="dim")
     yield _grid(width, table, specs)
     for row, reason in below(table):
         if row.state == "reported":
-            yield Text(f"  {reason}", style="dim")
+            yield Text(f"  {one_line(reason)}", style="dim")
         elif row.ok:
-            yield Text(f"  {row.label}: {reason}", style="red")
+            yield Text(f"  {one_line(f'{row.label}: {reason}')}", style="red")
     for line in notices(table, specs):
-        yield Text(f"  {line}", style="dim")
+        yield Text(f"  {one_line(line)}", style="dim")
 
 
 def _grid(width: int, table: Table, specs: Mapping[str, MetricSpec]) -> RichTable:
@@ -91,12 +92,12 @@ def _cells(
     row: Row, primary: str, columns: list[str], first_of: dict[str, float | None], specs: Mapping[str, MetricSpec]
 ) -> list[Text]:
     if not row.ok and primary not in row.values:
-        reason = Text(f"{row.records[0].status}: {row.reason}", style="red", overflow="fold")
-        return [Text("–"), Text(f"{row.label}\n", style="red").append_text(reason)]
+        reason = Text(one_line(f"{row.records[0].status}: {row.reason}"), style="red", overflow="fold")
+        return [Text("–"), Text(f"{one_line(row.label)}\n", style="red").append_text(reason)]
     share = is_share(primary, specs.get(primary))
     value = row.values.get(primary)
     rank = "·" if row.rank is None else str(row.rank)
-    cells = [Text(rank, style="dim"), Text(row.label)]
+    cells = [Text(rank, style="dim"), Text(one_line(row.label))]
     if value is None:
         cells += [Text("–"), Text(""), Text("")]
     else:

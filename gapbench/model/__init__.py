@@ -1,1 +1,1 @@
-"""What everybody speaks of: the record, and the identity of the question that it answers."""
+"""What gapbench works with, typed: the record, the identity of the question that it answers, names and text."""

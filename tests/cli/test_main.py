@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from gapbench import __version__
-from gapbench.cli.main import COMMANDS
+from gapbench.cli.group import COMMANDS
 
 BROKEN = "import gapbench\n\n\n@gapbench.hookimpl\ndef gapbench_aligner():\n    return []\n"
 
@@ -66,12 +66,13 @@ def test_a_reader_that_goes_away_is_no_error():
 
 
 def test_an_interruption_is_one_line(monkeypatch, capsys):
+    from gapbench.cli import group
     from gapbench.cli import main as module
 
     def interrupted(**_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module.cli, "main", interrupted)
+    monkeypatch.setattr(group.cli, "main", interrupted)
     with pytest.raises(SystemExit) as left:
         module.main()
     assert left.value.code == 130

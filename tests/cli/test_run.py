@@ -292,7 +292,7 @@ def test_fit_sizes_and_shots_are_axes_and_end_in_learning_curves(gapbench, tmp_p
     assert sorted({r["notes"]["fit_items"] for r in records}) == [20, 200, 1297]
     assert len(records) == 2 + 2 + 1  # with all items nothing is drawn, so one seed is enough
     assert "2 tables with fewer fitted items are in the leaderboard" in done.stdout
-    assert (tmp_path / "figures" / "learning-mini-clip-digits-photo-held-out.png").is_file()
+    assert (tmp_path / "figures" / "learning-mini-clip_digits_photo_held-out_top1.png").is_file()
     gapbench(*same, "--shots", "1,3", "--out", tmp_path / "shots", "--no-figures")
     assert {r["notes"]["fit_items"] for r in records_of(tmp_path / "shots")} == {10, 30}
 

@@ -7,7 +7,9 @@ import pytest
 from matplotlib.text import Text
 from PIL import Image
 
+from gapbench.errors import UsageError
 from gapbench.figures.pair import PairData, draw_pair, project
+from gapbench.figures.style import failures_told
 
 
 def data(captions=False):
@@ -46,9 +48,25 @@ def test_a_figure_is_drawn_again_only_when_its_data_changed(tmp_path):
     assert [file.stat().st_mtime_ns for file in files] == stamps
     draw_pair(replace(data(), after="another name"), tmp_path / "pair", method="pca")
     assert all(file.stat().st_mtime_ns > stamp for file, stamp in zip(files, stamps, strict=True))
-    files[1].write_text("damaged")
+    files[1].unlink()
     draw_pair(replace(data(), after="another name"), tmp_path / "pair", method="pca")
     assert "<svg" in files[1].read_text()
+
+
+def test_a_figure_that_was_edited_or_is_somebody_elses_stays(tmp_path):
+    files = draw_pair(data(), tmp_path / "pair", method="pca")
+    edited = files[1].read_text().replace("</svg>", "<!-- mine --></svg>")
+    files[1].write_text(edited)
+    with pytest.raises(UsageError, match=r"pair\.svg"):
+        draw_pair(data(), tmp_path / "pair", method="pca")
+    (tmp_path / "other.png").write_bytes(b"mine")
+    with failures_told() as failed:
+        assert draw_pair(data(), tmp_path / "other", method="pca") == []
+        assert len(draw_pair(data(), tmp_path / "third", method="pca")) == 2
+    assert [name for name, _ in failed] == ["other"]
+    assert files[1].read_text() == edited
+    assert (tmp_path / "other.png").read_bytes() == b"mine"
+    assert not (tmp_path / "other.svg").exists()
 
 
 def test_pca_places_are_those_of_the_largest_spread():
@@ -70,8 +88,8 @@ def test_figures_are_drawn_again_from_what_the_run_kept(gapbench, tmp_path):
     drawn = sorted((tmp_path / "figures").glob("*.png"))
     assert [path.name for path in drawn] == [
         "gap-accuracy.png",
-        "pca-mini-clip-digits-photo.png",
-        "umap-mini-clip-digits-photo.png",
+        "pca-mini-clip_digits_photo.png",
+        "umap-mini-clip_digits_photo.png",
     ]
     before = {path: path.read_bytes() for path in drawn}
     for path in drawn:

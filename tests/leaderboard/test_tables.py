@@ -165,15 +165,15 @@ def test_a_figure_is_shown_with_its_own_encoder(tmp_path):
         for name in ("clip", "mini-clip")
     ]
     (tmp_path / "figures").mkdir()
-    (tmp_path / "figures" / "umap-mini-clip-data-photo.png").touch()
-    (tmp_path / "figures" / "learning-mini-clip-data-photo-held-out.png").touch()
+    (tmp_path / "figures" / "umap-mini-clip_data_photo.png").touch()
+    (tmp_path / "figures" / "learning-mini-clip_data_photo_held-out_top1.png").touch()
     tables = build_tables(rows, tmp_path, SPECS)
     page = markdown(tables, tmp_path, Study(name="toy"), SPECS, command="gapbench run")
     first, second = page.split("## mini-clip / data / photo")
     assert "umap-" not in first
-    assert "umap-mini-clip-data-photo.png" in second
+    assert "umap-mini-clip_data_photo.png" in second
     assert (
-        "learning-mini-clip-data-photo-held-out.png" in first.partition("## clip")[0]
+        "learning-mini-clip_data_photo_held-out_top1.png" in first.partition("## clip")[0]
     )  # of all tables, so before them
 
 

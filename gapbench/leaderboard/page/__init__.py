@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 import jinja2
 import markupsafe
 
-from gapbench.leaderboard.markdown import slug
 from gapbench.leaderboard.page.data import page_data
 from gapbench.leaderboard.text import LEGEND
 from gapbench.leaderboard.verdict import verdicts
+from gapbench.model.names import slug
+from gapbench.model.plain import one_line, plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -73,7 +74,7 @@ def _render(
 def _pictures(tables: Sequence[Table], folder: Path, room: int) -> list[tuple[str, str]]:
     """Give title and data address of the pictures of spaces, as many as there is room for: all UMAPs, then PCA."""
     found = []
-    titles = {slug(table.title): table.title for table in tables}
+    titles = {slug(table.encoder, table.dataset, table.prompts): table.title for table in tables}
     for method in ("umap", "pca"):
         for path in sorted((folder / "figures").glob(f"{method}-*.png")):
             title = titles.get(path.stem.partition("-")[2])
@@ -107,14 +108,20 @@ def _template() -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        finalize=_plain,
     )
     environment.filters["coded"] = _coded
     return environment.from_string(_file("page.html.jinja"))
 
 
+def _plain(value: object) -> object:
+    """Show what steers in text of others; markup is ours."""
+    return plain_text(value) if isinstance(value, str) and not isinstance(value, markupsafe.Markup) else value
+
+
 def _coded(text: str) -> markupsafe.Markup:
     """Write text with what stands between backticks as code."""
-    parts = [markupsafe.escape(part) for part in " ".join(text.split()).split("`")]
+    parts = [markupsafe.escape(part) for part in one_line(text).split("`")]
     return markupsafe.Markup("").join(
         markupsafe.Markup("<code>{}</code>").format(part) if number % 2 else part for number, part in enumerate(parts)
     )

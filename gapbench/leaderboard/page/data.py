@@ -12,6 +12,7 @@ from gapbench.leaderboard.curves import curves_of
 from gapbench.leaderboard.notices import notices
 from gapbench.leaderboard.pareto import pareto_front
 from gapbench.leaderboard.text import GAP, below, is_share
+from gapbench.model.plain import plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -60,10 +61,20 @@ def page_data(tables: Sequence[Table], study: Study, specs: Mapping[str, MetricS
 
 
 def _json(found: Any) -> str:
-    text = msgspec.json.encode(found).decode()
+    """Write JSON whose text is plain and can stand in a script."""
+    text = msgspec.json.encode(_plain(found)).decode()
     for character, escaped in ESCAPES.items():
         text = text.replace(character, escaped)
     return text
+
+
+def _plain(found: Any) -> Any:
+    """Show what steers in all text of a value."""
+    if isinstance(found, str):
+        return plain_text(found)
+    if isinstance(found, dict):
+        return {_plain(key): _plain(value) for key, value in found.items()}
+    return [_plain(value) for value in found] if isinstance(found, list | tuple) else found
 
 
 def _as_many(rows: Iterator[dict[str, Any]], room: int, environments: Mapping[str, int]) -> list[str]:
