@@ -27,7 +27,7 @@ PAGES = ("README.md", "page.html", "table.csv", "table.tex", "command.txt")
 
 #: Folders of a folder of results, with the names that gapbench may give to what is in there.
 FOLDERS = {
-    "records": re.compile(r"(run|[0-9a-f]{16,64})\..+|outcomes"),
+    "records": re.compile(r"(run|[0-9a-f]{16,64})\.(jsonl|outcomes|jsonl\.sig)"),
     "figures": re.compile(rf"(gap-accuracy|(learning|umap|pca|pair)-.+)\.(png|svg|pdf|npz)|{re.escape(WRITTEN)}"),
 }
 
