@@ -125,8 +125,8 @@ def test_a_class_of_a_notebook_is_a_plugin(monkeypatch):
     [
         ({"aligners": ["procrustse"]}, "Did you mean 'procrustes'"),
         ({"study": "digts"}, "Did you mean 'digits'"),
-        ({"protocol": "in-smaple"}, "run\\(\\) cannot be understood"),
-        ({"fit_size": 0}, "at least 1"),
+        ({"protocol": "in-smaple"}, "run\\(\\): protocol must be one of .* Did you mean 'in-sample'"),
+        ({"fit_size": 0}, "run\\(\\): fit_size must be numbers of images from 1 "),
         ({"fit_size": 3, "shots": [1]}, "two ways"),
         ({"plugins": ["nothing.py"]}, "no plugin file"),
     ],

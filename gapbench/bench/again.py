@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from gapbench.bench.execute import Options, Runner
 from gapbench.bench.materials import PRECOMPUTED
 from gapbench.bench.plan import make_plan
-from gapbench.bench.study import Study
 from gapbench.errors import GapbenchError
 from gapbench.host.registry import Kind
+from gapbench.model.study import Study
 from gapbench.results.finalise import label_of, names_key
 from gapbench.results.merge import disagreements
 

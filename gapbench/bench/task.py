@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gapbench.bench.protocol import Protocol
     from gapbench.components import EmbeddedSplit
+    from gapbench.model.study import Protocol
     from gapbench.results.record import Record
 
 

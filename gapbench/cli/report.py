@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from gapbench.bench.execute import Outcome, Runner
     from gapbench.bench.plan import Plan, Skip
-    from gapbench.bench.study import Study
+    from gapbench.model.study import Study
 
 PLAIN_BOX = box.SIMPLE_HEAD
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @plugin_options
 def command(name: str, as_json: bool, **options: Any) -> int:
     """Show all that is known of the component NAME: what it needs, its parameters, its formula and where it is from."""
-    registry = registry_from(options["plugin_files"], options["blocked"], strict=options["strict"])
+    registry = registry_from(options["plugins"], options["no_plugin"], strict=options["strict"])
     found = _found(registry, name)
     if as_json:
         everything = [{"kind": c.kind, **described(c), "documentation": documentation(c)} for c in found]

@@ -64,7 +64,7 @@ def _git(*arguments: str) -> bytes | None:
 
 
 def _read(path: Path) -> dict[str, tuple[list[Record], Path]]:
-    from gapbench.bench.study import LOCAL
+    from gapbench.model.study import LOCAL
     from gapbench.results import journal
     from gapbench.results.merge import merge
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gapbench.bench.execute import Outcome, Runner
-    from gapbench.bench.study import Study
     from gapbench.leaderboard.table import Table
+    from gapbench.model.study import Study
     from gapbench.results.record import Record
     from gapbench.specs import MetricSpec
 

@@ -17,8 +17,8 @@ from gapbench.results.finalise import BASELINE
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from gapbench.bench.study import Study
     from gapbench.leaderboard.table import Row, Table
+    from gapbench.model.study import Study
     from gapbench.specs import MetricSpec
 
 

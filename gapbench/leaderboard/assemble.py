@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from gapbench.bench.study import Reference, Study
+    from gapbench.model.study import Reference, Study
     from gapbench.results.finalise import TableKey
     from gapbench.results.merge import Repeat
     from gapbench.results.record import MetricValue, Record

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from gapbench.bench.study import Reference, Study
 from gapbench.components import Measurement
 from gapbench.host.discovery import discover
 from gapbench.host.registry import Kind
@@ -18,6 +17,7 @@ from gapbench.leaderboard.exports import to_csv
 from gapbench.leaderboard.markdown import code, escape, markdown
 from gapbench.leaderboard.terminal import print_table
 from gapbench.leaderboard.text import number
+from gapbench.model.study import Reference, Study
 from gapbench.results import outcomes
 from gapbench.results.finalise import finalise
 from gapbench.results.record import (

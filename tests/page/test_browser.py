@@ -7,11 +7,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from gapbench.bench.study import Study
 from gapbench.host.discovery import discover
 from gapbench.leaderboard.build import tables_of
 from gapbench.leaderboard.page import page
 from gapbench.leaderboard.table import Row, Table, Value
+from gapbench.model.study import Study
 from gapbench.results import journal
 from gapbench.results.record import AlignerRef, PluginRef, Record
 

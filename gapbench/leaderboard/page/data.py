@@ -16,8 +16,8 @@ from gapbench.leaderboard.text import GAP, below, is_share
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from gapbench.bench.study import Study
     from gapbench.leaderboard.table import Row, Table, Value
+    from gapbench.model.study import Study
     from gapbench.results.record import Record
     from gapbench.specs import MetricSpec
 
