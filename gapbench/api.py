@@ -240,7 +240,10 @@ def _run(request: Request, objects: Sequence[object]) -> Results:
     plan = make_plan(study, registry, materials)
     with tempfile.TemporaryDirectory(prefix="gapbench-") as scratch:
         folder = request.out if request.out is not None else Path(scratch)
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"run(): out: {folder} cannot be written ({error.strerror}).") from error
         options = Options(
             folder=folder,
             jobs=request.jobs,

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from gapbench.errors import UsageError
-from gapbench.model.values import Choice, File, Flag, Many, Numbers, Seconds, Text, Unfit, Values, Whole
+from gapbench.model.values import Choice, File, Flag, Many, Number, Numbers, Text, Unfit, Values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -191,13 +191,22 @@ class Request:
         "--data-root", values=File(), metavar="DIR", default=f"${DATA}", help="Where datasets lie, or are put."
     )
     jobs: int = option(
-        "--jobs", values=Whole(1, 1_024), metavar="N", default=1, commands=RUN, help="Processes for the cells."
+        "--jobs",
+        values=Number(int, "a whole number", 1, 1_024),
+        metavar="N",
+        default=1,
+        commands=RUN,
+        help="Processes for the cells.",
     )
     engine: EngineName = option(
         "--engine", values=Choice(get_args(EngineName)), default="loky", commands=RUN, help="What runs the processes."
     )
     timeout: float | None = option(
-        "--timeout", values=Seconds(0.1, 10_000_000), metavar="SECONDS", commands=RUN, help="Longest time of one cell."
+        "--timeout",
+        values=Number(float, "a number of seconds", 0.1, 10_000_000),
+        metavar="SECONDS",
+        commands=RUN,
+        help="Longest time of one cell.",
     )
     out: Path | None = option(
         "--out", values=File(), metavar="DIR", commands=RUN, default="leaderboards/STUDY", help="Where results go."
@@ -235,7 +244,7 @@ class Request:
             if value is not None and not (isinstance(value, list | tuple) and not value)
         }
         request = cls(**known)
-        request.check(lambda declared: f"{where}: {declared.name}")
+        request.check(lambda declared: declared.name, f"{where}: ")
         return request
 
     @classmethod
@@ -251,8 +260,8 @@ class Request:
         request.check(lambda declared: declared.flag)
         return request
 
-    def check(self, label: Callable[[Option], str]) -> None:
-        """See to it that the options agree; ``label`` names one in a message.
+    def check(self, label: Callable[[Option], str], before: str = "") -> None:
+        """See to it that the options agree; ``label`` names one in a message, which begins with ``before``.
 
         Raises
         ------
@@ -261,10 +270,10 @@ class Request:
         """
         if self.download and self.offline:
             names = f"{label(OPTIONS['download'])} and {label(OPTIONS['offline'])}"
-            raise UsageError(f"{names} contradict each other; leave one out.")
+            raise UsageError(f"{before}{names} contradict each other; leave one out.")
         if self.fit_size and self.shots:
             names = f"{label(OPTIONS['fit_size'])} and {label(OPTIONS['shots'])}"
-            raise UsageError(f"{names} are two ways of saying how much is fitted on; give one.")
+            raise UsageError(f"{before}{names} are two ways of saying how much is fitted on; give one.")
 
     def words(self) -> list[str]:
         """Write it as the words of a command line, without the command: the same request is read from them."""

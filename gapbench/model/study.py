@@ -26,6 +26,9 @@ LOCAL = "local"
 #: The largest study file, in bytes.
 LARGEST_FILE = 262_144
 
+#: The largest number of dots in a line of a study file: reading a key of n parts takes memory as n squared.
+MOST_DOTS = 100
+
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
@@ -168,21 +171,29 @@ def _read(path: Path) -> Study:
 
 def _fields(path: Path) -> dict[str, Any]:
     """Read what a TOML file says, whatever it may be."""
-    if not path.is_file():
-        what = f"{path} is a folder" if path.is_dir() else f"{path} is no ordinary file" if path.exists() else ""
-        known = f"Write a file, or one of the studies {', '.join(study_names())}."
-        raise UsageError(f"{what or f'There is no file {path}'}, so no study can be read from it. {known}")
     try:
+        if not path.is_file():  # opening a pipe would wait for ever
+            what = f"{path} is a folder" if path.is_dir() else f"There is no file {path}"
+            what = what if path.is_dir() or not path.exists() else f"{path} is no ordinary file"
+            raise UsageError(f"{what}. Write FILE.toml, or one of the studies {', '.join(study_names())}.")
         with path.open("rb") as file:
             content = file.read(LARGEST_FILE + 1)
-        if len(content) > LARGEST_FILE:
-            raise UsageError(f"{path} has more than {LARGEST_FILE:,} bytes, so it is not a study.")
-        return tomllib.loads(content.decode())
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
+        raise UsageError(f"{path} cannot be read ({error.strerror}).") from error
+    if len(content) > LARGEST_FILE:
+        raise UsageError(f"{path} has more than {LARGEST_FILE:,} bytes, so it is not a study.")
+    try:
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UsageError(f"{path} is not a study: it is not UTF-8 (byte {error.start}).") from error
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.count(".") > MOST_DOTS:
+            raise UsageError(f"{path}, line {number} has more than {MOST_DOTS} dots; write it as several lines.")
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path} is not a study: {error}.") from error
     except RecursionError:
         raise UsageError(f"{path} is not a study: it is nested too deeply.") from None
-    except ValueError as error:  # also of a number of thousands of digits
-        raise UsageError(f"{path} is not a study: {error}.") from error
+    except ValueError:  # Python reads no whole number of more than 4,300 digits
+        raise UsageError(f"{path} is not a study: it has a number of thousands of digits.") from None

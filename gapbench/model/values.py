@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import operator
 import os
-import re
 import reprlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 #: The largest seed and number of images: what fits into 64 bits with a sign.
 LARGEST = 2**63 - 1
+
+#: The largest number of characters of a number.
+LONGEST = 100
+
+N = TypeVar("N", int, float)
 
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 60
@@ -43,15 +47,35 @@ def number(value: float) -> str:
     return "2^63 - 1" if value == LARGEST else f"{value:,}"
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Flag:
+class Values:
+    """What an option takes."""
+
+    @property
+    def limits(self) -> str:
+        """The limits, as the help shows them."""
+        return ""
+
+    def parse(self, given: Any) -> Any:
+        """Read what the command line found, which may be text."""
+        return self.check(given)
+
+    def check(self, value: object) -> Any:
+        """Check a value.
+
+        Raises
+        ------
+        Unfit
+            Says what is taken instead.
+        """
+        raise NotImplementedError
+
+    def words(self, flag: str, value: Any) -> list[str]:
+        """Write a value as words of a command line."""
+        return [flag, str(value)]
+
+
+class Flag(Values):
     """Yes or no."""
-
-    limits = ""
-
-    def parse(self, given: bool) -> bool:
-        """Take what the command line found."""
-        return given
 
     def check(self, value: object) -> bool:
         """Check a value."""
@@ -65,15 +89,10 @@ class Flag:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Text:
+class Text(Values):
     """Some characters, at most ``most``: not blank, and such that a file can hold them."""
 
     most: int = 4_096
-    limits = ""
-
-    def parse(self, text: str) -> str:
-        """Read the text of a command line."""
-        return self.check(text)
 
     def check(self, value: object) -> str:
         """Check a value; a path object stands for its text."""
@@ -92,40 +111,22 @@ class Text:
             raise Unfit(f"must be UTF-8, which {shown(value)} is not; rename what it stands for") from None
         return value
 
-    def words(self, flag: str, value: object) -> list[str]:
-        """Write it for a command line."""
-        return [flag, str(value)]
 
-
-@dataclass(frozen=True, eq=False, repr=False)
-class File:
+class File(Values):
     """A path, as text or as a path object."""
-
-    limits = ""
-
-    def parse(self, text: str) -> Path:
-        """Read the text of a command line."""
-        return self.check(text)
 
     def check(self, value: object) -> Path:
         """Check a value."""
+        if not isinstance(value, str | os.PathLike):
+            raise Unfit(f"must be a path, not {shown(value)}")
         return Path(Text().check(value))
-
-    def words(self, flag: str, value: Path) -> list[str]:
-        """Write it for a command line."""
-        return [flag, str(value)]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Choice:
+class Choice(Values):
     """One of some names."""
 
     names: tuple[str, ...]
-    limits = ""
-
-    def parse(self, text: str) -> str:
-        """Read the text of a command line."""
-        return self.check(text)
 
     def check(self, value: object) -> str:
         """Check a value."""
@@ -137,42 +138,13 @@ class Choice:
         hint = f". Did you mean {close[0]!r}?" if close else ""
         raise Unfit(f"must be one of {', '.join(self.names)}, not {shown(value)}{hint}")
 
-    def words(self, flag: str, value: str) -> list[str]:
-        """Write it for a command line."""
-        return [flag, value]
-
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Whole:
-    """A whole number from ``low`` to ``high``."""
+class Number(Values):
+    """A whole number (``kind`` is int) or any finite one, from ``low`` to ``high``; ``what`` names it in messages."""
 
-    low: int
-    high: int
-
-    @property
-    def limits(self) -> str:
-        """The range."""
-        return f"{number(self.low)} to {number(self.high)}"
-
-    def parse(self, text: str) -> int:
-        """Read the text of a command line: ASCII digits."""
-        return self.check(int(text) if _INTEGER.fullmatch(text) else text)
-
-    def check(self, value: object) -> int:
-        """Check a value; NumPy's whole numbers are fine, booleans are not."""
-        if (found := whole(value)) is None or not self.low <= found <= self.high:
-            raise Unfit(f"must be a whole number from {self.limits}, not {shown(value)}")
-        return found
-
-    def words(self, flag: str, value: int) -> list[str]:
-        """Write it for a command line."""
-        return [flag, str(value)]
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Seconds:
-    """A time from ``low`` to ``high``, in seconds."""
-
+    kind: type[int | float]
+    what: str
     low: float
     high: float
 
@@ -181,34 +153,25 @@ class Seconds:
         """The range."""
         return f"{number(self.low)} to {number(self.high)}"
 
-    def parse(self, text: str) -> float:
+    def parse(self, text: str) -> Any:
         """Read the text of a command line."""
-        return self.check(float(text) if _DECIMAL.fullmatch(text) else text)
+        found = _read(text, self.kind)
+        return self.check(text if found is None else found)
 
-    def check(self, value: object) -> float:
+    def check(self, value: object) -> Any:
         """Check a value; NumPy's numbers are fine, booleans are not."""
-        seconds = _real(value)
-        if seconds is None or not self.low <= seconds <= self.high:  # not a number compares with nothing
-            raise Unfit(f"must be a number of seconds from {self.limits}, not {shown(value)}")
-        return seconds
-
-    def words(self, flag: str, value: float) -> list[str]:
-        """Write it for a command line."""
-        return [flag, repr(value)]
+        found = whole(value) if self.kind is int else _real(value)
+        if found is None or not self.low <= found <= self.high:  # not a number compares with nothing
+            raise Unfit(f"must be {self.what} from {self.limits}, not {shown(value)}")
+        return found
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Many:
+class Many(Values):
     """Any number of texts or paths up to ``most``; on the command line the option is repeated."""
 
     item: Text | File
     most: int = 1_000
-
-    limits = ""
-
-    def parse(self, texts: Sequence[str]) -> tuple[Any, ...]:
-        """Read what the command line collected."""
-        return self.check(texts)
 
     def check(self, value: object) -> tuple[Any, ...]:
         """Check a value; one alone stands for a list of one."""
@@ -222,7 +185,7 @@ class Many:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Numbers:
+class Numbers(Values):
     """Whole numbers from ``low`` to `LARGEST`, at most ``most`` of them, each once; or ``word``.
 
     Parameters
@@ -262,10 +225,13 @@ class Numbers:
 
     def check(self, value: object) -> tuple[Any, ...]:
         """Check a value; NumPy's whole numbers are fine, booleans are not."""
-        if whole(value) is not None or (isinstance(value, str) and value == self.word):
+        if whole(value) is not None or (self.word and isinstance(value, str) and value == self.word):
             if not self.alone:
-                raise Unfit(f"must be a list: [{value}] for the one number {value}, range({value}) for {value} numbers")
+                one = shown(value)
+                raise Unfit(f"must be a list: [{one}] for the one number {one}, range({one}) for as many numbers")
             value = [value]
+        if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
+            raise Unfit(f"must be a list of {self._wanted}, not {shown(value)}")
         found = [self._one(one) for one in items(value, self.most)]
         if not found:
             raise Unfit(f"is empty; it must be {self._wanted}")
@@ -273,9 +239,10 @@ class Numbers:
 
     def words(self, flag: str, value: Sequence[int | str]) -> list[str]:
         """Write it for a command line; numbers in a row as a range."""
-        first, last = value[0], value[-1]
-        if self.ranges and len(value) > 1 and list(value) == list(range(int(first), int(last) + 1)):
-            return [flag, f"{first}:{int(last) + 1}"]
+        if self.ranges and len(value) > 1:
+            first = int(value[0])
+            if all(one == first + step for step, one in enumerate(value)):
+                return [flag, f"{first}:{first + len(value)}"]
         return [flag, ",".join(map(str, value))]
 
     @property
@@ -286,16 +253,17 @@ class Numbers:
     def _part(self, part: str, text: str) -> Sequence[int | str]:
         if self.word and part == self.word:
             return [part]
-        first, colon, last = part.partition(":")
-        if not _DIGITS.fullmatch(first) or (colon and not (self.ranges and _DIGITS.fullmatch(last))):
+        begin, colon, end = part.partition(":")
+        first, last = _read(begin, int), _read(end, int)
+        if first is None or (colon and (last is None or not self.ranges)):
             raise Unfit(f"must be {self._wanted}, not {shown(text)}; write {self.example}")
-        if not colon:
-            return [int(first)]
-        if int(last) <= int(first):
+        if last is None:
+            return [first]
+        if last <= first:
             raise Unfit(f"has the empty range {part}; write {self.example}")
-        if int(last) - int(first) > self.most:
+        if last - first > self.most:
             raise Unfit(f"must be {self._wanted}")
-        return range(int(first), int(last))
+        return range(first, last)
 
     def _one(self, value: object) -> int | str:
         if self.word and isinstance(value, str) and value == self.word:
@@ -305,11 +273,14 @@ class Numbers:
         return found
 
 
-Values = Flag | Text | File | Choice | Whole | Seconds | Many | Numbers
-
-_DIGITS = re.compile("[0-9]{1,20}")
-_INTEGER = re.compile(r"\s*-?[0-9]{1,20}\s*")
-_DECIMAL = re.compile(r"\s*-?[0-9]{1,20}(\.[0-9]{0,20})?([eE][+-]?[0-9]{1,4})?\s*")
+def _read(text: str, kind: Callable[[str], N]) -> N | None:
+    """Read a number; Python would also read digits of other scripts, underscores between digits, and thousands of digits."""
+    if len(text) > LONGEST or not text.isascii() or "_" in text:
+        return None
+    try:
+        return kind(text)
+    except ValueError:
+        return None
 
 
 def whole(value: object) -> int | None:
