@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 OF_CLASSES = frozenset({Need.LABELS, Need.CLASS_TEXTS})
 #: The largest number of cells of one run.
-MOST_CELLS = 1_000_000
+MOST_CELLS = 200_000
 
 TRANSDUCTIVE = frozenset({Need.TEST_IMAGES, Need.TEST_TEXTS})
 
