@@ -23,6 +23,9 @@ LARGEST = 2**63 - 1
 #: The largest number of characters of a number.
 LONGEST = 100
 
+#: The largest number of bytes of a path, and of one of its parts.
+MOST_BYTES, MOST_OF_PART = 1_000, 255
+
 N = TypeVar("N", int, float)
 
 _SHORT = reprlib.Repr()
@@ -113,13 +116,16 @@ class Text(Values):
 
 
 class File(Values):
-    """A path, as text or as a path object."""
+    """A path, as text or as a path object, of a length that every file system takes."""
 
     def check(self, value: object) -> Path:
         """Check a value."""
         if not isinstance(value, str | os.PathLike):
             raise Unfit(f"must be a path, not {shown(value)}")
-        return Path(Text().check(value))
+        path = Path(Text().check(value))
+        if len(os.fsencode(path)) > MOST_BYTES or any(len(os.fsencode(part)) > MOST_OF_PART for part in path.parts):
+            raise Unfit(f"must have at most {MOST_BYTES:,} bytes, and {MOST_OF_PART} in each of its parts")
+        return path
 
 
 @dataclass(frozen=True, eq=False, repr=False)

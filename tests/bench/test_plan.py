@@ -20,7 +20,12 @@ def planned(tmp_path, **said):
 def pairs(path, seed):
     path.parent.mkdir(exist_ok=True)
     rng = np.random.default_rng(seed)
-    np.savez(path, images=rng.normal(size=(20, 4)).astype("f4"), texts=rng.normal(size=(20, 4)).astype("f4"))
+    np.savez(
+        path,
+        image=rng.normal(size=(20, 4)).astype("f4"),
+        text=rng.normal(size=(20, 4)).astype("f4"),
+        pair=np.arange(20),
+    )
     return f"embeddings:{path}"
 
 

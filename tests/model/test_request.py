@@ -164,6 +164,8 @@ def test_seeds_far_apart_are_written_without_counting_to_them():
         (["--out", ""], "--out is empty"),
         (["--data-root", " "], "--data-root is empty"),
         (["--plugin", "a\0.py"], "the character NUL"),
+        (["--plugin", "x" * 256], "at most 1,000 bytes, and 255 in each"),
+        (["--out", "x/" * 501], "at most 1,000 bytes"),
         (["-e", ""], "--encoder is empty"),
         (["-d", "\t"], "--dataset is empty"),
         (["-a", "x" * 10_001], "at most 10,000 characters, not 10,001"),
