@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from gapbench.bench.isolation import calling
 from gapbench.bench.materials import CAPTIONS, GIVEN, PRECOMPUTED, optional, prompt_set
-from gapbench.bench.names import public_names
 from gapbench.bench.protocol import depends_on_seed
+from gapbench.bench.public_names import public_names
 from gapbench.errors import GapbenchError, UsageError
 from gapbench.host.registry import Kind, Registry
 from gapbench.host.selection import Selected, select

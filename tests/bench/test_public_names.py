@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gapbench.bench.names import public_names
+from gapbench.bench.public_names import public_names
 from gapbench.host.discovery import discover
 from gapbench.host.registry import Kind
 from gapbench.host.selection import Selected
