@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import inspect
 import tempfile
 from dataclasses import dataclass, field
+from functools import wraps
+from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import msgspec
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from gapbench.errors import GapbenchError, UsageError
+from gapbench.model.request import DTypeName, EngineName, FitSize, IndexName, ProtocolName, Request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     import pandas as pd
     from rich.console import Console, ConsoleOptions, RenderableType
 
-    from gapbench.bench.study import FitSize, Study
     from gapbench.leaderboard.table import Table
     from gapbench.model.record import Record
     from gapbench.results.comparisons import Compared
     from gapbench.specs import MetricSpec
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 #: Columns of `Results.to_pandas`, one row for each cell and metric.
 COLUMNS = (
@@ -108,44 +112,107 @@ class Results:
         return html(self.tables, self.metrics)
 
 
-def run(  # noqa: PLR0913 - one keyword for each option of the command line
-    study: str | Path | None = None,
+def _told(function: Callable[P, R]) -> Callable[P, R]:
+    """Tell an unknown keyword as other mistakes are told, with the one that may be meant."""
+
+    @wraps(function)
+    def told(*args: P.args, **kwargs: P.kwargs) -> R:
+        known = list(inspect.signature(function).parameters)
+        for name in kwargs:
+            if name not in known:
+                from gapbench.errors import did_you_mean
+
+                raise UsageError(f"run() has no keyword {name!r}.{did_you_mean(name, known)}")
+        if len(args) > 1:
+            raise UsageError(
+                "run() takes one study by position; write all else with its keyword, such as seeds=[0, 1]."
+            )
+        return function(*args, **kwargs)
+
+    return told
+
+
+@_told
+def run(  # noqa: PLR0913 - one keyword for each option
+    study: str | PathLike[str] | None = None,
     *,
-    encoders: Sequence[str] = (),
-    datasets: Sequence[str] = (),
-    prompts: Sequence[str] = (),
-    aligners: Sequence[str] = (),
-    metrics: Sequence[str] = (),
-    protocol: str | None = None,
-    fit_size: FitSize | Sequence[FitSize] | None = None,
-    shots: Sequence[int] = (),
+    encoders: str | Sequence[str] = (),
+    datasets: str | Sequence[str] = (),
+    prompts: str | Sequence[str] = (),
+    aligners: str | Sequence[str] = (),
+    metrics: str | Sequence[str] = (),
+    protocol: ProtocolName | None = None,
+    fit_size: FitSize | Sequence[FitSize] = (),
+    shots: int | Sequence[int] = (),
     seeds: Sequence[int] = (),
-    plugins: Sequence[Path | str | object] = (),
-    out: Path | str | None = None,
-    jobs: int = 1,
-    timeout: float | None = None,
-    strict: bool = False,
-    download: bool = False,
-    data_root: Path | str | None = None,
+    index: IndexName | None = None,
     device: str = "auto",
+    dtype: DTypeName = "float32",
+    download: bool = False,
+    offline: bool = False,
+    data_root: str | PathLike[str] | None = None,
+    jobs: int = 1,
+    engine: EngineName = "loky",
+    timeout: float | None = None,
+    out: str | PathLike[str] | None = None,
+    plugins: object = (),
+    no_plugin: str | Sequence[str] = (),
+    strict: bool = False,
 ) -> Results:
-    """Run what ``gapbench run`` runs, and give the results.
+    """Run what ``gapbench run`` runs, and return the results.
+
+    Each keyword is checked as the option of the command line is. Where a list is meant, one text, path or number alone
+    stands for a list of one; but not of ``seeds``, since ``seeds=5`` could mean five of them.
 
     Parameters
     ----------
     study
-        Name of a study or a TOML file; without it everything that is registered and available.
-    encoders, datasets, prompts, aligners, metrics
-        Selections as on the command line: names, globs, ``family:argument``, ``name[param=1,2]``.
-    protocol, fit_size, shots, seeds
-        As the options of the same names.
-    plugins
-        Further plugins: files, or objects (modules, classes, instances) with hooks.
+        A named study (without: all that is available).
+    encoders
+        Names and globs.
+    datasets
+        Names and globs; such as folder:DIR.
+    prompts
+        Names and globs.
+    aligners
+        Such as 'gap-shift[delta=0.2,0.4]'.
+    metrics
+        Names and globs.
+    protocol
+        Items to fit on, and items to score. [default: held-out]
+    fit_size
+        Images to fit on (in-sample: 100, else all). [up to 100 sizes]
+    shots
+        Images of each class to fit on instead. [up to 100 numbers]
+    seeds
+        A range or a list of numbers below 2^63. [default: 0; up to 10,000 seeds] Here a range is ``range(5)``.
+    index
+        Index over the prompts. [default: flat]
+    device
+        cuda, mps, cpu or auto. [default: auto]
+    dtype
+        float32, bfloat16 or float16. [default: float32]
+    download
+        Fetch weights and data that are missing.
+    offline
+        Never use the network.
+    data_root
+        Where datasets lie, or are put. [default: $GAPBENCH_DATA]
+    jobs
+        Processes for the cells. [default: 1; 1 to 1,024]
+    engine
+        What runs the processes. [default: loky]
+    timeout
+        Longest time of one cell. [0.1 to 10,000,000]
     out
-        Folder that keeps records and outcomes, so that a later run goes on from them; without it nothing is kept but the
-        embeddings in the store.
-    jobs, timeout, strict, download, data_root, device
-        As the options of the same names.
+        Where results go. Without it nothing is kept but the embeddings in the store; with it, a later run goes on from
+        there.
+    plugins
+        A plugin that is one file. Or an object (a module, a class, an instance) with hooks.
+    no_plugin
+        A plugin to leave out.
+    strict
+        Raise at the first error, with its traceback.
 
     Returns
     -------
@@ -155,48 +222,59 @@ def run(  # noqa: PLR0913 - one keyword for each option of the command line
     Raises
     ------
     UsageError
-        A selection or an option that is not understood.
+        A selection or an option that is not understood; names the keyword.
     BrokenPluginError
         A name that belongs to a broken plugin.
     """
+    given = dict(locals())
+    given["plugins"], objects = _files_and_objects(plugins)
+    return _run(Request.from_python(given, "run()"), objects)
+
+
+def _run(request: Request, objects: Sequence[object]) -> Results:
     from gapbench.bench.execute import Options, Runner, question
     from gapbench.bench.materials import Materials
     from gapbench.bench.plan import make_plan
     from gapbench.embeddings.store import Store, default_root
     from gapbench.host.discovery import discover
     from gapbench.leaderboard.assemble import build_tables, only
+    from gapbench.model.study import chosen_study
     from gapbench.results import journal
     from gapbench.results.answers import answers
     from gapbench.results.comparisons import compare, without_outcomes
 
-    changes: dict[str, Any] = {
-        "encoders": tuple(encoders), "datasets": tuple(datasets), "prompts": tuple(prompts),
-        "aligners": tuple(aligners), "metrics": tuple(metrics), "protocol": protocol,
-        "fit_size": tuple(fit_size) if isinstance(fit_size, list | tuple) else fit_size,
-        "shots": tuple(shots), "seeds": tuple(seeds),
-    }  # fmt: skip
-    chosen = _study(study, {name: value for name, value in changes.items() if value not in (None, ())})
-    files = [Path(plugin) for plugin in plugins if isinstance(plugin, str | Path)]
-    objects = [plugin for plugin in plugins if not isinstance(plugin, str | Path)]
-    if objects and jobs > 1:
+    if objects and request.jobs > 1:
         raise UsageError(
             "Plugins that are objects are known to this process only; write jobs=1, or put them into a file."
         )
-    registry = discover(plugin_files=files, objects=objects, strict=strict)
-    materials = Materials(Store(default_root()), _context(data_root, device=device, download=download))
-    plan = make_plan(chosen, registry, materials)
+    study, _ = chosen_study(request)
+    registry = discover(plugin_files=request.plugins, objects=objects, blocked=request.no_plugin, strict=request.strict)
+    for broken in registry.broken:
+        if broken.origin.entry_point == "object":
+            raise UsageError(f"run(): plugins: {broken.origin} is no plugin: {broken.cause}")
+    materials = Materials(Store(default_root()), request.context())
+    plan = make_plan(study, registry, materials)
     with tempfile.TemporaryDirectory(prefix="gapbench-") as scratch:
-        folder = Path(out) if out is not None else Path(scratch)
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = request.out if request.out is not None else Path(scratch)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"run(): out: {folder} cannot be written ({error.strerror}).") from error
         options = Options(
-            folder=folder, jobs=jobs, timeout=timeout, strict=strict, plugin_files=tuple(p.resolve() for p in files)
+            folder=folder,
+            jobs=request.jobs,
+            engine=request.engine,
+            timeout=request.timeout,
+            strict=request.strict,
+            plugin_files=tuple(path.resolve() for path in request.plugins),
+            blocked=request.no_plugin,
         )
-        runner = Runner(plan, chosen.name, materials, registry, options)
+        runner = Runner(plan, study.name, materials, registry, options)
         outcome = runner.run()
         specs = registry.metric_specs()
         groups = list(compare(answers(journal.read_folder(folder))))
-        tables = build_tables(groups, specs, chosen.reference)
-        asked = [one for group in groups for one in group if question(one.answer.record) in outcome.asked]
+        tables = build_tables(groups, specs, study.reference)
+        asked = [one for group in groups for one in group if question(one.record) in outcome.asked]
     return Results(
         compared=[without_outcomes(one) for one in asked],
         tables=only(tables, lambda record: question(record) in outcome.asked),
@@ -207,29 +285,8 @@ def run(  # noqa: PLR0913 - one keyword for each option of the command line
     )
 
 
-def _study(name: str | Path | None, changes: dict[str, Any]) -> Study:
-    """Read a study and hold it, with its changes, to the types that a TOML file is held to."""
-    from gapbench.bench.study import LOCAL, Study, check_study, load_study
-
-    study = Study(name=LOCAL) if name is None else load_study(str(name))
-    changed = {key: value for key, value in changes.items() if getattr(study, key) != value}
-    if "shots" in changed:
-        changed.setdefault("fit_size", None)
-    elif "fit_size" in changed:
-        changed["shots"] = ()
-    if changed:
-        study = msgspec.structs.replace(study, name=LOCAL, **changed)
-    try:
-        study = msgspec.convert(msgspec.to_builtins(study), Study)
-    except msgspec.ValidationError as error:
-        raise UsageError(f"run() cannot be understood: {error}.") from error
-    return check_study(study, "run()")
-
-
-def _context(data_root: Path | str | None, *, device: str, download: bool) -> Any:
-    import platformdirs
-
-    from gapbench.specs import Context
-
-    root = Path(platformdirs.user_data_dir("gapbench", appauthor=False)) if data_root is None else Path(data_root)
-    return Context(data_root=root, device=device, dtype="float32", offline=False, download=download)
+def _files_and_objects(plugins: Any) -> tuple[list[Any], list[object]]:
+    """Tell plugins that are files from those that are objects; one alone stands for a list of one."""
+    listed = plugins if isinstance(plugins, list | tuple) else [plugins]
+    files = [plugin for plugin in listed if isinstance(plugin, str | PathLike)]
+    return files, [plugin for plugin in listed if plugin is not None and not isinstance(plugin, str | PathLike)]

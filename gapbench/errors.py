@@ -6,6 +6,11 @@ Each message names the thing, the cause and the way out. The command line prints
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
 
 class GapbenchError(Exception):
     """Base of every error that gapbench raises on purpose."""
@@ -37,3 +42,13 @@ class UndeclaredData(PluginError):  # noqa: N818 - the contract's own word
 
 class NotMeasurable(GapbenchError):  # noqa: N818 - a statement about the data, not a failure
     """A metric has no meaning for this cell (too few rows, say): it is left out, with the reason."""
+
+
+def did_you_mean(name: str, known: Mapping[str, object] | Sequence[str]) -> str:
+    """Return a hint that ends a message about an unknown name."""
+    import difflib
+
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    if close:
+        return f" Did you mean {close[0]!r}?"
+    return f" Known: {', '.join(known)}." if known else ""

@@ -125,8 +125,8 @@ def test_a_class_of_a_notebook_is_a_plugin(monkeypatch):
     [
         ({"aligners": ["procrustse"]}, "Did you mean 'procrustes'"),
         ({"study": "digts"}, "Did you mean 'digits'"),
-        ({"protocol": "in-smaple"}, "run\\(\\) cannot be understood"),
-        ({"fit_size": 0}, "at least 1"),
+        ({"protocol": "in-smaple"}, "run\\(\\): protocol must be one of .* Did you mean 'in-sample'"),
+        ({"fit_size": 0}, "run\\(\\): fit_size must be numbers of images from 1 "),
         ({"fit_size": 3, "shots": [1]}, "two ways"),
         ({"plugins": ["nothing.py"]}, "no plugin file"),
     ],
@@ -136,14 +136,52 @@ def test_bad_options_are_told(options, words):
         gapbench.run(**options)
 
 
+def test_an_unknown_keyword_is_told_with_the_one_that_may_be_meant():
+    with pytest.raises(UsageError, match=r"run\(\) has no keyword 'encodrs'. Did you mean 'encoders'?"):
+        gapbench.run(encodrs=["mini-clip"])
+    with pytest.raises(UsageError, match="one study by position"):
+        gapbench.run("digits", ["mini-clip"])
+
+
+class WithoutHooks:
+    """No plugin."""
+
+
+@pytest.mark.parametrize("plugins", [WithoutHooks, [WithoutHooks], [WithoutHooks()], [3], b"x", {"a": 1}])
+def test_an_object_without_hooks_is_refused(plugins):
+    with pytest.raises(UsageError, match=r"run\(\): plugins: .* is no plugin: It has no hook"):
+        gapbench.run(plugins=plugins)
+
+
+def test_python_takes_what_the_command_line_takes(tmp_path):
+    chosen = {"datasets": "digits", "prompts": "photo", "aligners": "identity", "metrics": "top1", "out": str(tmp_path)}
+    (record,) = gapbench.run(
+        **chosen, index="hnsw", dtype="float32", offline=True, engine="loky", no_plugin="something"
+    ).records
+    assert record.notes["index"] == "hnsw"
+    with pytest.raises(UsageError, match=r"run\(\): out: .* cannot be written"):
+        (tmp_path / "file").write_text("")
+        gapbench.run(**chosen | {"out": tmp_path / "file" / "below"})
+
+
+def test_a_plugin_that_is_left_out_is_not_there(tmp_path):
+    (tmp_path / "left_out.py").write_text(
+        "import gapbench\n\n@gapbench.hookimpl\ndef gapbench_metrics():\n    return []\n"
+    )
+    chosen = {"datasets": ["digits"], "prompts": ["photo"], "aligners": ["identity"], "metrics": ["top1"]}
+    found = gapbench.run(**chosen, plugins=tmp_path / "left_out.py", no_plugin=["left_out"])
+    assert len(found.records) == 1
+
+
 def test_importing_gapbench_imports_nothing_of_weight():
     code = "import sys, gapbench; print(sorted({'numpy', 'rich', 'msgspec', 'pluggy', 'click'} & set(sys.modules)))"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
 
 
 def test_the_id_of_a_cell_can_be_checked_from_its_record(tmp_path):
-    from gapbench.results import journal
     from gapbench.results.identity import cell_id
+
+    from gapbench.results import journal
 
     gapbench.run(
         datasets=["digits", "color-digits"],

@@ -12,9 +12,9 @@ import msgspec
 from gapbench.bench.execute import Options, Runner
 from gapbench.bench.materials import PRECOMPUTED
 from gapbench.bench.plan import make_plan
-from gapbench.bench.study import Study
 from gapbench.errors import GapbenchError
 from gapbench.host.registry import Kind
+from gapbench.model.study import Study
 from gapbench.results.answers import disagreement, names_key
 from gapbench.results.journal import Stored, container_of
 

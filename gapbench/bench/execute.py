@@ -259,7 +259,8 @@ class Runner:
         source = cell.source
         encoder = test.fingerprint if source.encoder is None else self.materials.encoder_fingerprint(source.encoder)
         seconds = self.materials.encode_seconds.get((source.encoder_key, source.dataset.name), 0.0)
-        header = record_header(cell, test, train, prompts, study=self.study, index=self.plan.index, encoder=encoder)
+        names = {"study": self.study, "index": self.plan.index, "dtype": self.materials.context.dtype}
+        header = record_header(cell, test, train, prompts, encoder=encoder, **names)
         return msgspec.structs.replace(header, timing=Timing(encode_s=round(seconds, 3), fit_s=0.0, score_s=0.0))
 
     # -- running ------------------------------------------------------------------------------------------------

@@ -36,6 +36,7 @@ def record_header(
     study: str,
     index: str,
     encoder: str,
+    dtype: str,
 ) -> Record:
     """Write a record without its results.
 
@@ -47,6 +48,8 @@ def record_header(
         Name of the study, and kind of the index over prompts.
     encoder
         Fingerprint of the encoder; of an embedding file, that of its arrays.
+    dtype
+        What encoders compute in.
     """
     scored = test.captions if cell.captioned else test.prompts
     header = Record(
@@ -54,7 +57,7 @@ def record_header(
         cell_id="",
         study=study,
         label=cell.aligner.label,
-        encoder=_encoder(cell, encoder),
+        encoder=_encoder(cell, encoder, dtype),
         dataset=_dataset(cell, test),
         prompts=PromptsRef(
             name=cell.prompts_name,
@@ -72,12 +75,13 @@ def record_header(
     return msgspec.structs.replace(header, cell_id=cell_id(header))
 
 
-def _encoder(cell: Cell, fingerprint_: str) -> EncoderRef:
+def _encoder(cell: Cell, fingerprint_: str, dtype: str) -> EncoderRef:
     encoder = cell.source.encoder
     return EncoderRef(
         component=PRECOMPUTED if encoder is None else encoder.component.spec.name,
         name=cell.source.encoder_name,
         fingerprint=fingerprint_,
+        dtype="" if encoder is None else dtype,
         distribution="" if encoder is None else encoder.component.origin.distribution,
     )
 

@@ -7,65 +7,46 @@ the store. It reads no pictures, loads no weights and imports no torch.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gapbench.bench.isolation import calling
 from gapbench.bench.materials import CAPTIONS, GIVEN, PRECOMPUTED, optional, prompt_set
-from gapbench.bench.protocol import Protocol, depends_on_seed
-from gapbench.errors import GapbenchError
+from gapbench.bench.protocol import depends_on_seed
+from gapbench.bench.public_names import public_names
+from gapbench.errors import GapbenchError, UsageError
 from gapbench.host.registry import Kind, Registry
 from gapbench.host.selection import Selected, select
 from gapbench.specs import AlignerSpec, DatasetSpec, MetricSpec, Need, Offer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from gapbench.bench.materials import Materials
-    from gapbench.bench.study import Study
+    from gapbench.model.study import Protocol, Study
     from gapbench.specs import Missing
 
 OF_CLASSES = frozenset({Need.LABELS, Need.CLASS_TEXTS})
+#: The largest number of cells of one run.
+MOST_CELLS = 200_000
+
 TRANSDUCTIVE = frozenset({Need.TEST_IMAGES, Need.TEST_TEXTS})
-
-
-def public_name(selected: Selected) -> str:
-    """Name a component in records: a path is a matter of one machine, so only its last part stays.
-
-    What the path holds is identified by its fingerprint.
-    """
-    argument, family = selected.argument or "", selected.component.spec.name
-    model, _, checkpoint = argument.partition("/")
-    if checkpoint and Path(checkpoint).expanduser().is_file():
-        return f"{family}:{model}/{Path(checkpoint).name}"
-    if argument and Path(argument).expanduser().exists():
-        return f"{family}:{Path(argument).expanduser().resolve().name}"
-    return selected.name
 
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """One encoder (None: the embeddings are given) on one dataset."""
+    """One encoder (None: the embeddings are given) on one dataset; the names are those of records."""
 
     encoder: Selected | None
     dataset: Selected
+    encoder_name: str
+    dataset_name: str
     offers: frozenset[Offer]
     splits: dict[str, int | None]
-
-    @property
-    def encoder_name(self) -> str:
-        """Name of the encoder in records."""
-        return PRECOMPUTED if self.encoder is None else public_name(self.encoder)
 
     @property
     def encoder_key(self) -> str:
         """Full name of the encoder."""
         return PRECOMPUTED if self.encoder is None else self.encoder.name
-
-    @property
-    def dataset_name(self) -> str:
-        """Name of the dataset in records."""
-        return public_name(self.dataset)
 
     @property
     def has_train(self) -> bool:
@@ -147,7 +128,7 @@ def make_plan(study: Study, registry: Registry, materials: Materials) -> Plan:
     metrics = select(registry, Kind.METRIC, study.metrics)
     plan = Plan(metrics=metrics, index=study.index)
     aligners = select(registry, Kind.ALIGNER, study.aligners)
-    prompts = select(registry, Kind.PROMPTS, study.prompts)
+    prompts = public_names(select(registry, Kind.PROMPTS, study.prompts))
     unfit: dict[tuple[str, str], dict[str, None]] = {}
     for source in _sources(study, registry, materials, plan):
         if study.shots and Offer.LABELS not in source.offers:
@@ -162,6 +143,11 @@ def make_plan(study: Study, registry: Registry, materials: Materials) -> Plan:
                     if reason:
                         unfit.setdefault((source.dataset.name, reason), {})[label] = None
                 fitting = [aligner for aligner in aligners if not reasons[aligner.label]]
+                seeds = _seeds(study, source, protocol, fitting)
+                if len(plan.cells) + len(seeds) * len(fitting) > MOST_CELLS:
+                    raise UsageError(
+                        f"This is more than {MOST_CELLS:,} cells; choose fewer seeds, sizes or parameters."
+                    )
                 plan.cells += [
                     Cell(
                         source=source,
@@ -171,7 +157,7 @@ def make_plan(study: Study, registry: Registry, materials: Materials) -> Plan:
                         protocol=protocol,
                         seed=seed,
                     )
-                    for seed in _seeds(study, source, protocol, fitting)
+                    for seed in seeds
                     for aligner in fitting
                 ]
     for (dataset, reason), labels in unfit.items():
@@ -194,16 +180,17 @@ def _validates(aligner: Selected) -> bool:
 
 def _sources(study: Study, registry: Registry, materials: Materials, plan: Plan) -> Iterator[Source]:
     """Pair datasets with encoders, those that are on this machine."""
-    datasets = select(registry, Kind.DATASET, study.datasets)
-    given = [dataset for dataset in datasets if _spec(dataset).precomputed]
-    drawn = [dataset for dataset in datasets if not _spec(dataset).precomputed]
+    datasets = public_names(select(registry, Kind.DATASET, study.datasets))
+    given = {name: dataset for name, dataset in datasets.items() if _spec(dataset).precomputed}
+    drawn = {name: dataset for name, dataset in datasets.items() if name not in given}
     yield from _given_sources(given, materials, plan)
     if not drawn:
         reason = "embedding files bring the embeddings of their own encoder"
         plan.skips += [Skip(f"encoder {name}", reason) for name in study.encoders if name != PRECOMPUTED]
         return
-    encoders = [e for e in select(registry, Kind.ENCODER, study.encoders) if _available(e, materials, plan)]
-    for dataset in drawn:
+    encoders = public_names(select(registry, Kind.ENCODER, study.encoders))
+    encoders = {name: encoder for name, encoder in encoders.items() if _available(encoder, materials, plan)}
+    for dataset_name, dataset in drawn.items():
         if not _available(dataset, materials, plan):
             continue
         try:
@@ -212,18 +199,32 @@ def _sources(study: Study, registry: Registry, materials: Materials, plan: Plan)
         except GapbenchError as error:
             plan.skips.append(Skip(f"dataset {dataset.name}", str(error), failed=True))
             continue
-        for encoder in encoders:
-            yield Source(encoder=encoder, dataset=dataset, offers=_spec(dataset).offers, splits=dict(splits))
+        for encoder_name, encoder in encoders.items():
+            yield Source(
+                encoder=encoder,
+                dataset=dataset,
+                encoder_name=encoder_name,
+                dataset_name=dataset_name,
+                offers=_spec(dataset).offers,
+                splits=dict(splits),
+            )
 
 
-def _given_sources(datasets: Sequence[Selected], materials: Materials, plan: Plan) -> Iterator[Source]:
+def _given_sources(datasets: Mapping[str, Selected], materials: Materials, plan: Plan) -> Iterator[Source]:
     """Open embedding files; a bad one costs itself alone."""
-    for dataset in datasets:
+    for name, dataset in datasets.items():
         try:
             file = materials.precomputed(dataset)
             with calling(dataset):
                 optional(file, "missing", None)
-                source = Source(encoder=None, dataset=dataset, offers=file.offers(), splits=dict(file.splits()))
+                source = Source(
+                    encoder=None,
+                    dataset=dataset,
+                    encoder_name=PRECOMPUTED,
+                    dataset_name=name,
+                    offers=file.offers(),
+                    splits=dict(file.splits()),
+                )
         except GapbenchError as error:
             plan.skips.append(Skip(f"dataset {dataset.name}", str(error), failed=True))
         else:
@@ -255,7 +256,7 @@ def _available(selected: Selected, materials: Materials, plan: Plan) -> bool:
 
 
 def _texts(
-    study: Study, source: Source, prompts: Sequence[Selected], plan: Plan
+    study: Study, source: Source, prompts: Mapping[str, Selected], plan: Plan
 ) -> Iterator[tuple[str, Selected | None]]:
     """Give the text sets of a source: prompts of its classes, its captions, or what the file gives."""
     captioned = Offer.CAPTIONS in source.offers
@@ -264,14 +265,14 @@ def _texts(
             plan.skips.append(Skip(f"prompts on {source.dataset.name}", "the file gives its own class texts"))
         yield (CAPTIONS if captioned else GIVEN), None
         return
-    for strategy in prompts:
-        if strategy.name == CAPTIONS and captioned:
+    for name, strategy in prompts.items():
+        if name == CAPTIONS and captioned:
             yield CAPTIONS, None
-        elif strategy.name != CAPTIONS and Offer.LABELS in source.offers:
-            yield strategy.name, strategy
+        elif name != CAPTIONS and Offer.LABELS in source.offers:
+            yield name, strategy
         elif study.prompts and len(study.datasets) == 1:  # asked for in so many words
-            lacks = "captions" if strategy.name == CAPTIONS else "classes to write prompts for"
-            plan.skips.append(Skip(f"prompts {strategy.name} on {source.dataset.name}", f"the dataset has no {lacks}"))
+            lacks = "captions" if name == CAPTIONS else "classes to write prompts for"
+            plan.skips.append(Skip(f"prompts {name} on {source.dataset.name}", f"the dataset has no {lacks}"))
 
 
 def _unfit(aligner: Selected, source: Source, protocol: Protocol, prompts: str) -> str:

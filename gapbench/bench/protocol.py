@@ -10,8 +10,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,22 +22,7 @@ from gapbench.errors import DataError
 
 if TYPE_CHECKING:
     from gapbench.components import Float32, Int64, Rows
-
-ProtocolName = Literal["held-out", "in-sample", "transductive"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Protocol:
-    """A protocol with its fit size: a number of images, or of images a class (``shots``), or None for all."""
-
-    name: ProtocolName
-    fit_size: int | None = None
-    shots: int | None = None
-
-    @property
-    def fits_on_test(self) -> bool:
-        """Whether test items are in the fit."""
-        return self.name == "in-sample"
+    from gapbench.model.study import Protocol
 
 
 class SelectedRows:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gapbench.bench.protocol import Protocol
     from gapbench.components import EmbeddedSplit
     from gapbench.model.record import Record
+    from gapbench.model.study import Protocol
 
 
 @dataclass(frozen=True, kw_only=True)

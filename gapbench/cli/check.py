@@ -37,7 +37,7 @@ def command(kind: str, name: str, as_json: bool, **options: Any) -> int:
     none could run.
     """
     of_kind = kind_named(kind)
-    registry = registry_from(options["plugin_files"], options["blocked"], strict=options["strict"])
+    registry = registry_from(options["plugins"], options["no_plugin"], strict=options["strict"])
     chosen = select(registry, of_kind, [name])
 
     from gapbench.bench.isolation import quiet

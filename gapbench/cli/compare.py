@@ -32,7 +32,7 @@ def command(before: str, after: str, as_markdown: bool, as_json: bool, **options
 
     Each is a study, a folder of results, a records file, a commit (its leaderboards/), or COMMIT:PATH.
     """
-    specs = registry_from(options["plugin_files"], options["blocked"], strict=options["strict"]).metric_specs()
+    specs = registry_from(options["plugins"], options["no_plugin"], strict=options["strict"]).metric_specs()
     found = _comparisons(before, after)
     if as_json:
         echo_json({name: _plain(comparison) for name, comparison in found.items()})

@@ -33,7 +33,7 @@ def command(study: str, out: Path | None, formats: str, paper: bool, to: Path | 
     kinds = tuple(dict.fromkeys(part.strip().lower() for part in formats.split(",")))
     if unknown := [kind for kind in kinds if kind not in FORMATS]:
         raise UsageError(f"--format {unknown[0]!r} is not known; it is a list of {', '.join(FORMATS)}.")
-    registry = registry_from(options["plugin_files"], options["blocked"], strict=options["strict"])
+    registry = registry_from(options["plugins"], options["no_plugin"], strict=options["strict"])
 
     from gapbench.figures.draw import draw_again
     from gapbench.figures.style import Output, failures_told, written_as

@@ -47,7 +47,7 @@ class LazyGroup(click.Group):
         """Say which command may be meant where there is none of that name."""
         name = args[0]
         if name not in COMMANDS and not name.startswith("-"):
-            from gapbench.host.registry import did_you_mean
+            from gapbench.errors import did_you_mean
 
             raise click.UsageError(f"There is no command {name!r}.{did_you_mean(name, COMMANDS)}", ctx)
         return super().resolve_command(ctx, args)

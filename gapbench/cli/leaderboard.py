@@ -18,9 +18,9 @@ from gapbench.model.names import folder_below, path_name
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from gapbench.bench.study import Study
     from gapbench.host.registry import Registry
     from gapbench.leaderboard.table import Table
+    from gapbench.model.study import Study
     from gapbench.results.verify import Verdict
     from gapbench.specs import MetricSpec
 
@@ -55,7 +55,7 @@ def _without_collection() -> Iterator[None]:
 
 def _where(study: str, out: Path | None) -> tuple[Path, Study]:
     """Find the folder of a study, and the study itself where gapbench knows it; a folder of results stands for itself."""
-    from gapbench.bench.study import Study, load_study, study_names
+    from gapbench.model.study import Study, load_study, study_names
 
     if study in study_names() or study.endswith(".toml"):
         found = load_study(study)
@@ -69,8 +69,8 @@ def _where(study: str, out: Path | None) -> tuple[Path, Study]:
 
 def _none_there(folder: Path, study: Study) -> UsageError:
     """Say that there is no such leaderboard, and what to do."""
-    from gapbench.bench.study import study_names
-    from gapbench.host.registry import did_you_mean
+    from gapbench.errors import did_you_mean
+    from gapbench.model.study import study_names
 
     known = study.name in study_names()
     way_out = "gapbench run" + (f" --study {study.name}" if known else "")
@@ -84,7 +84,7 @@ def _none_there(folder: Path, study: Study) -> UsageError:
 
 def _all_studies() -> list[str]:
     """Name the studies that have a folder below leaderboards/; ``local`` is no study."""
-    from gapbench.bench.study import LOCAL, study_names
+    from gapbench.model.study import LOCAL, study_names
 
     there = {path.name for path in ROOT.iterdir() if path.is_dir()} if ROOT.is_dir() else set()
     known = {name for name in study_names() if name in there}
@@ -118,7 +118,7 @@ def build_command(study: str | None, out: Path | None, **options: Any) -> int:
     Without STUDY: of all studies below leaderboards/, and the page across them. Ends with 1 where a figure could not be
     drawn.
     """
-    registry = registry_from(options["plugin_files"], options["blocked"], strict=options["strict"])
+    registry = registry_from(options["plugins"], options["no_plugin"], strict=options["strict"])
     studies = [study] if study is not None else _all_studies()
     if not studies:
         raise UsageError(f"There are no leaderboards below {ROOT}/. `gapbench run --study NAME` makes one.")
@@ -158,10 +158,10 @@ def add_command(file: Path, study: str | None, out: Path | None, **options: Any)
     Each record is checked first. A cell that is there already counts as reproduced where the values agree, and as a
     conflict where they do not. Adding twice changes nothing. Ends with 1 where a line was left out.
     """
-    registry = registry_from(options["plugin_files"], options["blocked"], strict=options["strict"])
+    registry = registry_from(options["plugins"], options["no_plugin"], strict=options["strict"])
 
-    from gapbench.bench.study import LOCAL
     from gapbench.leaderboard.membership import outside, study_of
+    from gapbench.model.study import LOCAL
     from gapbench.results.add import add
 
     if not file.is_file():
@@ -202,7 +202,7 @@ def verify_command(study: str, out: Path | None, as_json: bool, recompute: bool,
     Then whether README.md and the tables are what the records give. Ends with 1 where anything is not. With --recompute,
     gap metrics are checked as well: each cell runs again whose encoder, data and aligner are on this machine.
     """
-    registry = registry_from(options["plugin_files"], options["blocked"], strict=options["strict"])
+    registry = registry_from(options["plugins"], options["no_plugin"], strict=options["strict"])
     folder, found = _where(study, out)
 
     from gapbench.errors import DataError
@@ -249,10 +249,11 @@ def _recomputed(verdicts: list[Verdict], folder: Path, registry: Registry) -> li
     from gapbench.bench.materials import Materials
     from gapbench.cli.options import context_from
     from gapbench.embeddings.store import Store, default_root
+    from gapbench.model.request import Request
     from gapbench.results import journal
     from gapbench.results.verify import with_recomputed
 
-    here = {"download": False, "offline": True, "data_root": None, "device": "cpu", "dtype": "float32"}
+    here = Request(offline=True, device="cpu")
     materials = Materials(Store(default_root()), context_from(here))
     done = recompute(journal.read_folder(folder), registry, materials)
     return [with_recomputed(verdict, done.found) for verdict in verdicts]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def command(kind: str | None, as_json: bool, **options: Any) -> int:
     """List components of a KIND (encoder, dataset, prompts, aligner, metric), or of all."""
     kinds = [kind_named(kind)] if kind else list(Kind)
-    registry = registry_from(options["plugin_files"], options["blocked"], strict=options["strict"])
+    registry = registry_from(options["plugins"], options["no_plugin"], strict=options["strict"])
     found = {kind: list(registry.components(kind).values()) for kind in kinds}
     if as_json:
         echo_json({kind: [described(c) for c in components] for kind, components in found.items()})

@@ -52,7 +52,7 @@ def command(kind: str, name: str, folder: Path, *, single_file: bool, licence: s
     README, licence, CI workflow. Nothing is overwritten.
     """
     of_kind = kind_named(kind)
-    registry = registry_from(options["plugin_files"], options["blocked"], strict=options["strict"])
+    registry = registry_from(options["plugins"], options["no_plugin"], strict=options["strict"])
     _check_name(name)
     if name in registry.components(of_kind):
         origin = registry.components(of_kind)[name].origin

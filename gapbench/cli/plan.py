@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from gapbench.cli.console import console, echo_json
-from gapbench.cli.options import context_from, plugin_options, registry_from, selection_options, study_from
+from gapbench.cli.options import context_from, registry_from, request_options, study_from
+from gapbench.model.request import Request
 
 if TYPE_CHECKING:
     from gapbench.bench.plan import Plan
 
 
 @click.command("plan")
-@selection_options
+@request_options
 @click.option("--json", "as_json", is_flag=True, help="Write JSON.")
-@plugin_options
 def command(**options: Any) -> int:
     """Show cells, skips with their reasons, and what is to be encoded."""
-    study, _ = study_from(options)
-    context = context_from({**options, "download": False, "offline": options["offline"]})
-    registry = registry_from(options["plugin_files"], options["blocked"], strict=options["strict"])
+    request = Request.from_command_line(options)
+    study, _ = study_from(request)
+    context = context_from(replace(request, download=False))
+    registry = registry_from(request.plugins, request.no_plugin, strict=request.strict)
 
     from gapbench.bench.materials import Materials
     from gapbench.bench.plan import count_work, make_plan
@@ -57,7 +58,7 @@ def _show(plan: Plan) -> None:
 
     out = console()
     cells = Table("encoder", "dataset", "prompts", "cells", title=f"{len(plan.cells)} cells", box=PLAIN_BOX)
-    counts = Counter((c.source.encoder_name, c.source.dataset.name, c.prompts_name) for c in plan.cells)
+    counts = Counter((c.source.encoder_name, c.source.dataset_name, c.prompts_name) for c in plan.cells)
     for (encoder, dataset, prompts), n in counts.items():
         cells.add_row(*map(escape, (encoder, dataset, prompts)), str(n))
     out.print(cells)

@@ -23,7 +23,7 @@ def command(as_json: bool, **options: Any) -> int:
     """List plugins with version, origin, hooks and components; broken ones with cause and remedy."""
     from gapbench.host.discovery import discover
 
-    registry = discover(plugin_files=options["plugin_files"], blocked=options["blocked"], strict=options["strict"])
+    registry = discover(plugin_files=options["plugins"], blocked=options["no_plugin"], strict=options["strict"])
     if as_json:
         found = [_described(plugin) for plugin in registry.plugins] + [_mourned(broken) for broken in registry.broken]
         echo_json(found)

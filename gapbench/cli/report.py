@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
     from gapbench.bench.execute import Outcome, Runner
     from gapbench.bench.plan import Plan, Skip
-    from gapbench.bench.study import Study
     from gapbench.leaderboard.table import Table
     from gapbench.model.record import Record
+    from gapbench.model.study import Study
     from gapbench.specs import MetricSpec
 
 PLAIN_BOX = box.SIMPLE_HEAD

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gapbench.cli.console import console
-from gapbench.cli.options import context_from, plugin_options, registry_from, selection_options, study_from
+from gapbench.cli.options import context_from, registry_from, request_options, study_from
 from gapbench.errors import UsageError
 from gapbench.model.names import folder_below
+from gapbench.model.request import Request
 from gapbench.results.folder import check_folder
 
 if TYPE_CHECKING:
@@ -22,31 +23,24 @@ if TYPE_CHECKING:
 
 
 @click.command("run")
-@selection_options
-@click.option("--jobs", default=1, show_default=True, type=click.IntRange(min=1), help="Processes for the cells.")
-@click.option("--engine", default="loky", type=click.Choice(["loky", "dask", "ray"]), help="What runs the processes.")
-@click.option("--timeout", type=click.FloatRange(min=0.1), metavar="SECONDS", help="Longest time of one cell.")
-@click.option(
-    "--out", type=click.Path(path_type=Path), metavar="DIR", help="Where results go  [default: leaderboards/STUDY]"
-)
-@click.option("--no-figures", is_flag=True, help="Draw nothing.")
-@plugin_options
+@request_options
 def command(**options: Any) -> int:
     """Run every selected encoder x dataset x prompt strategy x aligner.
 
     Without options: everything that is registered and needs no download. What was finished before is not run again.
     """
     out, err = console(), console(err=True)
-    study, frozen = study_from(options)
-    context = context_from(options)
-    registry = registry_from(options["plugin_files"], options["blocked"], strict=options["strict"])
+    request = Request.from_command_line(options)
+    study, frozen = study_from(request)
+    context = context_from(request)
+    registry = registry_from(request.plugins, request.no_plugin, strict=request.strict)
 
     from gapbench.bench.execute import Options, Runner
     from gapbench.bench.materials import Materials
     from gapbench.bench.plan import make_plan
     from gapbench.embeddings.store import Store, default_root
 
-    folder = options["out"] or folder_below(Path("leaderboards"), study.name, "The study name")
+    folder = request.out or folder_below(Path("leaderboards"), study.name, "The study name")
     _check_writable(folder)
     materials = Materials(Store(default_root()), context)
     plan = make_plan(study, registry, materials)
@@ -57,12 +51,12 @@ def command(**options: Any) -> int:
         registry,
         Options(
             folder=folder,
-            jobs=options["jobs"],
-            engine=options["engine"],
-            timeout=options["timeout"],
-            strict=options["strict"],
-            plugin_files=tuple(path.resolve() for path in options["plugin_files"]),
-            blocked=tuple(options["blocked"]),
+            jobs=request.jobs,
+            engine=request.engine,
+            timeout=request.timeout,
+            strict=request.strict,
+            plugin_files=tuple(path.resolve() for path in request.plugins),
+            blocked=request.no_plugin,
         ),
     )
     if not plan.cells:
@@ -73,7 +67,7 @@ def command(**options: Any) -> int:
 
     from gapbench.cli.report import report
 
-    written = report(study, frozen, plan, outcome, runner, out, err, draw=not options["no_figures"])
+    written = report(study, frozen, plan, outcome, runner, out, err, draw=not request.no_figures)
     broken = any(skip.failed for skip in plan.skips)
     return 1 if outcome.failed or outcome.failures or broken or not outcome.answers or not written else 0
 

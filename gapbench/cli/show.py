@@ -11,8 +11,8 @@ import click
 from gapbench.cli.console import echo, echo_json
 from gapbench.cli.list import described
 from gapbench.cli.options import plugin_options, registry_from
-from gapbench.errors import BrokenPluginError, PluginError, UsageError
-from gapbench.host.registry import Kind, did_you_mean
+from gapbench.errors import BrokenPluginError, PluginError, UsageError, did_you_mean
+from gapbench.host.registry import Kind
 
 if TYPE_CHECKING:
     from gapbench.host.registry import Component, Registry
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @plugin_options
 def command(name: str, as_json: bool, **options: Any) -> int:
     """Show all that is known of the component NAME: what it needs, its parameters, its formula and where it is from."""
-    registry = registry_from(options["plugin_files"], options["blocked"], strict=options["strict"])
+    registry = registry_from(options["plugins"], options["no_plugin"], strict=options["strict"])
     found = _found(registry, name)
     if as_json:
         everything = [{"kind": c.kind, **described(c), "documentation": documentation(c)} for c in found]

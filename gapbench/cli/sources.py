@@ -63,7 +63,7 @@ def _git(*arguments: str) -> bytes | None:
 
 
 def _read(path: Path) -> dict[str, list[Answer]]:
-    from gapbench.bench.study import LOCAL
+    from gapbench.model.study import LOCAL
     from gapbench.results import journal
     from gapbench.results.answers import answers
 

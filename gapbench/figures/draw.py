@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gapbench.bench.execute import Outcome, Runner
-    from gapbench.bench.study import Study
     from gapbench.leaderboard.table import Table
     from gapbench.model.record import Record
+    from gapbench.model.study import Study
     from gapbench.specs import MetricSpec
 
 FOLDER = "figures"

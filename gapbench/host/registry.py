@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from gapbench.errors import BrokenPluginError, UsageError
+from gapbench.errors import BrokenPluginError, UsageError, did_you_mean
 from gapbench.specs import (
     AlignerSpec,
     DatasetSpec,
@@ -155,13 +155,3 @@ class Registry:
                 f"{kind.capitalize()} {name!r} belongs to the broken plugin {broken.origin}: {broken.cause} {broken.fix}"
             )
         raise UsageError(f"There is no {kind} {name!r}.{did_you_mean(name, self._by_kind[kind])}")
-
-
-def did_you_mean(name: str, known: Mapping[str, object] | Sequence[str]) -> str:
-    """Give a hint that ends a message about an unknown name."""
-    import difflib
-
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    if close:
-        return f" Did you mean {close[0]!r}?"
-    return f" Known: {', '.join(known)}." if known else ""

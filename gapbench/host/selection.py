@@ -6,11 +6,10 @@ import itertools
 import re
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from math import isfinite
+from math import isfinite, prod
 from typing import TYPE_CHECKING, Any
 
-from gapbench.errors import UsageError
-from gapbench.host.registry import did_you_mean
+from gapbench.errors import UsageError, did_you_mean
 from gapbench.specs import AlignerSpec, Param
 
 if TYPE_CHECKING:
@@ -20,8 +19,14 @@ if TYPE_CHECKING:
 
 Value = bool | int | float | str
 
+#: The largest whole number that a parameter may be: what fits into 64 bits with a sign.
+LARGEST = 2**63 - 1
+
 #: The value of a parameter that is chosen on a validation slice of the fit split.
 AUTO = "auto"
+
+#: The largest number of combinations of parameters that one selection may stand for.
+MOST_COMBINATIONS = 1_000
 
 #: Parameters in brackets at the end: ``[name=value,value,name=value]``.
 BRACKETS = re.compile(r"^(?P<name>.*?)\[(?P<params>\s*\w+\s*=.*)\]$", re.DOTALL)
@@ -166,6 +171,11 @@ def _combinations(component: Component, sweep: str) -> Iterator[dict[str, Value]
                 raise UsageError(f"Parameter {key!r} of {component.spec.name!r} is given twice.")
             values[key] = []
         values[key].append(parse_value(component.spec.name, key, declared[key], (right if equals else token).strip()))
+    if prod(map(len, values.values())) > MOST_COMBINATIONS:
+        raise UsageError(
+            f"{component.kind.capitalize()} {component.spec.name!r} is given more than {MOST_COMBINATIONS:,} combinations "
+            "of parameters; give fewer values."
+        )
     for combination in itertools.product(*values.values()):
         yield {name: param.default for name, param in declared.items()} | dict(zip(values, combination, strict=True))
 
@@ -185,9 +195,9 @@ def parse_value(owner: str, key: str, param: Param, text: str) -> Value:
         if isinstance(param.default, bool):
             value = {"true": True, "false": False, "yes": True, "no": False}[text.lower()]
         elif isinstance(param.default, int):
-            value = int(text)
+            value = int(_ascii(text))
         elif isinstance(param.default, float):
-            value = float(text)
+            value = float(_ascii(text))
         else:
             value = text
     except (KeyError, ValueError):
@@ -196,11 +206,20 @@ def parse_value(owner: str, key: str, param: Param, text: str) -> Value:
         raise UsageError(f"{owner}[{key}={text}]: {key!r} must be {wanted}.{hint}") from None
     if isinstance(value, float) and not isfinite(value):
         raise UsageError(f"{owner}[{key}={text}]: {key!r} must be a finite number.")
+    if isinstance(value, int) and abs(value) > LARGEST:
+        raise UsageError(f"{owner}[{key}={text}]: {key!r} must lie between -2^63 and 2^63.")
     if param.choices and value not in param.choices:
         raise UsageError(f"{owner}[{key}={text}]: {key!r} must be one of {', '.join(map(str, param.choices))}.")
     if isinstance(value, int | float) and not isinstance(value, bool) and not _within(value, param):
         raise UsageError(f"{owner}[{key}={text}]: {key!r} must lie in {param.low}..{param.high}.")
     return value
+
+
+def _ascii(text: str) -> str:
+    """Return the text of a number; Python would also read digits of other scripts, and underscores between digits."""
+    if not text.isascii() or "_" in text:
+        raise ValueError(text)
+    return text
 
 
 def _within(value: float, param: Param) -> bool:

@@ -10,9 +10,9 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from gapbench import __version__
-from gapbench.errors import PluginError
+from gapbench.errors import PluginError, did_you_mean
 from gapbench.hookspecs import CONTRACT, OLDEST_CONTRACT
-from gapbench.host.registry import HOOKS, SPEC_TYPES, Component, Kind, Origin, did_you_mean
+from gapbench.host.registry import HOOKS, SPEC_TYPES, Component, Kind, Origin
 from gapbench.specs import (
     ActsOn,
     AlignerSpec,

@@ -18,8 +18,8 @@ from gapbench.results.answers import BASELINE
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from gapbench.bench.study import Study
     from gapbench.leaderboard.table import Row, Table
+    from gapbench.model.study import Study
     from gapbench.specs import MetricSpec
 
 

@@ -15,8 +15,8 @@ from gapbench.specs import MetricFamily
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-    from gapbench.bench.study import Reference, Study
     from gapbench.model.record import Record
+    from gapbench.model.study import Reference, Study
     from gapbench.results.answers import NamesKey
     from gapbench.results.comparisons import Compared
     from gapbench.specs import MetricSpec

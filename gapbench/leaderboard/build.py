@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from gapbench.bench.study import Study
     from gapbench.leaderboard.table import Table
+    from gapbench.model.study import Study
     from gapbench.specs import MetricSpec
 
 #: How a folder's results were made, where that is not the name of a study.

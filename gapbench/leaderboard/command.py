@@ -3,60 +3,68 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
+from gapbench.model.request import OPTIONS, Request
 from gapbench.results.answers import BASELINE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from gapbench.bench.study import Study
     from gapbench.leaderboard.table import Row, Table
     from gapbench.model.record import Record
+    from gapbench.model.request import DTypeName, IndexName, ProtocolName
+    from gapbench.model.study import Study
 
-#: A data set of an embedding file, which brings its encoder along.
-FILE = "embeddings:"
+#: The encoder of embedding files, which stands for their own.
+PRECOMPUTED = "precomputed"
 
 
 def study_command(study: Study) -> str:
-    """Give the shell command that runs a study."""
-    return f"gapbench run --study {shlex.quote(study.name)}{' --download' if study.download else ''}"
+    """Return the shell command that runs a study."""
+    return _command(Request(study=study.name, download=study.download))
 
 
 def row_command(table: Table, row: Row, study: Study) -> str:
-    """Give the shell command that runs the cells of a row again, with those of ``identity`` to compare with.
+    """Return the shell command that runs the cells of a row again, with those of ``identity`` to compare with.
 
-    The same code, data and weights give records of the same cell ids. For a published number it is the command of the
-    study, whose own result then stands beside it.
+    The same code, data and weights give records of the same cell ids; distributions that the row used are installed first.
+    For a published number it is the command of the study, whose own result then stands beside it.
     """
     if not row.records:
         return study_command(study)
+    line = _command(row_request(table, row, study))
+    used = {name: version for record in row.records for name, version in _plugins(record).items()}
+    wanted = [f"{name}=={version}" for name, version in used.items() if version]
+    return f"{shlex.join(['pip', 'install', *wanted])} && {line}" if wanted else line
+
+
+def row_request(table: Table, row: Row, study: Study) -> Request:
+    """Return what asks for the cells of a row, which has records, and for those of ``identity``."""
     first = row.records[0]
-    words = ["gapbench", "run"]
-    if not table.dataset.startswith(FILE):
-        words += ["-e", table.encoder]
-    words += ["-d", table.dataset, "-p", table.prompts, *_aligners(row.label)]
-    words += [part for name in _metrics(row.records) for part in ("-m", name)]
-    words += ["--protocol", table.protocol, *_fitted(first)]
-    words += ["--seeds", ",".join(str(seed) for seed in sorted({record.seed for record in row.records}))]
-    words += ["--index", first.index] if first.index != "flat" else []
-    words += ["--download"] if study.download else []
-    plugins = {name: code.version for name, code in first.code.items() if name != "gapbench"}
-    words += [part for name in plugins if name.endswith(".py") for part in ("--plugin", name)]
-    line = shlex.join(words)
-    installed = [shlex.quote(f"{name}=={version}") for name, version in plugins.items() if not name.endswith(".py")]
-    return f"pip install {' '.join(installed)} && {line}" if installed else line
+    fit_size, shots = first.protocol.fit_size, first.protocol.shots
+    given = table.encoder == PRECOMPUTED
+    used = dict.fromkeys(name for record in row.records for name in _plugins(record))
+    return Request(
+        encoders=() if given else (table.encoder,),
+        datasets=(table.dataset,),
+        prompts=() if given else (table.prompts,),
+        aligners=tuple(dict.fromkeys((BASELINE, row.label))),
+        metrics=tuple(dict.fromkeys(name for record in row.records for name in record.metrics)),
+        protocol=cast("ProtocolName", table.protocol),
+        fit_size=() if shots is not None else (fit_size or "all",),
+        shots=() if shots is None else (shots,),
+        seeds=tuple(sorted({record.seed for record in row.records})),
+        index=cast("IndexName", first.index) if first.index != OPTIONS["index"].default else None,
+        dtype=cast("DTypeName", first.encoder.dtype or OPTIONS["dtype"].default),
+        download=study.download,
+        plugins=tuple(Path(name) for name in used if name.endswith(".py")),
+    )
 
 
-def _aligners(label: str) -> list[str]:
-    return ["-a", label] if label == BASELINE else ["-a", BASELINE, "-a", label]
+def _plugins(record: Record) -> dict[str, str]:
+    """Return the plugins that a record used, each with its version; one that is a file has none."""
+    return {name: code.version for name, code in record.code.items() if name != "gapbench"}
 
 
-def _metrics(records: Sequence[Record]) -> list[str]:
-    return list(dict.fromkeys(name for record in records for name in record.metrics))
-
-
-def _fitted(record: Record) -> list[str]:
-    if record.protocol.shots is not None:
-        return ["--shots", str(record.protocol.shots)]
-    return ["--fit-size", "all" if record.protocol.fit_size is None else str(record.protocol.fit_size)]
+def _command(request: Request) -> str:
+    return shlex.join(["gapbench", "run", *request.words()])

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from gapbench.bench.study import Study
     from gapbench.leaderboard.table import Row, Table
+    from gapbench.model.study import Study
     from gapbench.specs import MetricSpec
 
 

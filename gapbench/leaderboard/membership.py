@@ -11,7 +11,7 @@ from gapbench.results import journal
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gapbench.bench.study import Study
+    from gapbench.model.study import Study
 
 
 def study_of(file: Path) -> str | None:

@@ -1,1 +1,1 @@
-"""What gapbench works with, typed: the record, the identity of the question that it answers, names and text."""
+"""What gapbench works with, typed: options and requests, studies, records and their identity, names and text."""

@@ -30,11 +30,15 @@ class Code(_Struct, frozen=True, kw_only=True):
 
 
 class EncoderRef(_Struct, frozen=True, kw_only=True):
-    """Which encoder: the registered component, the name that is shown, and the fingerprint of all that changes its rows."""
+    """Which encoder: the registered component, the name that is shown, and the fingerprint of all that changes its rows.
+
+    The fingerprint covers ``dtype`` (empty where the embeddings are given).
+    """
 
     component: str
     name: str
     fingerprint: str
+    dtype: str
     distribution: str
 
 

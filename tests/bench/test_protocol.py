@@ -6,10 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gapbench.bench.fitdata import FitRows, GuardedFitData
-from gapbench.bench.protocol import Protocol, depends_on_seed, draw, fit_and_test, halves, subset
+from gapbench.bench.protocol import depends_on_seed, draw, fit_and_test, halves, subset
 from gapbench.components import EmbeddedSplit, Texts
 from gapbench.embeddings.arrays import unit_rows
 from gapbench.errors import UndeclaredData
+from gapbench.model.study import Protocol
 from gapbench.specs import ActsOn, AlignerSpec, Need
 
 

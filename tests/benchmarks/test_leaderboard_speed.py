@@ -12,8 +12,6 @@ import msgspec
 import numpy as np
 import pytest
 import safetensors.numpy
-
-from gapbench.results import journal
 from gapbench.results.finalise import finalise
 from gapbench.results.identity import cell_id
 from gapbench.results.record import (
@@ -27,6 +25,8 @@ from gapbench.results.record import (
     ProtocolRef,
     Record,
 )
+
+from gapbench.results import journal
 from gapbench.stats import mcnemar_exact_matrix, wilson
 
 ENCODERS, DATASETS, ALIGNERS, SEEDS, ITEMS = 20, 10, 100, 5, 500

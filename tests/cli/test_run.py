@@ -10,9 +10,8 @@ import time
 import jsonschema
 import numpy as np
 import pytest
-from safetensors.numpy import load_file
-
 from gapbench.results.schema import FILE
+from safetensors.numpy import load_file
 
 
 def records_of(folder):
@@ -238,7 +237,7 @@ def test_a_sweep_has_one_row_a_value(gapbench, tmp_path):
         (("-a", "gap-shift[delta=lots]"), "'delta' must be a number"),
         (("--study", "digit"), "Did you mean 'digits'?"),
         (("--seeds", "a:b"), "write 0:5"),
-        (("--fit-size", "0"), "at least 1"),
+        (("--fit-size", "0"), "numbers of images from 1 to"),
         (("--download", "--offline"), "contradict"),
         (("--plugin", "nowhere.py"), "There is no plugin file 'nowhere.py'"),
         (("-p", "template:a photo"), "write {} once"),
@@ -302,7 +301,7 @@ def test_fit_sizes_and_shots_are_axes_and_end_in_learning_curves(gapbench, tmp_p
     [
         (("--shots", "1", "--fit-size", "10"), "give one"),
         (("--shots", "0"), "numbers of images of a class"),
-        (("--fit-size", "10,many"), "write numbers of images"),
+        (("--fit-size", "10,many"), "write 10,100 or all"),
         (("-a", "identity[x=auto]"), "no parameter 'x'"),
         (("-a", "gap-shift[side=auto]"), "must be one of"),
         (("-a", "gap-projection[common=auto]"), "no grid to choose from"),
@@ -333,8 +332,8 @@ def test_automatic_parameters_are_chosen_on_a_slice_and_said(gapbench, tmp_path,
 
 
 def test_every_study_has_the_baseline_and_the_controls():
-    from gapbench.bench.study import load_study, study_names
     from gapbench.leaderboard.table import CONTROLS
+    from gapbench.model.study import load_study, study_names
 
     for name in study_names():
         assert {"identity", *CONTROLS} <= set(load_study(name).aligners), name

@@ -159,3 +159,27 @@ def test_a_misspelt_family_is_named_whatever_its_argument_holds():
 def test_only_finite_numbers_are_values(value):
     with pytest.raises(UsageError, match="finite"):
         labels(f"shift[size={value}]")
+
+
+def test_a_sweep_of_too_many_combinations_is_refused_before_it_is_written_out():
+    values = ",".join(str(number / 100) for number in range(100))
+    with pytest.raises(UsageError, match="'shift' is given more than 1,000 combinations"):
+        select(toy_registry(), Kind.ALIGNER, [f"shift[size={values},count={','.join('0123456789')},flag=true,false]"])
+    assert len(select(toy_registry(), Kind.ALIGNER, [f"shift[size={values},count={','.join('0123456789')}]"])) == 1_000
+
+
+@pytest.mark.parametrize("value", ["\u0663", "1_0", "9" * 5_000, "0x3", "1e1"])
+def test_a_whole_number_is_written_in_ascii_digits(value):
+    with pytest.raises(UsageError, match="'count' must"):
+        select(toy_registry(), Kind.ALIGNER, [f"shift[count={value}]"])
+
+
+def test_a_whole_number_without_a_range_fits_into_64_bits():
+    spec = AlignerSpec(
+        name="wide", factory="toy:A", summary="", family="", needs=frozenset(), acts_on=ActsOn.BOTH,
+        params={"count": Param(default=3, doc="")},
+    )  # fmt: skip
+    registry = Registry([Plugin(ORIGIN, (), (Component(Kind.ALIGNER, spec, ORIGIN),))], [])
+    assert select(registry, Kind.ALIGNER, [f"wide[count={2**63 - 1}]"])[0].params == {"count": 2**63 - 1}
+    with pytest.raises(UsageError, match=r"between -2\^63 and 2\^63"):
+        select(registry, Kind.ALIGNER, [f"wide[count={2**63}]"])

@@ -2,9 +2,6 @@
 
 import msgspec
 import numpy as np
-
-from gapbench.components import Measurement
-from gapbench.results import journal, outcomes
 from gapbench.results.finalise import finalise
 from gapbench.results.identity import cell_id
 from gapbench.results.record import (
@@ -17,6 +14,9 @@ from gapbench.results.record import (
     ProtocolRef,
     Record,
 )
+
+from gapbench.components import Measurement
+from gapbench.results import journal, outcomes
 from gapbench.stats import interval
 
 N = 400

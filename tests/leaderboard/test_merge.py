@@ -6,17 +6,17 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from gapbench.results.merge import merge
 
-from gapbench.bench.study import Reference, Study
 from gapbench.errors import DataError, UsageError
 from gapbench.host.discovery import discover
 from gapbench.leaderboard.across import index, tally
 from gapbench.leaderboard.build import build, pages, stale, tables_of
 from gapbench.leaderboard.membership import outside
+from gapbench.model.study import Reference, Study
 from gapbench.results import add as adding
 from gapbench.results import journal, outcomes
 from gapbench.results.add import add
-from gapbench.results.merge import merge
 from gapbench.results.verify import verify_folder, verify_records, well
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -283,7 +283,7 @@ def test_published_numbers_are_reported_rows_and_never_ranked(first):
 
 
 def test_a_study_that_nobody_ran_shows_what_is_reported_and_the_command(tmp_path):
-    from gapbench.bench.study import load_study
+    from gapbench.model.study import load_study
 
     study = load_study("clip-stl10")
     page = pages(tmp_path, study, SPECS)["README.md"]

@@ -7,18 +7,6 @@ import re
 import msgspec
 import numpy as np
 import pytest
-from rich.console import Console
-
-from gapbench.bench.study import Reference, Study
-from gapbench.components import Measurement
-from gapbench.host.discovery import discover
-from gapbench.host.registry import Kind
-from gapbench.leaderboard.assemble import build_tables
-from gapbench.leaderboard.exports import to_csv
-from gapbench.leaderboard.markdown import code, escape, markdown
-from gapbench.leaderboard.terminal import print_table
-from gapbench.leaderboard.text import number
-from gapbench.results import outcomes
 from gapbench.results.finalise import finalise
 from gapbench.results.record import (
     AlignerRef,
@@ -30,6 +18,18 @@ from gapbench.results.record import (
     ProtocolRef,
     Record,
 )
+from rich.console import Console
+
+from gapbench.components import Measurement
+from gapbench.host.discovery import discover
+from gapbench.host.registry import Kind
+from gapbench.leaderboard.assemble import build_tables
+from gapbench.leaderboard.exports import to_csv
+from gapbench.leaderboard.markdown import code, escape, markdown
+from gapbench.leaderboard.terminal import print_table
+from gapbench.leaderboard.text import number
+from gapbench.model.study import Reference, Study
+from gapbench.results import outcomes
 from gapbench.stats import interval
 
 SPECS = {name: c.spec for name, c in discover().components(Kind.METRIC).items()}

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from gapbench import run
-from gapbench.bench.study import Study
 from gapbench.leaderboard.across import index
 from gapbench.leaderboard.build import pages
 from gapbench.leaderboard.exports import to_csv, to_latex
 from gapbench.leaderboard.markdown import escape
 from gapbench.leaderboard.notebook import html
 from gapbench.leaderboard.page.data import page_data
+from gapbench.model.study import Study
 
 EVIL = {
     "terminal": "clip\x1b]0;title\x07\x1b[2J\x9b\x7f",

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from gapbench.results.record import AlignerRef, PluginRef, Record
 
-from gapbench.bench.study import Study
 from gapbench.host.discovery import discover
 from gapbench.leaderboard.build import tables_of
 from gapbench.leaderboard.page import page
 from gapbench.leaderboard.table import Row, Table, Value
+from gapbench.model.study import Study
 from gapbench.results import journal
-from gapbench.results.record import AlignerRef, PluginRef, Record
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")

@@ -10,17 +10,17 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from gapbench.results.record import AlignerRef, DatasetRef, EncoderRef, MetricValue, PluginRef, PromptsRef, Record
 
 import gapbench.leaderboard.page as page_module
-from gapbench.bench.study import Study
 from gapbench.host.discovery import discover
 from gapbench.leaderboard.build import tables_of
 from gapbench.leaderboard.command import row_command
 from gapbench.leaderboard.page import MOST, page
 from gapbench.leaderboard.pareto import pareto_front
 from gapbench.leaderboard.table import Row, Table, Value
+from gapbench.model.study import Study
 from gapbench.results import journal
-from gapbench.results.record import AlignerRef, DatasetRef, EncoderRef, MetricValue, PluginRef, PromptsRef, Record
 
 VENDOR = Path(page_module.__file__).parent / "vendor"
 MARKUP = '</script><script>window.planted=1</script><img src=x onerror="planted=1">&amp;'

@@ -6,12 +6,6 @@ import jsonschema
 import msgspec
 import numpy as np
 import pytest
-from safetensors.numpy import load_file
-from scipy import stats as scipy_stats
-
-from gapbench.components import Measurement
-from gapbench.errors import DataError
-from gapbench.results import journal, outcomes
 from gapbench.results.finalise import finalise
 from gapbench.results.provenance import environment
 from gapbench.results.record import (
@@ -25,6 +19,12 @@ from gapbench.results.record import (
     Record,
 )
 from gapbench.results.schema import FILE, record_schema
+from safetensors.numpy import load_file
+from scipy import stats as scipy_stats
+
+from gapbench.components import Measurement
+from gapbench.errors import DataError
+from gapbench.results import journal, outcomes
 
 
 def record(cell="a", aligner="identity", metrics=None, seed=0, **changes):

@@ -17,8 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gapbench.errors import PluginError, UsageError
-from gapbench.host.registry import did_you_mean
+from gapbench.errors import PluginError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

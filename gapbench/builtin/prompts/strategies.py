@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gapbench.components import PromptSet
-from gapbench.errors import DataError, UsageError
-from gapbench.host.registry import did_you_mean
+from gapbench.errors import DataError, UsageError, did_you_mean
 from gapbench.specs import Pooling
 
 if TYPE_CHECKING:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from gapbench.bench.study import Study
     from gapbench.leaderboard.table import Table
+    from gapbench.model.study import Study
     from gapbench.specs import MetricSpec
 
 #: Bytes of a page, so that it can be sent and opens at once.

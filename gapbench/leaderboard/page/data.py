@@ -17,9 +17,9 @@ from gapbench.model.plain import plain_text
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from gapbench.bench.study import Study
     from gapbench.leaderboard.table import Row, Table, Value
     from gapbench.model.record import Record
+    from gapbench.model.study import Study
     from gapbench.specs import MetricSpec
 
 #: Learning curves of one page.
