@@ -157,6 +157,8 @@ class Runner:
     def _all_tasks(self, outcome: Outcome, encoding: Progress | None, *, encode: bool = True) -> Iterator[CellTask]:
         """Yield the cells of all sources, each after its pictures and texts were encoded; note what failed before that."""
         for source in self.plan.sources:
+            if not encode and not self._is_known(source):
+                continue
             try:
                 cells, prompts = self._with_prompts(source, outcome)
                 if encode:
@@ -233,18 +235,23 @@ class Runner:
                 strict=self.options.strict,
             )
 
+    def _is_known(self, source: Source) -> bool:
+        """Whether the store remembers what a source holds, so that nothing has to be read."""
+        if source.encoder is None:
+            return True
+        cells = [cell for cell in self.plan.cells if cell.source is source]
+        splits = needed_splits(source, cells[0].protocol)
+        return all(self.materials.manifest(source.dataset, split, read=False) is not None for split in splits)
+
     def _is_encoded(self, source: Source, cells: Sequence[Cell], prompts: dict[str, PromptSet]) -> bool:
         """Whether the store has everything that the cells of a source need."""
         if source.encoder is None or not cells:
             return bool(cells)
         strings = [text for written in prompts.values() for text in written.prompts]
         for split in needed_splits(source, cells[0].protocol):
-            manifest = self.materials.manifest(source.dataset, split, read=False)
-            if manifest is None:
-                return False
             if not self.materials.store.has_images(self.materials.image_key(source.encoder, source.dataset, split)):
                 return False
-            strings += manifest.caption_strings
+            strings += self.materials.known_manifest(source.dataset, split).caption_strings
         return not self.materials.store.missing_texts(self.materials.encoder_fingerprint(source.encoder), strings)
 
     def _embedded(self, source: Source, prompts: PromptSet | None, split: str) -> EmbeddedSplit:

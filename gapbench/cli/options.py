@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from gapbench.cli.console import echo
 from gapbench.errors import UsageError
+from gapbench.model.names import folder_below
 from gapbench.model.request import OPTIONS
 from gapbench.model.values import Choice, Flag, Many
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from gapbench.host.registry import Kind, Registry
     from gapbench.model.request import Option, Request
@@ -68,6 +69,11 @@ def _option(declared: Option) -> Callable[[Command], Command]:
         callback=read,
         shell_complete=complete,
     )
+
+
+def results_folder(request: Request, study: Study) -> Path:
+    """Return where the results of a run are, or go."""
+    return request.out or folder_below(Path("leaderboards"), study.name, "The study name")
 
 
 def kind_named(name: str) -> Kind:

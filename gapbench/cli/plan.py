@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gapbench.cli.console import console, echo_json
-from gapbench.cli.options import context_from, registry_from, request_options, study_from
+from gapbench.cli.console import console, echo, echo_json
+from gapbench.cli.options import context_from, registry_from, request_options, results_folder, study_from
 from gapbench.model.request import Request
 
 if TYPE_CHECKING:
@@ -20,12 +20,13 @@ if TYPE_CHECKING:
 @request_options
 @click.option("--json", "as_json", is_flag=True, help="Write JSON.")
 def command(**options: Any) -> int:
-    """Show cells, skips with their reasons, and what is to be encoded."""
+    """Show cells, skips with their reasons, what is to be encoded, and what is to be measured again."""
     request = Request.from_command_line(options)
     study, _ = study_from(request)
     context = context_from(replace(request, download=False))
     registry = registry_from(request.plugins, request.no_plugin, strict=request.strict)
 
+    from gapbench.bench.execute import Options, Runner
     from gapbench.bench.materials import Materials
     from gapbench.bench.plan import count_work, make_plan
     from gapbench.embeddings.store import Store, default_root
@@ -33,10 +34,14 @@ def command(**options: Any) -> int:
     materials = Materials(Store(default_root()), context)
     plan = make_plan(study, registry, materials)
     count_work(plan, materials)
+    runner = Runner(plan, study.name, materials, registry, Options(folder=results_folder(request, study)))
+    changes = runner.changes()
     if options["as_json"]:
-        echo_json(_as_json(plan))
+        echo_json(_as_json(plan) | {"changes": changes})
     else:
         _show(plan)
+        for line in changes:
+            echo(line)
     return 0
 
 

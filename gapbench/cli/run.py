@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from gapbench.cli.console import console
-from gapbench.cli.options import context_from, registry_from, request_options, study_from
+from gapbench.cli.options import context_from, registry_from, request_options, results_folder, study_from
 from gapbench.errors import UsageError
-from gapbench.model.names import folder_below
 from gapbench.model.request import Request
 from gapbench.results.folder import check_folder
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import Console
 
     from gapbench.bench.execute import Outcome, Runner
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 def command(**options: Any) -> int:
     """Run every selected encoder x dataset x prompt strategy x aligner.
 
-    Without options: everything that is registered and needs no download. What was finished before is not run again.
+    Without options: everything that is registered and needs no download. What the same code has
+    answered before is not measured again.
     """
     out, err = console(), console(err=True)
     request = Request.from_command_line(options)
@@ -40,7 +41,7 @@ def command(**options: Any) -> int:
     from gapbench.bench.plan import make_plan
     from gapbench.embeddings.store import Store, default_root
 
-    folder = request.out or folder_below(Path("leaderboards"), study.name, "The study name")
+    folder = results_folder(request, study)
     _check_writable(folder)
     materials = Materials(Store(default_root()), context)
     plan = make_plan(study, registry, materials)

@@ -209,7 +209,7 @@ class Request:
         help="Longest time of one cell.",
     )
     out: Path | None = option(
-        "--out", values=File(), metavar="DIR", commands=RUN, default="leaderboards/STUDY", help="Where results go."
+        "--out", values=File(), metavar="DIR", commands=PLAN, default="leaderboards/STUDY", help="Where results go."
     )
     no_figures: bool = option(
         "--no-figures", values=Flag(), default=False, commands=RUN, python=False, help="Draw nothing."
