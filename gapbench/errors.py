@@ -6,6 +6,8 @@ Each message names the thing, the cause and the way out. The command line prints
 
 from __future__ import annotations
 
+import warnings
+
 
 class GapbenchError(Exception):
     """Base of every error that gapbench raises on purpose."""
@@ -37,3 +39,11 @@ class UndeclaredData(PluginError):  # noqa: N818 - the contract's own word
 
 class NotMeasurable(GapbenchError):  # noqa: N818 - a statement about the data, not a failure
     """A metric has no meaning for this cell (too few rows, say): it is left out, with the reason."""
+
+
+class GapbenchWarning(UserWarning):
+    """Something was noticed and dealt with, such as stored embeddings that were damaged and are encoded again."""
+
+
+# Each one is shown, also the second time; ``-W`` and other filters go before this one.
+warnings.simplefilter("always", GapbenchWarning, append=True)

@@ -6,11 +6,13 @@ import importlib
 import os
 import signal
 import sys
+import warnings
+from typing import Any
 
 import click
 
 from gapbench import __version__
-from gapbench.errors import BrokenPluginError, GapbenchError, UsageError
+from gapbench.errors import BrokenPluginError, GapbenchError, GapbenchWarning, UsageError
 
 #: Command, module and one line of help; the module is imported when its command is called.
 COMMANDS = {
@@ -75,6 +77,15 @@ def main() -> None:
 
     0: all well; 1: some cell failed, or nothing could run; 2: usage; 3: a requested component is in a broken plugin.
     """
+    plain = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+        if issubclass(category, GapbenchWarning):
+            click.echo(f"warning: {message}", err=True)
+        else:
+            plain(message, category, *place, **more)
+
+    warnings.showwarning = show
     try:
         code = _exit_code()
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done: an interrupt while leaving changes nothing
