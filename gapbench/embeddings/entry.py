@@ -36,6 +36,7 @@ from gapbench.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from io import BufferedReader
 
     from gapbench.components import Float32
 
@@ -185,12 +186,27 @@ def _mapped(path: Path) -> Float32:
         It is no such array, or shorter than it says.
     """
     with open_regular(path) as file:
-        if np.lib.format.read_magic(file) != (1, 0):
-            raise ValueError("not an array that gapbench wrote")
-        shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
-        if dtype != np.float32 or fortran or len(shape) != 2 or 0 in shape:  # noqa: PLR2004
-            raise ValueError(f"not float32 rows but {dtype} of shape {shape}")
+        shape = read_shape(file)
         return np.memmap(file, dtype=np.float32, mode="r", offset=file.tell(), shape=shape)
+
+
+def read_shape(file: BufferedReader) -> tuple[int, int]:
+    """Read the header of an array of rows: its ``(N, d)``.
+
+    Raises
+    ------
+    ValueError
+        Not a header that the store writes.
+    """
+    try:
+        np.lib.format.read_magic(file)
+        shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
+        n, dim = shape
+    except Exception as error:  # what NumPy's parser makes of a damaged header is of many kinds
+        raise ValueError(f"its header cannot be read: {error}") from error
+    if dtype != np.float32 or fortran or n < 1 or dim < 1:
+        raise ValueError(f"it holds {dtype} of shape {shape} where float32 rows are wanted")
+    return n, dim
 
 
 class Writer:

@@ -11,10 +11,8 @@ from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from gapbench.embeddings.disk import discard, held, open_regular, read_regular, reason, remove, writing
-from gapbench.embeddings.entry import IDENTITY, IMAGES, TEXTS, DamagedEntry, check
+from gapbench.embeddings.entry import IDENTITY, IMAGES, TEXTS, DamagedEntry, check, read_shape
 from gapbench.embeddings.store import lock_file, text_lock
 from gapbench.errors import DataError
 
@@ -135,8 +133,7 @@ def _described(kind: str, folder: Path) -> Entry:
             with open_regular(folder / layout.strings) as file:
                 what = f"{what}: {json.loads(file.readline())!r} and others".removeprefix(": ")
         with open_regular(folder / layout.array) as file:
-            np.lib.format.read_magic(file)
-            rows, dim = np.lib.format.read_array_header_1_0(file)[0]
+            rows, dim = read_shape(file)
     except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         what = "damaged: see `gapbench cache verify`"
     what = "".join(sign if sign.isprintable() else "?" for sign in what)
