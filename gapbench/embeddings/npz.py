@@ -55,6 +55,7 @@ def open_npz(path: Path) -> dict[str, Any]:
     try:
         with zipfile.ZipFile(path) as archive, path.open("rb") as file:
             members = archive.infolist()
+            _check_count(archive, file)
             names = [member.filename.removesuffix(".npy") for member in members]
             for name, count in Counter(names).items():
                 if count > 1:
@@ -84,8 +85,8 @@ def _array(path: Path, archive: zipfile.ZipFile, file: BinaryIO, member: zipfile
                     f"{where} holds pickled Python objects, which are never loaded (they can run code). "
                     "Save it as a plain array, strings with a fixed-width type such as '<U40'."
                 )
-            size = math.prod(shape) * dtype.itemsize
-            if min(shape, default=0) < 0 or start + size > member.file_size:
+            size = _size(shape, dtype)
+            if start + size > member.file_size:
                 raise DataError(
                     f"{where} is cut short: an array {shape} of {dtype} takes {size} bytes, and {member.file_size - start} "
                     "are there. Copy or make the file again."
@@ -122,6 +123,21 @@ def _header(stream: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     return read(stream)
 
 
+def _check_count(archive: zipfile.ZipFile, file: BinaryIO) -> None:
+    """Compare the number of members that the file tells at its end: the list of them has no checksum of its own."""
+    file.seek(-(22 + len(archive.comment)), os.SEEK_END)
+    (told,) = struct.unpack("<10xH", file.read(12))
+    if told not in (len(archive.infolist()), 0xFFFF):  # in a file of more than 4 GB it stands elsewhere
+        raise zipfile.BadZipFile(f"it lists {len(archive.infolist())} of {told} members")
+
+
+def _size(shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:
+    """Return the bytes that an array takes, as a number that does not overflow."""
+    if min(shape, default=0) < 0:
+        raise ValueError(f"its shape is {shape}")
+    return math.prod(shape) * dtype.itemsize
+
+
 def _check_regular(path: Path) -> None:
     """Refuse what is no file: opening a pipe would wait for ever."""
     if path.exists() and not path.is_file():
@@ -138,8 +154,19 @@ def open_npy(path: Path) -> Any:
     """
     _check_regular(path)
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, EOFError, zipfile.BadZipFile, *NPY_ERRORS) as error:
+        with path.open("rb") as file:
+            shape, fortran, dtype = _header(file)
+            start = file.tell()
+            there = os.fstat(file.fileno()).st_size - start
+        if dtype.hasobject:
+            raise ValueError("it holds pickled Python objects, which are never loaded")
+        size = _size(shape, dtype)
+        if size > there:
+            raise ValueError(f"an array {shape} of {dtype} takes {size} bytes, and {there} are there")
+        if size == 0:
+            return np.empty(shape, dtype)
+        return np.memmap(path, dtype=dtype, mode="r", offset=start, shape=shape, order="F" if fortran else "C")
+    except (OSError, EOFError, *NPY_ERRORS) as error:
         raise DataError(
             f"{path} is not a whole .npy file of plain numbers ({error}). Copy or make it again."
         ) from error

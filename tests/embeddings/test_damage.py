@@ -218,29 +218,34 @@ def test_labels_changed_behind_a_right_checksum_are_not_used(tmp_path):
     assert "its fingerprint is not that of what it holds" in told
 
 
+PLUGIN = """
+import gapbench
+
+@gapbench.hookimpl
+def gapbench_encoders():
+    return [gapbench.EncoderSpec(name="toy", factory="gapbench.testing.toys:ToyEncoder", summary="Toy.")]
+
+@gapbench.hookimpl
+def gapbench_datasets():
+    return [
+        gapbench.DatasetSpec(
+            name="toys", factory="gapbench.testing.toys:ToyDataset", summary="Toys.", licence="MIT",
+            offers=frozenset({gapbench.Offer.LABELS}), splits={"train": 24, "test": 16},
+        )
+    ]
+"""
+
+
 def test_damage_is_told_in_one_line_on_the_terminal(gapbench, tmp_path):
-    arguments = (
-        "run",
-        "-e",
-        "mini-clip",
-        "-d",
-        "digits",
-        "-p",
-        "photo",
-        "-a",
-        "identity",
-        "-m",
-        "top1",
-        "--no-figures",
-    )
-    env = {"GAPBENCH_CACHE": str(tmp_path / "store"), "COLUMNS": "200"}
-    first = gapbench(*arguments, "--out", "one", env=env)
-    for array in (tmp_path / "store").rglob("*.npy"):
-        content = bytearray(array.read_bytes())
-        content[-1] ^= 1
-        array.write_bytes(content)
-    assert gapbench("cache", "verify", env=env, code=1).stderr.count("damaged:") == 3
-    again = gapbench(*arguments, "--out", "two", env=env)
+    (tmp_path / "toys.py").write_text(PLUGIN)
+    toys = ("--plugin", "toys.py", "-e", "toy", "-d", "toys", "-p", "photo", "-a", "identity", "-m", "top1")
+    env = {"GAPBENCH_CACHE": str(tmp_path / "store")}
+    first = gapbench("run", *toys, "--no-figures", "--out", "one", env=env)
+    arrays = sorted((tmp_path / "store").rglob("*.npy"))
+    for array in arrays:
+        flip(array, np.random.default_rng(0))
+    assert gapbench("cache", "verify", env=env, code=1).stderr.count("damaged:") == len(arrays) == 3
+    again = gapbench("run", *toys, "--no-figures", "--out", "two", env=env)
     lines = [line for line in again.stderr.splitlines() if line.startswith("warning: ")]
     assert len(lines) == 3
     assert all(line.startswith("warning: The stored embeddings in ") for line in lines)
