@@ -37,24 +37,28 @@ class Comparison:
     agrees: bool
 
 
-def compare_images(stored: Stored, encoder: Encoder, images: Sequence[Image], dtype: str) -> Comparison:
-    """Encode a sample of the pictures of an entry again."""
-    places = _sample(stored)
+def compare_images(
+    entries: Sequence[Stored], encoder: Encoder, images: Sequence[Image], dtype: str
+) -> list[Comparison]:
+    """Encode a sample of some pictures again, and compare it with several entries of all of them."""
+    if not entries:
+        return []
+    places = _sample(len(images))
     again = np.concatenate(list(encoded_batches(encoder, [images[place] for place in places])))
-    return _comparison(stored, places, again, dtype)
+    return [_comparison(stored, places, again, dtype) for stored in entries]
 
 
 def compare_texts(stored: Stored, encoder: Encoder, dtype: str) -> Comparison:
     """Encode a sample of the strings of an entry again."""
-    places = _sample(stored)
+    places = _sample(stored.n)
     again = checked(encoder.encode_texts([stored.strings[place] for place in places]), len(places), "texts")
     return _comparison(stored, places, again, dtype)
 
 
-def _sample(stored: Stored) -> list[int]:
-    """Draw places in an entry, without repetition; the same ones each time."""
-    rng = derive_rng(purpose="agreement", entry=stored.checksum)
-    return sorted(rng.choice(stored.n, min(SAMPLE, stored.n), replace=False).tolist())
+def _sample(n: int) -> list[int]:
+    """Draw places among ``n``, without repetition; the same ones each time."""
+    rng = derive_rng(purpose="agreement", n=n)
+    return sorted(rng.choice(n, min(SAMPLE, n), replace=False).tolist())
 
 
 def _comparison(stored: Stored, places: Sequence[int], again: Float32, dtype: str) -> Comparison:

@@ -8,6 +8,9 @@ from helpers import ToyMaterials
 
 from gapbench.bench import agreement
 from gapbench.errors import DataError, GapbenchWarning
+from gapbench.host.registry import Component, Kind
+from gapbench.host.selection import Selected
+from gapbench.specs import EncoderSpec
 from gapbench.testing.toys import ToyDataset, ToyEncoder
 
 OLD, NEW, NEWER = "a" * 64, "b" * 64, "d" * 64
@@ -146,6 +149,17 @@ def test_a_split_that_changed_unnoticed_is_an_error_once(tmp_path):
     with pytest.raises(DataError, match="is not what it was when it was read before; run again"):
         materials.embed()
     ToyMaterials(tmp_path, Counting(), dataset, code=OLD).embed()
+
+
+def test_two_encoders_of_one_identity_share_what_is_stored(tmp_path):
+    embedded(tmp_path, Counting(), OLD)
+    twin = Counting()
+    materials = ToyMaterials(tmp_path, twin, Many(), code=OLD)
+    materials.toys["twin"] = twin
+    spec = EncoderSpec(name="twin", factory="toys:Encoder", summary="Toy.")
+    materials.toy_encoder = Selected(Component(Kind.ENCODER, spec, materials.origin))
+    materials.embed()
+    assert (twin.images, twin.texts) == (0, 0)
 
 
 def test_rows_of_another_width_differ():
