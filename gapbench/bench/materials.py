@@ -186,7 +186,7 @@ class Materials:
         with calling(encoder):
             others = self.store.images_by_others(key, code)
             found = compare_images(others, built, pictures.images, self.context.dtype)
-        self._settle(encoder, f"pictures of {dataset.name}", found, any_will_do=True)
+        self._settle(encoder, f"pictures of {dataset.name} ({split})", found, any_will_do=True)
         if not any(one.agrees for one in found):
             identity = {
                 "encoder": self.identity(encoder),

@@ -50,7 +50,7 @@ def test_what_other_code_made_is_kept_where_a_sample_agrees(tmp_path):
     texts = len(set(before.captions.strings))
     assert (encoder.images, encoder.texts) == (32, texts)
     assert [str(one.message) for one in told] == [
-        "Encoder toy: its code changed; 32 pictures of toys encoded again are equal, and 60 stored embeddings are kept.",
+        "Encoder toy: its code changed; 32 pictures of toys (test) encoded again are equal, and 60 stored embeddings are kept.",
         f"Encoder toy: its code changed; {texts} texts encoded again are equal, and {texts} stored embeddings are kept.",
     ]
     np.testing.assert_array_equal(after.images[:], before.images[:])
