@@ -58,7 +58,7 @@ class Store:
         self.root = root.absolute()
         self.memos = Memos(self.root)
         self._agreed: set[tuple[str, str]] = set()
-        self._places: dict[tuple[str, str], tuple[set[Path], dict[str, tuple[Stored, int]]]] = {}
+        self._places: dict[tuple[str, str], tuple[list[tuple[Path, str]], dict[str, tuple[Stored, int]]]] = {}
 
     @contextmanager
     def lock(self, key: str) -> Iterator[None]:
@@ -148,15 +148,18 @@ class Store:
     # -- texts --------------------------------------------------------------------------------------------------
 
     def _where(self, encoder: str, code: str) -> dict[str, tuple[Stored, int]]:
-        """Map each known string of an encoder to its entry and row; entries that came since are added."""
-        seen, where = self._places.setdefault((encoder, code), (set(), {}))
-        new = [folder for folder in _folders(self.root / "texts" / encoder) if folder not in seen]
-        for stored in self._found(new, TEXTS):
-            if self._accepts(stored, code):
+        """Map each known string of an encoder to its entry and row; made anew when entries came, went or changed."""
+        found = self._found(_folders(self.root / "texts" / encoder), TEXTS)
+        entries = [stored for stored in found if self._accepts(stored, code)]
+        checksums = [(stored.folder, stored.checksum) for stored in entries]
+        known = self._places.get((encoder, code))
+        if known is None or known[0] != checksums:
+            where: dict[str, tuple[Stored, int]] = {}
+            for stored in entries:
                 for row, text in enumerate(stored.strings):
                     where.setdefault(text, (stored, row))
-                seen.add(stored.folder)
-        return where
+            known = self._places[encoder, code] = (checksums, where)
+        return known[1]
 
     def missing_texts(self, encoder: str, code: str, strings: Sequence[str]) -> list[str]:
         """List the strings that are not there yet as this code encodes them, each once, in order."""
