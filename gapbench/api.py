@@ -232,15 +232,16 @@ def run(  # noqa: PLR0913 - one keyword for each option
 
 
 def _run(request: Request, objects: Sequence[object]) -> Results:
-    from gapbench.bench.execute import Options, Runner, question
+    from gapbench.bench.execute import Runner
     from gapbench.bench.materials import Materials
     from gapbench.bench.plan import make_plan
+    from gapbench.bench.workers import Options
     from gapbench.embeddings.store import Store, default_root
     from gapbench.host.discovery import discover
     from gapbench.leaderboard.assemble import build_tables, only
     from gapbench.model.study import chosen_study
     from gapbench.results import journal
-    from gapbench.results.answers import answers
+    from gapbench.results.answers import answers, question
     from gapbench.results.comparisons import compare, without_outcomes
 
     if objects and request.jobs > 1:

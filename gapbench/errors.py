@@ -6,6 +6,7 @@ Each message names the thing, the cause and the way out. The command line prints
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -52,3 +53,11 @@ def did_you_mean(name: str, known: Mapping[str, object] | Sequence[str]) -> str:
     if close:
         return f" Did you mean {close[0]!r}?"
     return f" Known: {', '.join(known)}." if known else ""
+
+
+class GapbenchWarning(UserWarning):
+    """Something was noticed and dealt with, such as stored embeddings that were damaged and are encoded again."""
+
+
+# Each one is shown, also the second time; ``-W`` and other filters go before this one.
+warnings.simplefilter("always", GapbenchWarning, append=True)

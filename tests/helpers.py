@@ -6,11 +6,17 @@ from pathlib import Path
 import numpy as np
 
 from gapbench.bench.fitdata import FitRows
+from gapbench.bench.materials import Materials
 from gapbench.bench.scored import AlignedSplit
 from gapbench.builtin.aligners import SPECS
 from gapbench.components import EmbeddedSplit, Texts
 from gapbench.embeddings.arrays import unit_rows
+from gapbench.embeddings.store import Store
+from gapbench.host.registry import Component, Kind, Origin
+from gapbench.host.selection import Selected
+from gapbench.specs import Context, DatasetSpec, EncoderSpec, Offer
 from gapbench.testing.fits import fit_aligner
+from gapbench.testing.toys import ToyDataset, ToyEncoder
 
 BY_NAME = {spec.name: spec for spec in SPECS}
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -61,3 +67,50 @@ def scored(aligner, spec, split, *, captioned):
     """Give a split after alignment, as metrics read it."""
     rows = FitRows(split, captioned=captioned, raw=spec.raw)
     return AlignedSplit(rows, aligner, spec, np.random.default_rng(0))
+
+
+class ToyMaterials(Materials):
+    """Materials of a toy encoder and a toy dataset, whose code has the hash that one says."""
+
+    origin = Origin("toys", "1", "toys", "toys")
+    toy_encoder = Selected(
+        Component(Kind.ENCODER, EncoderSpec(name="toy", factory="toys:Encoder", summary="Toy."), origin)
+    )
+    toy_dataset = Selected(
+        Component(
+            Kind.DATASET,
+            DatasetSpec(
+                name="toys",
+                factory="toys:Data",
+                summary="Toys.",
+                licence="MIT",
+                offers=frozenset({Offer.LABELS, Offer.CAPTIONS}),
+                splits=dict(ToyDataset.sizes),
+            ),
+            origin,
+        )
+    )
+
+    def __init__(self, root, encoder=None, dataset=None, *, code="c" * 64):
+        context = Context(data_root=root, device="cpu", dtype="float32", offline=True, download=False)
+        super().__init__(Store(root / "store"), context)
+        self.source = root / "source"
+        if not self.source.exists():
+            self.source.touch()
+        self.toys = {"toy": encoder or ToyEncoder(), "toys": dataset or ToyDataset()}
+        self.its_code = code
+        for toy in self.toys.values():
+            toy.files = lambda: [self.source]
+
+    def built(self, selected):
+        return self.toys[selected.name]
+
+    def code(self, selected):
+        return self.its_code
+
+    def embed(self):
+        """Encode what is missing and give all rows and labels, as a run does."""
+        self.encode(self.toy_encoder, self.toy_dataset, "test")
+        manifest = self.known_manifest(self.toy_dataset, "test")
+        self.encode_strings(self.toy_encoder, self.toy_dataset, manifest.caption_strings)
+        return self.embedded(self.toy_encoder, self.toy_dataset, None, "test")

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from gapbench.bench.execute import Options, Runner
+from gapbench.bench.execute import Runner
 from gapbench.bench.materials import PRECOMPUTED
 from gapbench.bench.plan import make_plan
+from gapbench.bench.workers import Options
 from gapbench.errors import GapbenchError
 from gapbench.host.registry import Kind
 from gapbench.model.study import Study

@@ -4,53 +4,36 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
 from threadpoolctl import threadpool_limits
 
-from gapbench.bench.cell import run_cell
 from gapbench.bench.header import record_header
 from gapbench.bench.isolation import calling
 from gapbench.bench.materials import prompt_set
 from gapbench.bench.plan import Cell, Plan, Source, needed_splits, wanted_metrics
 from gapbench.bench.reuse import Known
 from gapbench.bench.task import CellTask
+from gapbench.bench.workers import run_cells
 from gapbench.errors import GapbenchError
 from gapbench.host.provenance import Provenance
 from gapbench.model.record import Timing
 from gapbench.results import journal
-from gapbench.results.answers import answers, distributions, names_key
+from gapbench.results.answers import answers, distributions, question
 from gapbench.results.journal import Stored
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Iterator, Sequence
 
     from rich.progress import Progress
 
     from gapbench.bench.materials import Materials
+    from gapbench.bench.workers import Options
     from gapbench.components import EmbeddedSplit, PromptSet
     from gapbench.host.registry import Registry
-    from gapbench.model.record import Code, Record
+    from gapbench.model.record import Record
     from gapbench.results.answers import Answer
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """How to run: what changes no number.
-
-    ``plugin_files`` and ``blocked`` let a worker process find the same components.
-    """
-
-    folder: Path
-    jobs: int = 1
-    engine: str = "loky"
-    timeout: float | None = None
-    strict: bool = False
-    plugin_files: tuple[Path, ...] = ()
-    blocked: tuple[str, ...] = ()
 
 
 @dataclass(kw_only=True)
@@ -84,11 +67,6 @@ class Outcome:
 def has_failed(record: Record) -> bool:
     """Whether a cell, or one of its metrics, failed."""
     return record.status != "ok" or any(why.status == "error" for why in record.unmeasured.values())
-
-
-def question(record: Record) -> tuple[object, ...]:
-    """Tell cells apart by what is asked and under which names."""
-    return (record.cell_id, *names_key(record))
 
 
 class Runner:
@@ -134,17 +112,18 @@ class Runner:
         # Two OpenMP runtimes and a BLAS would each take all cores for matrices of a few rows: one thread is faster,
         # and sums then round the same way on every machine. More cores are used by --jobs.
         with threadpool_limits(limits=1):
-            for record, content in self._execute(tasks):
+            for record, content in run_cells(tasks, self.registry, self.options):
                 records.append(self._append(record, content))
                 tell(record)
         outcome.answers = [answer for answer in answers(records) if question(answer.record) in outcome.asked]
         return outcome
 
     def changes(self) -> list[str]:
-        """Say what a run would measure again of what is there, and why; what is not encoded yet is passed over."""
+        """Say what a run would measure again of what is there under the same names, and why; nothing is read or encoded."""
         known = Known(journal.read(self.path), self.registry, self._provenance)
-        for task in self._all_tasks(Outcome(), None, encode=False):
-            known.missing(task)
+        for cell in self.plan.cells:
+            metrics = wanted_metrics(self.plan.metrics, cell.source, captioned=cell.captioned)
+            known.look(_names(cell, self.plan.index), [metric.name for metric in metrics])
         return known.changes()
 
     def _append(self, record: Record, content: bytes | None) -> Stored:
@@ -154,17 +133,12 @@ class Runner:
         written = journal.append(self.path, record, content)
         return Stored(written, self.path.name, 0, journal.container_of(self.path))
 
-    def _all_tasks(self, outcome: Outcome, encoding: Progress | None, *, encode: bool = True) -> Iterator[CellTask]:
+    def _all_tasks(self, outcome: Outcome, encoding: Progress | None) -> Iterator[CellTask]:
         """Yield the cells of all sources, each after its pictures and texts were encoded; note what failed before that."""
         for source in self.plan.sources:
-            if not encode and not self._is_known(source):
-                continue
             try:
                 cells, prompts = self._with_prompts(source, outcome)
-                if encode:
-                    self._encode(source, cells, prompts, encoding)
-                elif not self._is_encoded(source, cells, prompts):
-                    continue
+                self._encode(source, cells, prompts, encoding)
                 made = list(self._tasks(source, cells, prompts))
             except GapbenchError as error:
                 if self.options.strict:
@@ -235,25 +209,6 @@ class Runner:
                 strict=self.options.strict,
             )
 
-    def _is_known(self, source: Source) -> bool:
-        """Whether the store remembers what a source holds, so that nothing has to be read."""
-        if source.encoder is None:
-            return True
-        cells = [cell for cell in self.plan.cells if cell.source is source]
-        splits = needed_splits(source, cells[0].protocol)
-        return all(self.materials.manifest(source.dataset, split, read=False) is not None for split in splits)
-
-    def _is_encoded(self, source: Source, cells: Sequence[Cell], prompts: dict[str, PromptSet]) -> bool:
-        """Whether the store has everything that the cells of a source need."""
-        if source.encoder is None or not cells:
-            return bool(cells)
-        strings = [text for written in prompts.values() for text in written.prompts]
-        for split in needed_splits(source, cells[0].protocol):
-            if not self.materials.store.has_images(self.materials.image_key(source.encoder, source.dataset, split)):
-                return False
-            strings += self.materials.known_manifest(source.dataset, split).caption_strings
-        return not self.materials.store.missing_texts(self.materials.encoder_fingerprint(source.encoder), strings)
-
     def _embedded(self, source: Source, prompts: PromptSet | None, split: str) -> EmbeddedSplit:
         if source.encoder is None:
             with calling(source.dataset):
@@ -270,85 +225,23 @@ class Runner:
         header = record_header(cell, test, train, prompts, encoder=encoder, **names)
         return msgspec.structs.replace(header, timing=Timing(encode_s=round(seconds, 3), fit_s=0.0, score_s=0.0))
 
-    # -- running ------------------------------------------------------------------------------------------------
 
-    def _execute(self, tasks: Sequence[CellTask]) -> Iterable[tuple[Record, bytes | None]]:
-        if self.options.jobs == 1 or len(tasks) <= 1:
-            return map(partial(run_cell, registry=self.registry), tasks)
-        return self._parallel(tasks)
-
-    def _parallel(self, tasks: Sequence[CellTask]) -> Iterator[tuple[Record, bytes | None]]:
-        """Run cells in worker processes, one thread each; a worker that dies costs its cells, not the run."""
-        from joblib import Parallel, delayed, parallel_config
-
-        _prepare_engine(self.options.engine)
-        files, blocked = self.options.plugin_files, self.options.blocked
-        pending = {question(task.header): task for task in tasks}
-        threads = {"inner_max_num_threads": 1} if self.options.engine == "loky" else {}
-        with parallel_config(backend=self.options.engine, n_jobs=self.options.jobs, **threads):
-            pool = Parallel(return_as="generator_unordered")
-            try:
-                for record, content in pool(delayed(run_in_worker)(task, files, blocked) for task in tasks):
-                    pending.pop(question(record))
-                    yield record, content
-            except (KeyboardInterrupt, GapbenchError):
-                raise
-            except Exception as error:
-                if self.options.strict:
-                    raise
-                # The pool broke (a segmentation fault, no memory left): say so for every cell that has no record.
-                for task in pending.values():
-                    reason = f"a worker process died while the cell was waiting or running: {error}"
-                    yield msgspec.structs.replace(task.header, status="error", reason=" ".join(reason.split())), None
+def _names(cell: Cell, index: str) -> tuple[object, ...]:
+    """Name a cell as `gapbench.results.answers.row_key` names a record."""
+    protocol = cell.protocol
+    return (
+        cell.source.encoder_name,
+        cell.source.dataset_name,
+        cell.prompts_name,
+        protocol.name,
+        -1 if protocol.fit_size is None else protocol.fit_size,
+        -1 if protocol.shots is None else protocol.shots,
+        index,
+        cell.aligner.label,
+        cell.seed,
+    )
 
 
 def _tell_nobody(record: Record) -> None:
     """Do nothing with a finished cell."""
     del record
-
-
-def run_in_worker(
-    task: CellTask, plugin_files: tuple[Path, ...], blocked: tuple[str, ...]
-) -> tuple[Record, bytes | None]:
-    """Find the components again in a worker process, once for each state of their code, and run a cell."""
-    from gapbench.host.discovery import discover
-
-    key = (plugin_files, blocked)
-    registry, code = _REGISTRIES.get(key, (None, {}))
-    if registry is None or any(code.get(name, theirs) != theirs for name, theirs in task.header.code.items()):
-        registry, code = discover(plugin_files=plugin_files, blocked=blocked), {}
-    code |= task.header.code
-    _REGISTRIES[key] = registry, code
-    provenance = Provenance(registry)
-    for name, theirs in task.header.code.items():
-        if theirs.sha256 and provenance.code(name) != theirs:
-            reason = f"a worker process has other code of {name} than the one that started it; run again"
-            return msgspec.structs.replace(task.header, status="error", reason=reason), None
-    return run_cell(task, registry)
-
-
-#: What a worker process has found, and the code that it had.
-_REGISTRIES: dict[tuple[tuple[Path, ...], tuple[str, ...]], tuple[Registry, dict[str, Code]]] = {}
-
-
-def _prepare_engine(engine: str) -> None:
-    """Register what joblib does not know by itself.
-
-    Raises
-    ------
-    GapbenchError
-        The engine's package is not installed.
-    """
-    try:
-        if engine == "ray":
-            from ray.util.joblib import register_ray
-
-            register_ray()
-        elif engine == "dask":
-            from distributed import Client
-
-            Client(processes=True)  # joblib's backend finds the newest client
-    except ImportError as error:
-        raise GapbenchError(
-            f"--engine {engine} needs a package: pip install 'gapbench[{engine}]' ({error})."
-        ) from error

@@ -1,7 +1,7 @@
 """What the cells of one encoder and one dataset are made of: manifests, fingerprints and embeddings.
 
 A *manifest* is all of a dataset that is not pictures: item hashes, labels, captions, class names. It is remembered in
-the store while the dataset's files are unchanged, and so is an encoder's identity; a plan, or a run with nothing to
+the store while the dataset's files and code are unchanged, and so is an encoder's identity; a plan, or a run with nothing to
 encode, then reads neither pictures nor weights, and does not import torch.
 """
 
@@ -13,16 +13,21 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
+from gapbench.bench.agreement import Comparison, compare_images, compare_texts, sentence
 from gapbench.bench.isolation import calling
+from gapbench.bench.manifest import Manifest, manifest_of
 from gapbench.components import EmbeddedSplit, PromptSet, Texts
+from gapbench.embeddings.disk import tell
 from gapbench.embeddings.encode import encode_images, encode_texts
 from gapbench.embeddings.fingerprint import fingerprint
 from gapbench.errors import DataError, PluginError
 from gapbench.host.build import build
+from gapbench.host.provenance import code_hash
 from gapbench.specs import Pooling
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from rich.progress import Progress
 
@@ -35,70 +40,10 @@ if TYPE_CHECKING:
 PRECOMPUTED, GIVEN, CAPTIONS = "precomputed", "given", "captions"
 
 
-class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """A split without its pictures."""
-
-    fingerprint: str
-    n: int
-    classes: tuple[str, ...] = ()
-    labels: tuple[int, ...] | None = None
-    captions: tuple[tuple[str, ...], ...] | None = None
-
-    @property
-    def caption_strings(self) -> list[str]:
-        """All captions, in the order of their images."""
-        return [caption for own in self.captions or () for caption in own]
-
-    @property
-    def caption_owner(self) -> list[int]:
-        """For each caption the row of its image."""
-        return [row for row, own in enumerate(self.captions or ()) for _ in own]
-
-
 def optional(component: Any, method: str, default: Any) -> Any:
     """Call a method that a component may leave out."""
     found = getattr(component, method, None)
     return default if found is None else found()
-
-
-def manifest_of(split: Split, name: str) -> Manifest:
-    """Check a split and describe it.
-
-    Raises
-    ------
-    DataError
-        Empty, sizes that do not match, a label outside the classes.
-    """
-    n = len(split.images)
-    if n == 0:
-        raise DataError(f"{name} has no images.")
-    if len(split.item_hashes) != n:
-        raise DataError(f"{name} has {n} images but {len(split.item_hashes)} item hashes.")
-    labels = None
-    if split.labels is not None:
-        array = np.asarray(split.labels)
-        if array.shape != (n,) or array.dtype.kind not in "iu":
-            raise DataError(f"{name}: labels must be {n} integers, not {array.dtype} of shape {array.shape}.")
-        outside = np.flatnonzero((array < 0) | (array >= len(split.classes)))
-        if len(outside):
-            row = int(outside[0])
-            raise DataError(f"{name}: label {array[row]} of item {row} is outside 0..{len(split.classes) - 1}.")
-        if empty := sorted(set(range(len(split.classes))) - set(array.tolist())):
-            raise DataError(
-                f"{name}: class {split.classes[empty[0]]!r} has no image ({len(empty)} of {len(split.classes)} classes are "
-                "empty). Leave it out of the classes or give it images."
-            )
-        labels = tuple(array.tolist())
-    captions = None if split.captions is None else tuple(tuple(own) for own in split.captions)
-    if captions is not None and len(captions) != n:
-        raise DataError(f"{name} has {n} images but captions for {len(captions)}.")
-    return Manifest(
-        fingerprint=fingerprint([list(split.item_hashes), labels, list(split.classes), captions]),
-        n=n,
-        classes=tuple(split.classes),
-        labels=labels,
-        captions=captions,
-    )
 
 
 class Materials:
@@ -119,6 +64,7 @@ class Materials:
         self._built: dict[tuple[str, str], Any] = {}
         self._manifests: dict[tuple[str, str], Manifest] = {}
         self._fingerprints: dict[str, str] = {}
+        self._codes: dict[tuple[str, str], str] = {}
 
     def built(self, selected: Selected) -> Any:
         """Build a dataset or an encoder (once)."""
@@ -139,18 +85,31 @@ class Materials:
         """Build a dataset of embeddings (once)."""
         return self.built(selected)  # type: ignore[no-any-return]
 
+    def code(self, selected: Selected) -> str:
+        """Hash of the code of a dataset or an encoder; empty where it cannot be told, and then nothing is remembered."""
+        key = (selected.component.kind, selected.component.spec.name)
+        if key not in self._codes:
+            self._codes[key] = code_hash(selected.component)
+        return self._codes[key]
+
     def identity(self, selected: Selected) -> dict[str, Any]:
-        """Everything that changes an encoder's embeddings; remembered while its files are unchanged."""
-        encoder, name = self.encoder(selected), f"{_origin(selected)}|{selected.name}|{self.context.dtype}"
-        with calling(selected):
-            files = optional(encoder, "files", ())
-        known = self.store.recall("encoder", name, files) if files else None
+        """Everything that changes an encoder's embeddings; remembered while its files and its code are unchanged."""
+        encoder, name = self.encoder(selected), f"{self.code(selected)}|{selected.name}|{self.context.dtype}"
+        files = self._files(selected, encoder)
+        known = self.store.memos.recall("encoder", name, files) if files else None
         if known is None:
             with calling(selected):
                 known = dict(encoder.identity())
             if files:
-                self.store.remember("encoder", name, files, known)
+                self.store.memos.remember("encoder", name, files, known)
         return dict(known)
+
+    def _files(self, selected: Selected, built: Any) -> Sequence[Path]:
+        """List the files that a memo depends on; none where nothing may be remembered."""
+        if not self.code(selected):
+            return ()
+        with calling(selected):
+            return tuple(optional(built, "files", ()))
 
     def encoder_fingerprint(self, selected: Selected) -> str:
         """Identify an encoder by its content."""
@@ -162,22 +121,40 @@ class Materials:
         """Describe a split; None where it is not remembered and ``read`` is false."""
         key = (selected.name, split)
         if key not in self._manifests:
-            dataset = self.dataset(selected)
-            name = f"{_origin(selected)}|{selected.name}|{split}"
-            with calling(selected):
-                files = optional(dataset, "files", ())
-            known = self.store.recall("dataset", name, files) if files else None
-            if known is not None:
-                self._manifests[key] = msgspec.convert(known, Manifest, strict=False)
-            elif not read:
-                return None
-            else:
+            dataset, name = self.dataset(selected), self._manifest_name(selected, split)
+            files = self._files(selected, dataset)
+            manifest = self._recalled(name, files) if files else None
+            if manifest is None:
+                if not read:
+                    return None
                 with calling(selected):
                     manifest = manifest_of(dataset.split(split), f"{selected.name}, split {split!r}")
                 if files:
-                    self.store.remember("dataset", name, files, msgspec.to_builtins(manifest))
-                self._manifests[key] = manifest
+                    self._remember(name, files, manifest)
+            self._manifests[key] = manifest
         return self._manifests[key]
+
+    def _manifest_name(self, selected: Selected, split: str) -> str:
+        return f"{self.code(selected)}|{selected.name}|{split}"
+
+    def _remember(self, name: str, files: Sequence[Path], manifest: Manifest) -> None:
+        value = {**msgspec.to_builtins(manifest), "fingerprint": manifest.fingerprint}
+        self.store.memos.remember("dataset", name, files, value)
+
+    def _recalled(self, name: str, files: Sequence[Path]) -> Manifest | None:
+        """Recall a manifest, if its fingerprint is that of what it holds."""
+        known = self.store.memos.recall("dataset", name, files)
+        if known is None:
+            return None
+        try:
+            manifest = msgspec.convert(known, Manifest, strict=False)
+            if known.get("fingerprint") == manifest.fingerprint:
+                return manifest
+            why = "its fingerprint is not that of what it holds"
+        except msgspec.ValidationError as error:
+            why = str(error)
+        self.store.memos.distrust("dataset", name, why)
+        return None
 
     def known_manifest(self, selected: Selected, split: str) -> Manifest:
         """Describe a split, reading it if need be."""
@@ -187,39 +164,85 @@ class Materials:
 
     def image_key(self, encoder: Selected, dataset: Selected, split: str) -> str:
         """Key of the embeddings of a split in the store."""
-        return self.store.image_key(self.encoder_fingerprint(encoder), self.known_manifest(dataset, split).fingerprint)
+        return self.store.image_key(self.encoder_fingerprint(encoder), self.known_manifest(dataset, split).items)
+
+    def has_images(self, encoder: Selected, dataset: Selected, split: str) -> bool:
+        """Whether the store has the embeddings of a split, as the encoder's code makes them now."""
+        return self.store.has_images(self.image_key(encoder, dataset, split), self.code(encoder))
+
+    def missing_texts(self, encoder: Selected, strings: Sequence[str]) -> list[str]:
+        """List the strings that the store does not have as the encoder's code encodes them now."""
+        return self.store.missing_texts(self.encoder_fingerprint(encoder), self.code(encoder), strings)
 
     def encode(self, encoder: Selected, dataset: Selected, split: str, progress: Progress | None = None) -> None:
-        """Encode the pictures of a split unless the store has them."""
-        manifest, key = self.known_manifest(dataset, split), self.image_key(encoder, dataset, split)
-        if self.store.has_images(key):
+        """Encode the pictures of a split unless the store has them; what other code made is kept if a sample agrees."""
+        if self.has_images(encoder, dataset, split):
             return
+        key, code, pictures = (
+            self.image_key(encoder, dataset, split),
+            self.code(encoder),
+            self._pictures(dataset, split),
+        )
+        built, start = self.encoder(encoder), perf_counter()
+        with calling(encoder):
+            others = self.store.images_by_others(key, code)
+            found = compare_images(others, built, pictures.images, self.context.dtype)
+        self._settle(encoder, f"pictures of {dataset.name} ({split})", found, any_will_do=True)
+        if not any(one.agrees for one in found):
+            identity = {
+                "encoder": self.identity(encoder),
+                "encoder_name": encoder.name,
+                "dataset_name": dataset.name,
+                "split": split,
+                "items": self.known_manifest(dataset, split).items,
+            }
+            with calling(encoder):
+                encode_images(built, pictures, self.store, key, identity, code=code, progress=progress)
+        self._add_seconds(encoder, dataset, perf_counter() - start)
+
+    def _pictures(self, dataset: Selected, split: str) -> Split:
+        """Read a split, and hold it to its manifest."""
+        manifest = self.known_manifest(dataset, split)
         with calling(dataset):
             pictures = self.dataset(dataset).split(split)
             again = manifest_of(pictures, dataset.name)
         if again.fingerprint != manifest.fingerprint:
-            raise DataError(f"{dataset.name}, split {split!r}, changed while it was being read; run again.")
-        identity = {
-            "encoder": self.identity(encoder),
-            "encoder_name": encoder.name,
-            "dataset_name": dataset.name,
-            "split": split,
-            "items": manifest.fingerprint,
-        }
-        with calling(encoder):
-            seconds = encode_images(self.encoder(encoder), pictures, self.store, key, identity, progress=progress)
-        self._add_seconds(encoder, dataset, seconds)
+            if files := self._files(dataset, self.dataset(dataset)):
+                self._remember(self._manifest_name(dataset, split), files, again)
+            raise DataError(f"{dataset.name}, split {split!r}, is not what it was when it was read before; run again.")
+        return pictures
 
     def encode_strings(
         self, encoder: Selected, dataset: Selected, strings: Sequence[str], progress: Progress | None = None
     ) -> None:
-        """Encode the strings that the store does not have yet."""
-        fp = self.encoder_fingerprint(encoder)
-        if missing := self.store.missing_texts(fp, strings):
-            start = perf_counter()
-            with calling(encoder):
-                encode_texts(self.encoder(encoder), fp, missing, self.store, progress=progress)
-            self._add_seconds(encoder, dataset, perf_counter() - start)
+        """Encode the strings that the store does not have yet; what other code made is kept if a sample agrees."""
+        missing = self.missing_texts(encoder, strings)
+        if not missing:
+            return
+        fp, code, start = self.encoder_fingerprint(encoder), self.code(encoder), perf_counter()
+        with calling(encoder):
+            found = [
+                compare_texts(stored, self.encoder(encoder), self.context.dtype)
+                for stored in self.store.texts_by_others(fp, code, missing)
+            ]
+        self._settle(encoder, "texts", found, any_will_do=False)
+        identity = {"encoder": self.identity(encoder), "encoder_name": encoder.name}
+        with calling(encoder):
+            encode_texts(
+                self.encoder(encoder), fp, strings, self.store, code=code, identity=identity, progress=progress
+            )
+        self._add_seconds(encoder, dataset, perf_counter() - start)
+
+    def _settle(self, encoder: Selected, what: str, found: Sequence[Comparison], *, any_will_do: bool) -> None:
+        """Keep the entries whose sample agrees, and tell; of entries of the same items, one that agrees will do."""
+        code = self.code(encoder)
+        agreeing = [one for one in found if one.agrees]
+        for one in agreeing:
+            self.store.agree(one.stored, code)
+        others = [] if agreeing and any_will_do else [one for one in found if not one.agrees]
+        for group in (agreeing, others):
+            if group:
+                tell(sentence(encoder.name, what, group, code))
 
     def _add_seconds(self, encoder: Selected, dataset: Selected, seconds: float) -> None:
         key = (encoder.name, dataset.name)
@@ -227,21 +250,22 @@ class Materials:
 
     def embedded(self, encoder: Selected, dataset: Selected, prompts: PromptSet | None, split: str) -> EmbeddedSplit:
         """Give a split after encoding; everything must be in the store."""
-        manifest, fp = self.known_manifest(dataset, split), self.encoder_fingerprint(encoder)
+        manifest = self.known_manifest(dataset, split)
+        fp, code = self.encoder_fingerprint(encoder), self.code(encoder)
         captions = None
         if manifest.captions is not None:
             strings = manifest.caption_strings
             owner = np.asarray(manifest.caption_owner, dtype=np.int64)
-            captions = Texts(rows=self.store.texts(fp, strings), owner=owner, strings=strings)
+            captions = Texts(rows=self.store.texts(fp, code, strings), owner=owner, strings=strings)
         given = None
         if prompts is not None:
             given = Texts(
-                rows=self.store.texts(fp, prompts.prompts),
+                rows=self.store.texts(fp, code, prompts.prompts),
                 owner=np.asarray(prompts.owner, dtype=np.int64),
                 strings=prompts.prompts,
             )
         return EmbeddedSplit(
-            images=self.store.images(self.image_key(encoder, dataset, split)),
+            images=self.store.images(self.image_key(encoder, dataset, split), code),
             fingerprint=manifest.fingerprint,
             classes=manifest.classes,
             labels=None if manifest.labels is None else np.asarray(manifest.labels, dtype=np.int64),
@@ -279,9 +303,3 @@ def prompt_set(selected: Selected, classes: Sequence[str]) -> PromptSet:
                 "cannot be told apart. Write the class name into every prompt."
             )
     return prompts
-
-
-def _origin(selected: Selected) -> str:
-    """Name the code that gives a component its meaning: a new version forgets what an old one remembered."""
-    origin = selected.component.origin
-    return f"{origin.distribution} {origin.version}"

@@ -309,7 +309,7 @@ def count_work(plan: Plan, materials: Materials) -> None:
             manifest = materials.manifest(source.dataset, split, read=False)
             stored = False
             if manifest is not None:
-                stored = materials.store.has_images(materials.image_key(source.encoder, source.dataset, split))
+                stored = materials.has_images(source.encoder, source.dataset, split)
                 known = strings.setdefault(source.encoder.name, set())
                 known.update(manifest.caption_strings)
                 for strategy in {c.prompts_name: c.prompts for c in cells if c.prompts is not None}.values():
@@ -318,8 +318,7 @@ def count_work(plan: Plan, materials: Materials) -> None:
             plan.jobs.append(EncodeJob(source.encoder.name, source.dataset.name, split, images, stored))
     by_name = {source.encoder.name: source.encoder for source in plan.sources if source.encoder is not None}
     for name, texts in strings.items():
-        fingerprint = materials.encoder_fingerprint(by_name[name])
-        plan.texts += len(materials.store.missing_texts(fingerprint, sorted(texts)))
+        plan.texts += len(materials.missing_texts(by_name[name], sorted(texts)))
 
 
 def needed_splits(source: Source, protocol: Protocol) -> list[str]:

@@ -9,7 +9,7 @@ import msgspec
 
 from gapbench.errors import DataError
 from gapbench.host.registry import Kind
-from gapbench.results.answers import answers, names_key
+from gapbench.results.answers import answers, names_key, row_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,8 +35,10 @@ class Known:
 
     def __init__(self, records: Sequence[Stored], registry: Registry, provenance: Provenance) -> None:
         self._answers: dict[str, list[Answer]] = {}
-        for answer in answers(records):
+        self._named: dict[tuple[object, ...], Answer] = {}
+        for answer in sorted(answers(records), key=lambda answer: answer.record.created_utc):
             self._answers.setdefault(answer.record.cell_id, []).append(answer)
+            self._named[row_key(answer.record)] = answer
         self._metrics = registry.components(Kind.METRIC)
         self._provenance = provenance
         self._changed: Counter[str] = Counter()
@@ -48,6 +50,13 @@ class Known:
         if not found or found[0].record.status != "ok":
             return task.metrics
         return tuple(name for name in task.metrics if not self._stands(found[0], name))
+
+    def look(self, names: tuple[object, ...], metrics: Sequence[str]) -> None:
+        """Look at the newest answer of some names, for `changes`; what was not measured before is no change."""
+        answer = self._named.get(names)
+        for name in metrics if answer is not None and answer.record.status == "ok" else ():
+            assert answer is not None
+            self._stands(answer, name)
 
     def renamed(self, task: CellTask) -> Iterator[tuple[Record, bytes | None]]:
         """Yield records that answer a cell's question under other names, with the names of the cell, and their outcomes."""

@@ -9,7 +9,10 @@ import click
 from gapbench.cli.console import console, echo, echo_json
 
 if TYPE_CHECKING:
-    from gapbench.embeddings.store import Entry, Store
+    from collections.abc import Sequence
+
+    from gapbench.embeddings.housekeeping import Entry
+    from gapbench.embeddings.store import Store
 
 
 @click.group("cache")
@@ -25,6 +28,10 @@ def _store() -> Store:
 
 def _size(count: int) -> str:
     return f"{count / 1e6:,.1f} MB"
+
+
+def _count(entries: Sequence[Entry]) -> str:
+    return f"{len(entries):,} {'entry' if len(entries) == 1 else 'entries'}"
 
 
 def _show(entries: list[Entry]) -> None:
@@ -44,40 +51,49 @@ def _show(entries: list[Entry]) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Write JSON.")
 def ls(as_json: bool) -> int:
     """List what is stored."""
+    from gapbench.embeddings.housekeeping import entries
+
     store = _store()
-    entries = store.entries()
+    found = entries(store)
     if as_json:
         fields = ("kind", "key", "what", "rows", "dim", "size", "complete")
-        echo_json([{name: getattr(entry, name) for name in fields} for entry in entries])
+        echo_json([{name: getattr(entry, name) for name in fields} for entry in found])
         return 0
-    if entries:
-        _show(entries)
-    echo(f"{len(entries)} entries, {_size(sum(entry.size for entry in entries))}, in {store.root}")
+    if found:
+        _show(found)
+    echo(f"{_count(found)}, {_size(sum(entry.size for entry in found))}, in {store.root}")
     return 0
 
 
 @command.command("verify")
 def verify() -> int:
     """Compare everything with its checksums."""
+    from gapbench.embeddings import housekeeping
+
     store = _store()
-    problems = store.verify()
+    problems = housekeeping.verify(store)
     for entry, problem in problems:
         echo(f"damaged: {entry.kind} {entry.key[:10]} ({entry.what}): {problem}", err=True)
-    halves = sum(not entry.complete for entry in store.entries())
-    echo(f"{len(store.entries())} entries checked, {len(problems)} damaged, {halves} incomplete")
-    if problems or halves:
-        echo("`gapbench cache prune` removes these; they are encoded again when needed.")
+    found = housekeeping.entries(store)
+    unfinished = [entry for entry in found if not entry.complete]
+    whole = [entry for entry in (*found, *housekeeping.memos(store)) if entry.complete]
+    writing = sum(entry.what == housekeeping.WRITING for entry in unfinished)
+    echo(
+        f"{_count(whole)} checked, {len(problems)} damaged, {len(unfinished) - writing} unfinished, {writing} being written"
+    )
+    if problems or len(unfinished) > writing:
+        echo("`gapbench cache prune` removes what is damaged or unfinished; it is encoded again when needed.")
     return 1 if problems else 0
 
 
 @command.command("prune")
 @click.option("--all", "everything", is_flag=True, help="Remove everything.")
 def prune(everything: bool) -> int:
-    """Remove what is damaged or was left by an interrupted run."""
-    store = _store()
-    damaged = {entry.path for entry, _ in store.verify()}
-    gone = [entry for entry in store.entries() if everything or not entry.complete or entry.path in damaged]
-    for entry in gone:
-        store.remove(entry)
-    echo(f"removed {len(gone)} entries, {_size(sum(entry.size for entry in gone))}")
+    """Remove what is damaged or was left by an interrupted run; what a run is writing is left alone."""
+    from gapbench.embeddings import housekeeping
+
+    removed, left = housekeeping.prune(_store(), everything=everything)
+    echo(f"removed {_count(removed)}, {_size(sum(entry.size for entry in removed))}")
+    if left:
+        echo(f"left {_count(left)} alone: a running process is writing there")
     return 0

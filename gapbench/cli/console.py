@@ -8,13 +8,18 @@ import io
 import json
 import os
 import sys
+import warnings
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
+from gapbench.errors import GapbenchWarning
 from gapbench.model.plain import plain_text
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rich.console import Console
 
 #: What stands for a character that an encoding lacks; any other one becomes a question mark. All as wide as before.
@@ -145,3 +150,21 @@ def _lookalike(error: UnicodeError) -> tuple[str, int]:
         raise error
     lost = error.object[error.start : error.end].translate(LOOKS_LIKE)
     return "".join(sign if sign.isascii() else "?" for sign in lost), error.end
+
+
+@contextmanager
+def shown_warnings() -> Iterator[None]:
+    """Show what gapbench warns of as one line, without the place in the code."""
+    plain = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+        if issubclass(category, GapbenchWarning):
+            echo(f"warning: {message}", err=True)
+        else:
+            plain(message, category, *place, **more)
+
+    warnings.showwarning = show
+    try:
+        yield
+    finally:
+        warnings.showwarning = plain

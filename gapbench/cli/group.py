@@ -8,7 +8,7 @@ import io
 import click
 
 from gapbench import __version__
-from gapbench.cli.console import echo
+from gapbench.cli.console import echo, shown_warnings
 
 #: Command, module and one line of help; the module is imported when its command is called.
 COMMANDS = {
@@ -70,6 +70,11 @@ def cli() -> None:
 
 def run() -> int:
     """Run the command that the command line names, and return its exit code; what goes wrong there is raised."""
+    with shown_warnings():
+        return _run()
+
+
+def _run() -> int:
     try:
         result = cli.main(standalone_mode=False)
     except click.exceptions.Exit as left:

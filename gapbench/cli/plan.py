@@ -26,9 +26,10 @@ def command(**options: Any) -> int:
     context = context_from(replace(request, download=False))
     registry = registry_from(request.plugins, request.no_plugin, strict=request.strict)
 
-    from gapbench.bench.execute import Options, Runner
+    from gapbench.bench.execute import Runner
     from gapbench.bench.materials import Materials
     from gapbench.bench.plan import count_work, make_plan
+    from gapbench.bench.workers import Options
     from gapbench.embeddings.store import Store, default_root
 
     materials = Materials(Store(default_root()), context)

@@ -11,7 +11,6 @@ from rich.markup import escape
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from gapbench.bench.execute import question
 from gapbench.errors import GapbenchError
 from gapbench.leaderboard.assemble import only
 from gapbench.leaderboard.build import COMMAND, build, tables_of
@@ -19,6 +18,7 @@ from gapbench.leaderboard.table import largest_fits
 from gapbench.leaderboard.terminal import print_table
 from gapbench.leaderboard.text import LEGEND
 from gapbench.model.plain import plain_text
+from gapbench.results.answers import question
 from gapbench.results.folder import remove_page, write_pages
 
 if TYPE_CHECKING:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gapbench.embeddings.fingerprint import canonical_json
 from gapbench.errors import DataError
 
 if TYPE_CHECKING:
@@ -73,6 +75,23 @@ def check_columns(rows: Rows, where: str) -> None:
         f"{where}, column {column}, is {first[column]} in all {len(rows)} rows ({np.sum(constant)} such columns): it tells "
         "nothing apart. Remove the columns from 'image' and 'text' alike, then run again."
     )
+
+
+def hash_array(array: Rows | Int64, kind: str = "<f4") -> str:
+    """SHA-256 (hex) of an array: its type, its shape and its values, read block by block.
+
+    The file that holds it, its order in memory and its byte order make no difference. Values are compared bit by bit, so
+    that -0.0 and 0.0 are two values; NaN and infinity are refused where rows are read (`check_rows`).
+
+    Parameters
+    ----------
+    array, kind
+        The values, and the NumPy type that they are hashed as.
+    """
+    digest = hashlib.sha256(canonical_json([kind, [int(size) for size in array.shape]]))
+    for block in blocks(len(array)):
+        digest.update(np.ascontiguousarray(array[block], dtype=kind).data)
+    return digest.hexdigest()
 
 
 class ShardedRows:

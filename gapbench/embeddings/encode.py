@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from itertools import chain, islice
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gapbench.embeddings.store import text_lock
 from gapbench.errors import PluginError
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 #: Threads that decode and resize pictures ahead of the model, and how many batches they may be ahead.
 PREPARING, AHEAD = 2, 4
-BATCH = 64
+BATCH, TEXT_BATCH = 64, 256
 
 
 def encode_images(
@@ -35,18 +36,26 @@ def encode_images(
     key: str,
     identity: Mapping[str, Any],
     *,
+    code: str = "",
     batch_size: int = BATCH,
     progress: Progress | None = None,
 ) -> float:
-    """Encode all pictures of a split into the store; gives the seconds that it took.
+    """Encode all pictures of a split into the store; returns the seconds that it took.
+
+    Parameters
+    ----------
+    key, identity, code
+        Where they are kept, what is written beside them, and the hash of the encoder's code (empty: unknown).
 
     Raises
     ------
     PluginError
         The encoder gave something else than finite float rows, one a picture.
+    DataError
+        The store cannot be written to.
     """
     with store.lock(key):
-        if store.has_images(key):
+        if store.has_images(key, code):
             return 0.0
         start = perf_counter()
         task = (
@@ -54,27 +63,25 @@ def encode_images(
             if progress is None
             else progress.add_task(str(identity.get("dataset_name", "images")), total=len(split.images))
         )
-        encoded = _encoded(encoder, split, batch_size)
+        encoded = encoded_batches(encoder, split.images, batch_size)
         first = next(encoded)
-        with store.write_images(key, identity, len(split.images), first.shape[1]) as writer:
-            rows: Float32 | None = first
-            while rows is not None:
+        with store.write_images(key, identity, len(split.images), first.shape[1], code=code) as writer:
+            for rows in chain([first], encoded):
                 if rows.shape[1] != first.shape[1]:
                     raise PluginError(f"The encoder changed from {first.shape[1]} to {rows.shape[1]} dimensions.")
                 writer.append(rows)
                 if progress is not None and task is not None:
                     progress.advance(task, len(rows))
-                rows = next(encoded, None)
         return perf_counter() - start
 
 
-def _encoded(encoder: Encoder, split: Split, batch_size: int) -> Iterator[Float32]:
+def encoded_batches(encoder: Encoder, images: Sequence[Image], batch_size: int = BATCH) -> Iterator[Float32]:
     """Encode batch by batch, in order, while threads prepare the next batches."""
-    pictures = iter(range(len(split.images)))
+    pictures = iter(range(len(images)))
     prepare: Callable[[Image], Any] = getattr(encoder, "prepare", lambda image: image)  # an encoder may leave it out
 
     def prepared(items: list[int]) -> list[Any]:
-        return [prepare(split.images[item]) for item in items]
+        return [prepare(images[item]) for item in items]
 
     with ThreadPoolExecutor(PREPARING, thread_name_prefix="gapbench-prepare") as pool:
         waiting: deque[Future[list[Any]]] = deque()
@@ -99,7 +106,9 @@ def encode_texts(
     strings: Sequence[str],
     store: Store,
     *,
-    batch_size: int = 256,
+    code: str = "",
+    identity: Mapping[str, Any] | None = None,
+    batch_size: int = TEXT_BATCH,
     progress: Progress | None = None,
 ) -> None:
     """Encode strings, each once, into the store; those that it has already are left alone.
@@ -108,9 +117,11 @@ def encode_texts(
     ------
     PluginError
         The encoder gave something else than finite float rows, one a string.
+    DataError
+        The store cannot be written to.
     """
-    with store.lock(f"texts-{encoder_fingerprint}"):
-        wanted = store.missing_texts(encoder_fingerprint, strings)
+    with store.lock(text_lock(encoder_fingerprint)):
+        wanted = store.missing_texts(encoder_fingerprint, code, strings)
         if not wanted:
             return
         task = None if progress is None else progress.add_task("texts", total=len(wanted))
@@ -120,7 +131,7 @@ def encode_texts(
             rows.append(checked(encoder.encode_texts(batch), len(batch), "texts"))
             if progress is not None and task is not None:
                 progress.advance(task, len(batch))
-        store.write_texts(encoder_fingerprint, wanted, np.concatenate(rows))
+        store.write_texts(encoder_fingerprint, wanted, np.concatenate(rows), code=code, identity=identity)
 
 
 def checked(rows: Any, n: int, what: str) -> Float32:

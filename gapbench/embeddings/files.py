@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gapbench.components import EmbeddedSplit, Texts
-from gapbench.embeddings.arrays import ShardedRows, check_columns, check_rows
-from gapbench.embeddings.fingerprint import fingerprint, hash_file
+from gapbench.embeddings.arrays import ShardedRows, check_columns, check_rows, hash_array
+from gapbench.embeddings.fingerprint import fingerprint
 from gapbench.embeddings.npz import open_npy, open_npz
 from gapbench.errors import DataError
 from gapbench.specs import Offer, Pooling
@@ -81,7 +81,9 @@ def _rows(array: Any, where: str, *, half: bool = False) -> Rows:
         raise DataError(
             f"{where} is {array.dtype}; it must be {' or '.join(allowed)}. Convert it with .astype(numpy.float32)."
         )
-    rows: Rows = ShardedRows([array]) if array.dtype.name == "float16" else array
+    rows: Rows = (
+        array if array.dtype == np.float32 else ShardedRows([array])
+    )  # other bytes than NumPy's own are widened
     check_rows(rows, where)
     return rows
 
@@ -117,16 +119,17 @@ def _read_npz(path: Path) -> EmbeddedSplit:
             "both must come from one model's space."
         )
     names = _names(arrays.get("names"), len(texts), path)
-    content = hash_file(path)
     if "pair" in arrays:
         owner = _positions(arrays["pair"], f"{path}, array 'pair'", len(texts), len(images), "image")
-        return EmbeddedSplit(images=images, fingerprint=content, captions=Texts(rows=texts, owner=owner, strings=names))
+        return _captioned(images, Texts(rows=texts, owner=owner, strings=names))
     labels = _positions(arrays["label"], f"{path}, array 'label'", len(images), len(texts), "text")
     _check_classes(np.asarray(texts[:]), labels, names, path)
+    classes = names or tuple(f"text {row}" for row in range(len(texts)))
+    content = {"images": hash_array(images), "texts": hash_array(texts), "labels": hash_array(labels, "<i8")}
     return EmbeddedSplit(
         images=images,
-        fingerprint=content,
-        classes=names or tuple(f"text {row}" for row in range(len(texts))),
+        fingerprint=fingerprint({**content, "classes": classes}),
+        classes=classes,
         labels=labels,
         prompts=Texts(rows=texts, owner=np.arange(len(texts)), strings=names),
         pooling=Pooling.MEAN,
@@ -181,13 +184,15 @@ def _read_folder(path: Path) -> EmbeddedSplit:
         raise DataError(
             f"{path}: img_emb holds {images.shape} and text_emb {texts.shape}; row by row they must be pairs."
         )
-    digests = [hash_file(shard) for side in ("img_emb", "text_emb") for shard in _shards(path / side)]
     strings = _captions(path, len(texts))
-    return EmbeddedSplit(
-        images=images,
-        fingerprint=fingerprint(digests),
-        captions=Texts(rows=texts, owner=np.arange(len(texts)), strings=strings),
-    )
+    return _captioned(images, Texts(rows=texts, owner=np.arange(len(texts)), strings=strings))
+
+
+def _captioned(images: Rows, captions: Texts) -> EmbeddedSplit:
+    """Make a split of pairs; strings of captions are no part of what identifies it, since no number or table shows them."""
+    owner = hash_array(np.asarray(captions.owner), "<i8")
+    content = {"images": hash_array(images), "texts": hash_array(captions.rows), "owner": owner}
+    return EmbeddedSplit(images=images, fingerprint=fingerprint(content), captions=captions)
 
 
 def _captions(path: Path, n: int) -> tuple[str, ...]:

@@ -49,9 +49,12 @@ def derive_rng(**axes: Any) -> np.random.Generator:
 
 
 def stamp(files: Iterable[Path]) -> list[list[str | int]]:
-    """Path, size and time of change of each file: while these stay, the content is taken to be unchanged."""
+    """Return path, size, times of change and inode of each file: while these stay, the content is taken to be unchanged.
+
+    The time of the last change of any kind (``ctime``) is among them: it moves when somebody sets back the other one.
+    """
     stamps: list[list[str | int]] = []
     for path in files:
         status = path.stat()
-        stamps.append([str(path.resolve()), status.st_size, status.st_mtime_ns])
+        stamps.append([str(path.resolve()), status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino])
     return stamps

@@ -1,83 +1,52 @@
-"""The store: embeddings are encoded once, ever, and found again by their content.
+"""The store: embeddings are encoded once, and found again by their content.
 
 ::
 
-    <root>/images/<key>/img_emb/img_emb_0.npy     raw float32 (N, d), as clip-retrieval names it
-                        metadata/identity.json    what was encoded by what
-                        checksums.json  DONE
+    <root>/images/<key>/<code>/img_emb/img_emb_0.npy     raw float32 (N, d), as clip-retrieval names it
+                               metadata/identity.json    what was encoded by what, and by which code
+                               checksums.json            SHA-256 of each of these files
     <root>/texts/<encoder>/<batch>/text_emb/text_emb_0.npy
                                    metadata/texts_0.jsonl    one string a line, in row order
-                                   checksums.json  DONE
-    <root>/memo/<kind>/<key>.json                 identities and manifests, valid while their files are unchanged
+                                   metadata/identity.json, checksums.json
+    <root>/memo/<kind>/<key>.json        what datasets and encoders are, while their files are unchanged
+    <root>/tmp/<name>.tmp                what is being written, with a lock beside it
+    <root>/locks/<key>.lock
 
-An entry is written into a temporary folder, flushed to disk, marked ``DONE`` and renamed: what is there is whole, whatever
-kills the process. Two processes that want the same key wait for each other. Nothing is ever unpickled.
+An entry is written into a scratch folder, flushed to disk and renamed: what is in its place is whole, whatever kills the
+process. It is checked before it is used; one that is damaged is told, not used, and encoded again. Two processes that
+want the same key wait for each other. Nothing is ever unpickled.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import numpy as np
 
-from gapbench import __version__
-from gapbench.embeddings.fingerprint import canonical_json, fingerprint, hash_file, stamp
+from gapbench.embeddings.disk import discard, reason, remove, writing
+from gapbench.embeddings.entry import IMAGES, TEXTS, DamagedEntry, Stored, check, find, new_entry
+from gapbench.embeddings.fingerprint import fingerprint
+from gapbench.embeddings.memo import Memos
 from gapbench.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from gapbench.components import Float32, Rows
-
-IMAGES = Path("img_emb/img_emb_0.npy")
-TEXTS = Path("text_emb/text_emb_0.npy")
-STRINGS = Path("metadata/texts_0.jsonl")
-IDENTITY = Path("metadata/identity.json")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Entry:
-    """One thing in the store."""
-
-    kind: str
-    key: str
-    what: str
-    rows: int
-    dim: int
-    size: int
-    complete: bool
-    path: Path
-
-
-class ImageWriter:
-    """Takes rows in order and writes them into an ``.npy`` file of known size."""
-
-    def __init__(self, path: Path, n: int, dim: int) -> None:
-        path.parent.mkdir(parents=True)
-        self._rows = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(n, dim))
-        self.written = 0
-
-    def append(self, rows: Float32) -> None:
-        """Write the next rows."""
-        self._rows[self.written : self.written + len(rows)] = rows
-        self.written += len(rows)
-
-    def close(self) -> None:
-        """Flush; all rows must have come."""
-        if self.written != len(self._rows):
-            raise DataError(f"Only {self.written} of {len(self._rows)} rows were encoded; nothing is kept.")
-        self._rows.flush()
+    from gapbench.embeddings.entry import Layout, Writer
 
 
 class Store:
     """A folder of embeddings, addressed by content.
+
+    Rows are found by what was encoded, by the identity of the encoder and by the hash of the code that made them; of other
+    code they are found after `agree` said that it gives the same. An empty hash stands for code that is not known: it
+    agrees with nothing, and what is said of it holds for this store object alone.
 
     Parameters
     ----------
@@ -86,8 +55,49 @@ class Store:
     """
 
     def __init__(self, root: Path) -> None:
-        self.root = root
-        self._strings: dict[str, tuple[set[str], dict[str, tuple[Path, int]]]] = {}
+        self.root = root.absolute()
+        self.memos = Memos(self.root)
+        self._agreed: set[tuple[str, str]] = set()
+        self._places: dict[tuple[str, str], tuple[list[tuple[Path, str]], dict[str, tuple[Stored, int]]]] = {}
+
+    @contextmanager
+    def lock(self, key: str) -> Iterator[None]:
+        """Let one process at a time work on a key."""
+        from filelock import FileLock
+
+        path = lock_file(self.root, key)
+        with writing(self.root):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.is_symlink() or not path.is_file():
+                remove(path)
+            lock = FileLock(path)
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
+    # -- whose code made it -------------------------------------------------------------------------------------
+
+    def agree(self, stored: Stored, code: str) -> None:
+        """Keep that this code gives the rows of an entry as well."""
+        self._agreed.add((stored.checksum, code))
+        if code:
+            self.memos.remember("agreement", f"{stored.checksum}|{code}", (), {})
+
+    def _accepts(self, stored: Stored, code: str) -> bool:
+        if (code and stored.code == code) or (stored.checksum, code) in self._agreed:
+            return True
+        if not code or self.memos.recall("agreement", f"{stored.checksum}|{code}", ()) is None:
+            return False
+        self._agreed.add((stored.checksum, code))
+        return True
+
+    def _found(self, folders: Sequence[Path], layout: Layout) -> Iterator[Stored]:
+        """Find entries one by one, those that hold."""
+        for folder in folders:
+            if (stored := find(folder, layout)) is not None:
+                yield stored
 
     # -- images -------------------------------------------------------------------------------------------------
 
@@ -96,155 +106,129 @@ class Store:
         """Key of the embeddings of some items by some encoder, both given by their fingerprints."""
         return fingerprint({"encoder": encoder, "items": items})
 
-    def _image_folder(self, key: str) -> Path:
-        return self.root / "images" / key
+    def _image_folders(self, key: str, code: str) -> list[Path]:
+        """List the entries of a key, that of this code first."""
+        own = _code_name(code)
+        return sorted(_folders(self.root / "images" / key), key=lambda folder: (folder.name != own, folder.name))
 
-    def has_images(self, key: str) -> bool:
-        """Whether the embeddings are there, whole."""
-        return (self._image_folder(key) / "DONE").is_file()
+    def _images(self, key: str, code: str) -> Stored | None:
+        found = self._found(self._image_folders(key, code), IMAGES)
+        return next((stored for stored in found if self._accepts(stored, code)), None)
 
-    def images(self, key: str) -> Rows:
-        """Memory-map the embeddings: raw float32 ``(N, d)``."""
-        return _mapped(self._image_folder(key) / IMAGES)
+    def has_images(self, key: str, code: str) -> bool:
+        """Whether the embeddings are there, whole, as this code makes them."""
+        return self._images(key, code) is not None
+
+    def images(self, key: str, code: str) -> Rows:
+        """Memory-map the embeddings: raw float32 ``(N, d)``.
+
+        Raises
+        ------
+        DataError
+            They are not there.
+        """
+        stored = self._images(key, code)
+        if stored is None:
+            raise DataError(f"The embeddings {self.root / 'images' / key} are not in the store any more. Run again.")
+        return stored.rows()
+
+    def images_by_others(self, key: str, code: str) -> list[Stored]:
+        """List the entries of the same items that other code made."""
+        found = self._found(self._image_folders(key, code), IMAGES)
+        return [stored for stored in found if not self._accepts(stored, code)]
 
     @contextmanager
-    def write_images(self, key: str, identity: Mapping[str, Any], n: int, dim: int) -> Iterator[ImageWriter]:
+    def write_images(self, key: str, identity: Mapping[str, Any], n: int, dim: int, *, code: str) -> Iterator[Writer]:
         """Write an entry; on any exception nothing is left."""
-        with self._new(self._image_folder(key)) as folder:
-            writer = ImageWriter(folder / IMAGES, n, dim)
+        folder = self.root / "images" / key / (_code_name(code) or uuid4().hex)
+        with self._new(folder, IMAGES, {**identity, "code": code}, n, dim) as writer:
             yield writer
-            writer.close()
-            _write(folder / IDENTITY, json.dumps(dict(identity), indent=1, sort_keys=True).encode())
-
-    @contextmanager
-    def lock(self, key: str) -> Iterator[None]:
-        """Let one process at a time work on a key."""
-        from filelock import FileLock
-
-        folder = self.root / "locks"
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / f"{key}.lock"):
-            yield
+        self._made(folder, IMAGES, code)
 
     # -- texts --------------------------------------------------------------------------------------------------
 
-    def _where(self, encoder: str) -> dict[str, tuple[Path, int]]:
-        """Map each known string of an encoder to its file and row; folders that came since are added."""
-        seen, where = self._strings.setdefault(encoder, (set(), {}))
-        for done in sorted((self.root / "texts" / encoder).glob("*/DONE")):
-            folder = done.parent
-            if folder.name not in seen:
-                lines = (folder / STRINGS).read_text(encoding="utf-8").splitlines()
-                for row, line in enumerate(lines):
-                    where.setdefault(json.loads(line), (folder / TEXTS, row))
-                seen.add(folder.name)
-        return where
+    def _where(self, encoder: str, code: str) -> dict[str, tuple[Stored, int]]:
+        """Map each known string of an encoder to its entry and row; made anew when entries came, went or changed."""
+        found = self._found(_folders(self.root / "texts" / encoder), TEXTS)
+        entries = [stored for stored in found if self._accepts(stored, code)]
+        checksums = [(stored.folder, stored.checksum) for stored in entries]
+        known = self._places.get((encoder, code))
+        if known is None or known[0] != checksums:
+            where: dict[str, tuple[Stored, int]] = {}
+            for stored in entries:
+                for row, text in enumerate(stored.strings):
+                    where.setdefault(text, (stored, row))
+            known = self._places[encoder, code] = (checksums, where)
+        return known[1]
 
-    def missing_texts(self, encoder: str, strings: Sequence[str]) -> list[str]:
-        """Give the strings that are not there yet, each once, in order."""
-        where = self._where(encoder)
+    def missing_texts(self, encoder: str, code: str, strings: Sequence[str]) -> list[str]:
+        """List the strings that are not there yet as this code encodes them, each once, in order."""
+        where = self._where(encoder, code)
         return [text for text in dict.fromkeys(strings) if text not in where]
 
-    def texts(self, encoder: str, strings: Sequence[str]) -> Float32:
-        """Read the rows of some strings, in order: raw float32 ``(M, d)``."""
-        where = self._where(encoder)
+    def texts(self, encoder: str, code: str, strings: Sequence[str]) -> Float32:
+        """Read the rows of some strings, in order: raw float32 ``(M, d)``.
+
+        Raises
+        ------
+        DataError
+            One is not there.
+        """
+        where = self._where(encoder, code)
+        if lost := next((text for text in strings if text not in where), None):
+            raise DataError(f"The embedding of the text {lost!r} is not in the store {self.root} any more. Run again.")
         places = [where[text] for text in strings]
-        files = {path: _mapped(path) for path in {path for path, _ in places}}
-        dim = next(iter(files.values())).shape[1]
-        out = np.empty((len(places), dim), dtype=np.float32)
-        for path, rows in files.items():
-            mine = np.array([i for i, place in enumerate(places) if place[0] == path])
+        entries = {stored.folder: stored for stored, _ in places}
+        out: Float32 | None = None
+        for folder, stored in entries.items():
+            rows = stored.rows()
+            mine = np.array([i for i, (entry, _) in enumerate(places) if entry.folder == folder])
+            if out is None:
+                out = np.empty((len(places), rows.shape[1]), dtype=np.float32)
             out[mine] = rows[np.array([places[i][1] for i in mine])]
-        return out
+        return np.empty((0, 0), dtype=np.float32) if out is None else out
 
-    def write_texts(self, encoder: str, strings: Sequence[str], rows: Float32) -> None:
-        """Keep the rows of some strings."""
-        batch = fingerprint([encoder, list(strings)])[:32]
-        with self._new(self.root / "texts" / encoder / batch) as folder:
-            (folder / TEXTS).parent.mkdir(parents=True)
-            np.save(folder / TEXTS, np.asarray(rows, dtype=np.float32), allow_pickle=False)
-            lines = "".join(json.dumps(text, ensure_ascii=True) + "\n" for text in strings)
-            _write(folder / STRINGS, lines.encode())
+    def texts_by_others(self, encoder: str, code: str, strings: Sequence[str]) -> list[Stored]:
+        """List the entries by other code that hold one of these strings."""
+        wanted = set(strings)
+        found = self._found(_folders(self.root / "texts" / encoder), TEXTS)
+        return [stored for stored in found if not self._accepts(stored, code) and not wanted.isdisjoint(stored.strings)]
 
-    # -- memos --------------------------------------------------------------------------------------------------
+    def write_texts(
+        self,
+        encoder: str,
+        strings: Sequence[str],
+        rows: Float32,
+        *,
+        code: str,
+        identity: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Keep the rows of some strings; damaged entries of the encoder, which they stand in for, are removed."""
+        folder = self.root / "texts" / encoder / fingerprint([encoder, code or uuid4().hex, list(strings)])[:32]
+        with self._new(folder, TEXTS, {**(identity or {}), "code": code}, *rows.shape) as writer:
+            writer.append(rows)
+            writer.strings(strings)
+        self._made(folder, TEXTS, code)
+        for other in _folders(self.root / "texts" / encoder):
+            if find(other, TEXTS) is None:
+                with writing(self.root):
+                    discard(self.root, other)
 
-    def _memo(self, kind: str, name: str) -> Path:
-        return self.root / "memo" / kind / f"{fingerprint([name, __version__])}.json"
+    def _new(
+        self, folder: Path, layout: Layout, identity: Mapping[str, Any], n: int, dim: int
+    ) -> AbstractContextManager[Writer]:
+        return new_entry(self.root, folder, layout, identity, n, dim)
 
-    def recall(self, kind: str, name: str, files: Sequence[Path]) -> dict[str, Any] | None:
-        """Give what was remembered under a name, if the files it came from are unchanged."""
+    def _made(self, folder: Path, layout: Layout, code: str) -> None:
+        """Accept what was just written, unknown code included."""
         try:
-            memo = json.loads(self._memo(kind, name).read_bytes())
-            value = memo["value"] if memo["files"] == stamp(files) else None
-        except (OSError, ValueError, KeyError, TypeError):
-            return None  # never written, torn, or a file is gone: find out anew
-        return value if isinstance(value, dict) else None
-
-    def remember(self, kind: str, name: str, files: Sequence[Path], value: Mapping[str, Any]) -> None:
-        """Remember something that was read from some files."""
-        path = self._memo(kind, name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(f".{uuid4().hex}.tmp")
-        _write(temporary, canonical_json({"name": name, "files": stamp(files), "value": dict(value)}))
-        temporary.replace(path)
-
-    # -- keeping house ------------------------------------------------------------------------------------------
-
-    def entries(self) -> list[Entry]:
-        """List what is there, halves that a crash left included."""
-        found = []
-        for kind, pattern, array in (("images", "images/*", IMAGES), ("texts", "texts/*/*", TEXTS)):
-            for folder in sorted(self.root.glob(pattern)):
-                found.append(_entry(kind, folder, array))
-        return found
-
-    def verify(self) -> list[tuple[Entry, str]]:
-        """Compare every complete entry with its checksums; give what is wrong."""
-        problems = []
-        for entry in self.entries():
-            if not entry.complete:
-                continue
-            try:
-                sums = json.loads((entry.path / "checksums.json").read_bytes())
-                for name, expected in sums.items():
-                    if hash_file(entry.path / name) != expected:
-                        problems.append((entry, f"{name} does not match its checksum"))
-            except (OSError, ValueError) as error:
-                problems.append((entry, f"cannot be read: {error}"))
-        return problems
-
-    def remove(self, entry: Entry) -> None:
-        """Delete an entry: first its mark, so that a crash in between leaves nothing that looks whole."""
-        (entry.path / "DONE").unlink(missing_ok=True)
-        shutil.rmtree(entry.path)
-        self._strings.clear()
-
-    @contextmanager
-    def _new(self, folder: Path) -> Iterator[Path]:
-        """Give a temporary folder that becomes ``folder`` at the end, whole or not at all."""
-        temporary = folder.with_name(f"{folder.name}.{uuid4().hex}.tmp")
-        temporary.mkdir(parents=True)
-        try:
-            yield temporary
-            files = sorted(path for path in temporary.rglob("*") if path.is_file())
-            sums = {path.relative_to(temporary).as_posix(): hash_file(path) for path in files}
-            _write(temporary / "checksums.json", canonical_json(sums))
-            for path in files:
-                _sync(path)
-            _write(temporary / "DONE", b"")
-            if (folder / "DONE").exists():  # somebody else was faster; theirs is as good
-                shutil.rmtree(temporary)
-            else:
-                shutil.rmtree(folder, ignore_errors=True)
-                temporary.rename(folder)
-                _sync(folder.parent)
-        except BaseException:
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise
+            self._agreed.add((check(folder, layout).checksum, code))
+        except (FileNotFoundError, DamagedEntry) as error:
+            raise DataError(f"{folder} is not what was just written there ({error}). Check the disk.") from error
 
 
 def default_root() -> Path:
-    """Give the store's folder: ``GAPBENCH_CACHE``, else the user's cache folder."""
+    """Return the store's folder: ``GAPBENCH_CACHE``, else the user's cache folder."""
     if chosen := os.environ.get("GAPBENCH_CACHE"):
         return Path(chosen)
     import platformdirs
@@ -252,50 +236,26 @@ def default_root() -> Path:
     return Path(platformdirs.user_cache_dir("gapbench", appauthor=False))
 
 
-def _entry(kind: str, folder: Path, array: Path) -> Entry:
-    complete = (folder / "DONE").is_file() and not folder.name.endswith(".tmp")
-    rows = dim = 0
-    what = "left by an interrupted run"
-    if complete:
-        try:
-            rows, dim = _mapped(folder / array).shape
-        except DataError as error:
-            what, complete = str(error), False
-        else:
-            what = _describe(kind, folder)
-    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    return Entry(kind=kind, key=folder.name, what=what, rows=rows, dim=dim, size=size, complete=complete, path=folder)
+def lock_file(root: Path, key: str) -> Path:
+    """Return the lock of a key."""
+    return root / "locks" / f"{key}.lock"
 
 
-def _describe(kind: str, folder: Path) -> str:
-    if kind == "texts":
-        with (folder / STRINGS).open(encoding="utf-8") as file:
-            return f"{json.loads(file.readline())!r} and others"
-    identity = json.loads((folder / IDENTITY).read_bytes())
-    return " / ".join(str(identity.get(part, "?")) for part in ("encoder_name", "dataset_name", "split"))
+def text_lock(encoder: str) -> str:
+    """Return the key under which the texts of an encoder are written."""
+    return f"texts-{encoder}"
 
 
-def _mapped(path: Path) -> Float32:
+def _code_name(code: str) -> str:
+    """Name an entry's folder after the code that made it; what is written into the entry is the whole hash."""
+    return code[:32]
+
+
+def _folders(folder: Path) -> list[Path]:
+    """List what lies in a folder, by name; nothing where there is none."""
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"{path} in the store cannot be read ({error}). Run `gapbench cache prune` to remove it."
-        ) from error
-
-
-def _write(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync(path: Path) -> None:
-    """Flush a file or a folder to disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        return sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise DataError(f"{folder} in the store cannot be read ({reason(error)}). Allow reading it.") from error

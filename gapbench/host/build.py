@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import sys
 from typing import TYPE_CHECKING, Any
 
 from gapbench.errors import GapbenchError, PluginError
@@ -50,28 +49,6 @@ def load(reference: str, origin: Origin) -> Any:
     except AttributeError as error:
         raise PluginError(f"{origin}: module {module_name!r} has no {attribute!r}.") from error
     return target
-
-
-def source_hash(reference: str) -> str:
-    """Give the SHA-256 of the file that holds an implementation; empty where it has none.
-
-    A version number does not change while an author works on a method; its code does.
-    """
-    import hashlib
-    from importlib.util import find_spec
-    from pathlib import Path
-
-    module_name = reference.partition(":")[0]
-    loaded = sys.modules.get(module_name)
-    try:
-        file = (
-            getattr(loaded, "__file__", None) if loaded is not None else getattr(find_spec(module_name), "origin", None)
-        )
-        return hashlib.sha256(Path(str(file)).read_bytes()).hexdigest()
-    except KeyboardInterrupt:
-        raise
-    except BaseException:  # finding a submodule imports its package; what is wrong with it comes out when it is built
-        return ""
 
 
 def build(selected: Selected, *arguments: Any) -> Any:

@@ -88,6 +88,16 @@ def names_key(record: Record) -> NamesKey:
     )
 
 
+def question(record: Record) -> tuple[object, ...]:
+    """Tell cells apart by what is asked and under which names."""
+    return (record.cell_id, *names_key(record))
+
+
+def row_key(record: Record) -> tuple[object, ...]:
+    """Return the names of one row of a table and its seed."""
+    return (*names_key(record), record.label, record.seed)
+
+
 def table_key(record: Record) -> TableKey:
     """Return what the rows of one table share: the names, and the weights, items and texts that they stand for."""
     contents = (

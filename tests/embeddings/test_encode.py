@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from gapbench.components import Encoder, Split
+from gapbench.embeddings import housekeeping
 from gapbench.embeddings.encode import encode_images, encode_texts
 from gapbench.embeddings.store import Store
 from gapbench.errors import PluginError
@@ -42,24 +43,24 @@ def pictures(n):
 def test_rows_are_in_order_whatever_the_batches(tmp_path):
     for batch in (1, 3, 64):
         store, encoder = Store(tmp_path / str(batch)), Toy()
-        encode_images(encoder, pictures(10), store, "key", {}, batch_size=batch)
-        np.testing.assert_array_equal(store.images("key")[:, :][:, 0], np.arange(1, 11))
+        encode_images(encoder, pictures(10), store, "key", {}, code="c", batch_size=batch)
+        np.testing.assert_array_equal(store.images("key", "c")[:, :][:, 0], np.arange(1, 11))
         assert all(name.startswith("gapbench-prepare") for name in encoder.preparing)
 
 
 def test_what_is_stored_is_not_encoded_again(tmp_path):
     store, encoder = Store(tmp_path), Toy()
-    encode_images(encoder, pictures(3), store, "key", {})
+    encode_images(encoder, pictures(3), store, "key", {}, code="c")
     encoder.encode_images = None
-    assert encode_images(encoder, pictures(3), store, "key", {}) == 0
+    assert encode_images(encoder, pictures(3), store, "key", {}, code="c") == 0
 
 
 def test_each_string_is_encoded_once(tmp_path):
     store, encoder = Store(tmp_path), Toy()
-    encode_texts(encoder, "enc", ["a", "bb", "a"], store)
-    encode_texts(encoder, "enc", ["bb", "ccc"], store)
+    encode_texts(encoder, "enc", ["a", "bb", "a"], store, code="c")
+    encode_texts(encoder, "enc", ["bb", "ccc"], store, code="c")
     assert encoder.texts == ["a", "bb", "ccc"]
-    np.testing.assert_array_equal(store.texts("enc", ["ccc", "a"])[:, 0], [3, 1])
+    np.testing.assert_array_equal(store.texts("enc", "c", ["ccc", "a"])[:, 0], [3, 1])
 
 
 @pytest.mark.parametrize(
@@ -76,4 +77,4 @@ def test_a_bad_output_is_an_error_and_leaves_nothing(tmp_path, output, message):
     encoder.encode_images = lambda batch: output(len(batch))
     with pytest.raises(PluginError, match=message):
         encode_images(encoder, pictures(3), store, "key", {})
-    assert store.entries() == []
+    assert housekeeping.entries(store) == []

@@ -4,15 +4,19 @@ import json
 import os
 import subprocess
 import sys
+import threading
+import time
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gapbench.embeddings.fingerprint import canonical_json, derive_rng, fingerprint
+from gapbench.embeddings import entry, housekeeping
+from gapbench.embeddings.disk import discard
+from gapbench.embeddings.fingerprint import canonical_json, derive_rng, fingerprint, hash_file
 from gapbench.embeddings.store import Store
-from gapbench.errors import DataError
+from gapbench.errors import DataError, GapbenchWarning
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -43,94 +47,245 @@ def test_generators_depend_on_every_axis_and_on_nothing_else():
     assert derive_rng(a=1, b=2).integers(10**9) != derive_rng(a=1, b=3).integers(10**9)
 
 
-def filled(tmp_path, n=10, d=4):
+KEY, CODE = "k" * 64, "c" * 64
+
+
+def filled(tmp_path, n=10, d=4, code=CODE):
     store = Store(tmp_path / "store")
     rows = np.random.default_rng(0).normal(size=(n, d)).astype(np.float32)
-    with store.write_images("k" * 64, {"encoder_name": "toy", "dataset_name": "toys", "split": "test"}, n, d) as writer:
+    identity = {"encoder_name": "toy", "dataset_name": "toys", "split": "test"}
+    with store.write_images(KEY, identity, n, d, code=code) as writer:
         writer.append(rows[:3])
         writer.append(rows[3:])
     return store, rows
 
 
+def array_of(store):
+    return store.root / "images" / KEY / CODE[:32] / "img_emb" / "img_emb_0.npy"
+
+
 def test_images_come_back_as_they_were_and_as_clip_retrieval_names_them(tmp_path):
     store, rows = filled(tmp_path)
-    assert store.has_images("k" * 64)
-    np.testing.assert_array_equal(store.images("k" * 64)[:], rows)
-    np.testing.assert_array_equal(np.load(store.root / "images" / ("k" * 64) / "img_emb" / "img_emb_0.npy"), rows)
-    assert store.verify() == []
+    assert store.has_images(KEY, CODE)
+    np.testing.assert_array_equal(store.images(KEY, CODE)[:], rows)
+    np.testing.assert_array_equal(np.load(array_of(store)), rows)
+    assert housekeeping.verify(store) == []
 
 
 def test_an_interrupted_write_leaves_nothing(tmp_path):
     store = Store(tmp_path / "store")
-    with pytest.raises(RuntimeError), store.write_images("a", {}, 4, 2) as writer:
+    with pytest.raises(RuntimeError), store.write_images(KEY, {}, 4, 2, code=CODE) as writer:
         writer.append(np.ones((2, 2), np.float32))
         raise RuntimeError
-    with pytest.raises(DataError, match="Only 2 of 4"), store.write_images("a", {}, 4, 2) as writer:
+    with pytest.raises(DataError, match="Only 2 of 4"), store.write_images(KEY, {}, 4, 2, code=CODE) as writer:
         writer.append(np.ones((2, 2), np.float32))
-    assert not store.has_images("a")
-    assert store.entries() == []
+    assert not store.has_images(KEY, CODE)
+    assert not any(path.is_file() for path in store.root.rglob("*"))
 
 
-def test_a_killed_write_is_invisible_and_pruned(tmp_path):
+def writer_in_another_process(tmp_path, then):
     code = f"""
-import os
+import os, sys, time
 from pathlib import Path
 import numpy as np
 from gapbench.embeddings.store import Store
-with Store(Path({str(tmp_path / "store")!r})).write_images("a", {{}}, 4, 2) as writer:
+with Store(Path({str(tmp_path / "store")!r})).write_images({KEY!r}, {{}}, 4, 2, code={CODE!r}) as writer:
     writer.append(np.ones((2, 2), np.float32))
-    os.kill(os.getpid(), 9)
+    print("writing", flush=True)
+    {then}
+    writer.append(np.ones((2, 2), np.float32))
 """
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], text=True, stdout=subprocess.PIPE, stdin=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout.readline() == "writing\n"
+    return process
+
+
+def test_a_killed_write_is_invisible_and_pruned(tmp_path):
+    with writer_in_another_process(tmp_path, "os.kill(os.getpid(), 9)") as process:
+        assert process.wait() == -9
     store = Store(tmp_path / "store")
-    assert not store.has_images("a")
-    (entry,) = store.entries()
-    assert not entry.complete
-    store.remove(entry)
-    assert store.entries() == []
+    assert not store.has_images(KEY, CODE)
+    (entry,) = housekeeping.entries(store)
+    assert (entry.complete, entry.what) == (False, housekeeping.INTERRUPTED)
+    assert housekeeping.prune(store) == ([entry], [])
+    assert housekeeping.entries(store) == []
+    assert not any(path.is_file() for path in store.root.rglob("*"))
 
 
-def test_verify_finds_a_flipped_bit(tmp_path):
+def test_pruning_leaves_alone_what_a_live_process_writes(tmp_path):
+    with writer_in_another_process(tmp_path, "sys.stdin.readline()") as process:
+        store = Store(tmp_path / "store")
+        (entry,) = housekeeping.entries(store)
+        assert entry.what == housekeeping.WRITING
+        for everything in (False, True):
+            assert housekeeping.prune(store, everything=everything) == ([], [entry])
+        assert housekeeping.verify(store) == []
+        _, errors = process.communicate("go on\n")
+        assert process.returncode == 0, errors
+    np.testing.assert_array_equal(store.images(KEY, CODE)[:], np.ones((4, 2)))
+
+
+def test_pruning_leaves_a_damaged_entry_alone_while_somebody_works_on_its_key(tmp_path):
     store, _ = filled(tmp_path)
-    path = store.root / "images" / ("k" * 64) / "img_emb" / "img_emb_0.npy"
-    content = bytearray(path.read_bytes())
-    content[-1] ^= 1
-    path.write_bytes(content)
-    ((_, problem),) = store.verify()
-    assert "img_emb_0.npy" in problem
+    os.truncate(array_of(store), 50)
+    with store.lock(KEY):
+        removed, left = housekeeping.prune(store)
+        assert (len(removed), len(left)) == (0, 1)
+    removed, left = housekeeping.prune(store)
+    assert (len(removed), len(left)) == (1, 0)
+
+
+def test_entries_that_come_and_go_while_one_looks_are_no_error(tmp_path):
+    store, stop, errors = Store(tmp_path / "store"), threading.Event(), []
+
+    def work():
+        other = Store(store.root)
+        while not stop.is_set():
+            other.write_texts("enc", ["a", "b"], np.ones((2, 3), np.float32), code=CODE)
+            with other.lock("texts-enc"):
+                for made in housekeeping.entries(other):
+                    if made.complete:
+                        discard(other.root, made.path)
+
+    def guarded():
+        try:
+            work()
+        except Exception as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=guarded)
+    thread.start()
+    for _ in range(60):
+        housekeeping.entries(store)
+        assert housekeeping.verify(store) == []
+        removed, _ = housekeeping.prune(store)
+        assert removed == []
+    stop.set()
+    thread.join()
+    assert errors == []
 
 
 def test_only_new_strings_are_missing(tmp_path):
     store = Store(tmp_path)
     rows = np.arange(6, dtype=np.float32).reshape(3, 2)
-    store.write_texts("enc", ["a", "b\n", "ü"], rows)
-    assert store.missing_texts("enc", ["b\n", "c", "a", "c"]) == ["c"]
-    assert store.missing_texts("other", ["a"]) == ["a"]
-    store.write_texts("enc", ["c"], np.array([[9, 9]], np.float32))
-    np.testing.assert_array_equal(store.texts("enc", ["c", "ü", "a", "c"]), [[9, 9], [4, 5], [0, 1], [9, 9]])
-    np.testing.assert_array_equal(Store(tmp_path).texts("enc", ["ü"]), [[4, 5]])
+    store.write_texts("enc", ["a", "b\n", "ü"], rows, code=CODE)
+    assert store.missing_texts("enc", CODE, ["b\n", "c", "a", "c"]) == ["c"]
+    assert store.missing_texts("other", CODE, ["a"]) == ["a"]
+    store.write_texts("enc", ["c"], np.array([[9, 9]], np.float32), code=CODE)
+    np.testing.assert_array_equal(store.texts("enc", CODE, ["c", "ü", "a", "c"]), [[9, 9], [4, 5], [0, 1], [9, 9]])
+    np.testing.assert_array_equal(Store(tmp_path).texts("enc", CODE, ["ü"]), [[4, 5]])
+
+
+def test_rows_of_other_code_are_found_once_they_are_said_to_agree(tmp_path):
+    store, rows = filled(tmp_path)
+    assert not store.has_images(KEY, "other")
+    (stored,) = store.images_by_others(KEY, "other")
+    assert (stored.code, stored.n) == (CODE, 10)
+    store.agree(stored, "other")
+    assert store.images_by_others(KEY, "other") == []
+    np.testing.assert_array_equal(Store(store.root).images(KEY, "other")[:], rows)
+    assert not Store(store.root).has_images(KEY, "third")
+
+
+def test_what_unknown_code_made_is_trusted_by_its_maker_alone(tmp_path):
+    store, _ = filled(tmp_path, code="")
+    assert store.has_images(KEY, "")
+    assert not Store(store.root).has_images(KEY, "")
+    assert len(Store(store.root).images_by_others(KEY, "")) == 1
 
 
 def test_a_memo_is_forgotten_when_a_file_changes(tmp_path):
-    store, file = Store(tmp_path / "store"), tmp_path / "weights"
+    memos, file = Store(tmp_path / "store").memos, tmp_path / "weights"
     file.write_text("one")
-    store.remember("encoder", "name", [file], {"x": 1})
-    assert store.recall("encoder", "name", [file]) == {"x": 1}
-    assert store.recall("encoder", "other", [file]) is None
-    file.write_text("two!")
-    assert store.recall("encoder", "name", [file]) is None
+    memos.remember("encoder", "name", [file], {"x": 1})
+    assert memos.recall("encoder", "name", [file]) == {"x": 1}
+    assert memos.recall("encoder", "other", [file]) is None
+    before = file.stat()
+    file.write_text("two")
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))  # same size, same time
+    assert memos.recall("encoder", "name", [file]) is None
+    memos.remember("encoder", "name", [file], {"x": 2})
     file.unlink()
-    assert store.recall("encoder", "name", [file]) is None
+    assert memos.recall("encoder", "name", [file]) is None
 
 
 def test_the_cache_command_lists_verifies_and_prunes(gapbench, tmp_path):
     store, _ = filled(tmp_path)
     env = {"GAPBENCH_CACHE": str(store.root)}
-    (entry,) = json.loads(gapbench("cache", "ls", "--json", env=env).stdout)
-    assert (entry["rows"], entry["dim"], entry["complete"], entry["what"]) == (10, 4, True, "toy / toys / test")
-    assert "0 damaged" in gapbench("cache", "verify", env=env).stdout
-    (store.root / "images" / "half.tmp").mkdir()
-    os.truncate(store.root / "images" / ("k" * 64) / "img_emb" / "img_emb_0.npy", 50)
-    gapbench("cache", "verify", env=env, code=1 if store.verify() else 0)
+    (listed,) = json.loads(gapbench("cache", "ls", "--json", env=env).stdout)
+    assert (listed["rows"], listed["dim"], listed["complete"], listed["what"]) == (10, 4, True, "toy / toys / test")
+    assert "1 entry checked, 0 damaged" in gapbench("cache", "verify", env=env).stdout
+    (store.root / "tmp" / "half.tmp").mkdir()
+    os.truncate(array_of(store), 50)
+    done = gapbench("cache", "verify", env=env, code=1)
+    assert "img_emb/img_emb_0.npy does not match its checksum" in done.stderr
+    assert "1 entry checked, 1 damaged, 1 unfinished, 0 being written" in done.stdout
     assert "removed 2 entries" in gapbench("cache", "prune", env=env).stdout
-    assert store.entries() == []
+    assert housekeeping.entries(store) == []
+
+
+@pytest.mark.parametrize("place", ["file", "file/below", "readable"])
+def test_a_store_that_cannot_be_written_to_is_named(tmp_path, place):
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "readable").mkdir(mode=0o500)
+    if place == "readable" and os.access(tmp_path / place, os.W_OK):
+        pytest.skip("this user may write anywhere")
+    store = Store(tmp_path / place)
+    for write in (
+        lambda: store.write_texts("enc", ["a"], np.ones((1, 2), np.float32), code=CODE),
+        lambda: store.write_images(KEY, {}, 1, 2, code=CODE).__enter__(),
+        lambda: store.lock("a").__enter__(),
+    ):
+        with pytest.raises(DataError, match="cannot be written to") as caught:
+            write()
+        assert str(store.root) in str(caught.value)
+        assert "GAPBENCH_CACHE" in str(caught.value)
+    with pytest.warns(GapbenchWarning, match="cannot be written to"):
+        store.memos.remember("encoder", "one", [tmp_path / "file"], {})
+    store.memos.remember("encoder", "two", [tmp_path / "file"], {})  # told once: a second warning is an error here
+    assert housekeeping.entries(store) == []
+    assert housekeeping.verify(store) == []
+    assert housekeeping.prune(store) == ([], [])
+
+
+def test_a_full_disk_is_a_sentence_and_leaves_nothing(tmp_path):
+    code = f"""
+import resource, signal
+from pathlib import Path
+import numpy as np
+from gapbench.embeddings.store import Store
+from gapbench.errors import DataError, GapbenchWarning
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+try:
+    with Store(Path({str(tmp_path / "store")!r})).write_images({KEY!r}, {{}}, 100_000, 2, code={CODE!r}) as writer:
+        for _ in range(100):
+            writer.append(np.ones((1000, 2), np.float32))
+except DataError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert "cannot be written to (File too large)" in done.stdout
+    assert str(tmp_path / "store") in done.stdout
+    assert not any(path.is_file() for path in (tmp_path / "store").rglob("*"))
+
+
+def test_a_first_check_of_27_megabytes_is_not_made_twice(tmp_path, monkeypatch):
+    store = Store(tmp_path / "store")
+    rows = np.ones((13_200, 512), np.float32)
+    with store.write_images(KEY, {}, *rows.shape, code=CODE) as writer:
+        writer.append(rows)
+    entry._CHECKED.clear()
+    start = time.perf_counter()
+    assert store.has_images(KEY, CODE)
+    first = time.perf_counter() - start
+    start = time.perf_counter()
+    hash_file(array_of(store))
+    alone = time.perf_counter() - start
+    monkeypatch.setattr(entry, "_checked", None)
+    assert store.images(KEY, CODE).shape == rows.shape
+    assert Store(store.root).has_images(KEY, CODE)
+    print(f"first check of {rows.nbytes / 1e6:.0f} MB: {1000 * first:.1f} ms; SHA-256 alone: {1000 * alone:.1f} ms")
+    assert first < 3 * alone + 0.01

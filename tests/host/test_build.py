@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from gapbench.errors import DataError, PluginError
-from gapbench.host.build import build, load, source_hash
+from gapbench.host.build import build, load
 from gapbench.host.registry import Component, Kind, Origin
 from gapbench.host.selection import Selected
 from gapbench.specs import ActsOn, AlignerSpec
@@ -89,11 +89,3 @@ def test_errors_raised_on_purpose_pass_through(module):
 def test_an_interruption_is_no_failure_of_the_plugin(module):
     with pytest.raises(KeyboardInterrupt):
         build(selected(module("def A():\n    raise KeyboardInterrupt")))
-
-
-@pytest.mark.parametrize("text", ["raise RuntimeError('not today')", "raise SystemExit(3)"])
-def test_a_package_that_cannot_be_imported_has_no_source_hash(tmp_path, monkeypatch, text):
-    monkeypatch.syspath_prepend(tmp_path)
-    (tmp_path / "toy_package").mkdir()
-    (tmp_path / "toy_package" / "__init__.py").write_text(text)
-    assert source_hash("toy_package.implementation:A") == ""

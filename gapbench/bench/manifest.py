@@ -1,0 +1,79 @@
+"""Manifests: all of a dataset's split that is not pictures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from gapbench.embeddings.fingerprint import fingerprint
+from gapbench.errors import DataError
+
+if TYPE_CHECKING:
+    from gapbench.components import Split
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """A split without its pictures: ``items`` is one hash over the hashes of the pictures, in order."""
+
+    items: str
+    n: int
+    classes: tuple[str, ...] = ()
+    labels: tuple[int, ...] | None = None
+    captions: tuple[tuple[str, ...], ...] | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """Identify all that the split holds: pictures, labels, class names and captions."""
+        return fingerprint([self.items, self.n, self.labels, self.classes, self.captions])
+
+    @property
+    def caption_strings(self) -> list[str]:
+        """All captions, in the order of their images."""
+        return [caption for own in self.captions or () for caption in own]
+
+    @property
+    def caption_owner(self) -> list[int]:
+        """For each caption the row of its image."""
+        return [row for row, own in enumerate(self.captions or ()) for _ in own]
+
+
+def manifest_of(split: Split, name: str) -> Manifest:
+    """Check a split and describe it.
+
+    Raises
+    ------
+    DataError
+        Empty, sizes that do not match, a label outside the classes.
+    """
+    n = len(split.images)
+    if n == 0:
+        raise DataError(f"{name} has no images.")
+    if len(split.item_hashes) != n:
+        raise DataError(f"{name} has {n} images but {len(split.item_hashes)} item hashes.")
+    labels = None
+    if split.labels is not None:
+        array = np.asarray(split.labels)
+        if array.shape != (n,) or array.dtype.kind not in "iu":
+            raise DataError(f"{name}: labels must be {n} integers, not {array.dtype} of shape {array.shape}.")
+        outside = np.flatnonzero((array < 0) | (array >= len(split.classes)))
+        if len(outside):
+            row = int(outside[0])
+            raise DataError(f"{name}: label {array[row]} of item {row} is outside 0..{len(split.classes) - 1}.")
+        if empty := sorted(set(range(len(split.classes))) - set(array.tolist())):
+            raise DataError(
+                f"{name}: class {split.classes[empty[0]]!r} has no image ({len(empty)} of {len(split.classes)} classes are "
+                "empty). Leave it out of the classes or give it images."
+            )
+        labels = tuple(array.tolist())
+    captions = None if split.captions is None else tuple(tuple(own) for own in split.captions)
+    if captions is not None and len(captions) != n:
+        raise DataError(f"{name} has {n} images but captions for {len(captions)}.")
+    return Manifest(
+        items=fingerprint(list(split.item_hashes)),
+        n=n,
+        classes=tuple(split.classes),
+        labels=labels,
+        captions=captions,
+    )

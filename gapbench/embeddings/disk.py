@@ -1,0 +1,151 @@
+"""Reading and writing the store's files: regular files alone, whole or not at all, and errors that name the store."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import warnings
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from gapbench.errors import DataError, GapbenchWarning
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from io import BufferedReader
+    from pathlib import Path
+
+#: Size, time of change (of content, of anything) and inode of a file.
+Signature = tuple[int, int, int, int]
+
+
+def open_regular(path: Path) -> BufferedReader:
+    """Open a regular file for reading; a link is not followed, and a pipe is not waited for.
+
+    Raises
+    ------
+    OSError
+        There is no such file, or it is something else.
+    """
+    file = open(path, "rb", opener=_without_waiting)  # noqa: SIM115 - the caller closes it
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(f"{path.name} is not a regular file")
+    return file
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+
+
+def read_regular(path: Path) -> bytes:
+    """Read a regular file, as `open_regular`."""
+    with open_regular(path) as file:
+        return file.read()
+
+
+def signature(path: Path) -> Signature:
+    """Return what changes when a file is written, replaced or touched; the content is not read."""
+    status = path.lstat()
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
+
+
+def reason(error: BaseException) -> str:
+    """Say in words what went wrong, without the path that `OSError` adds."""
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def tell(sentence: str) -> None:
+    """Tell what was noticed and dealt with; the command line writes it on stderr."""
+    warnings.warn(sentence, GapbenchWarning, stacklevel=3)
+
+
+@contextmanager
+def writing(root: Path) -> Iterator[None]:
+    """Turn a failed write into an error that names the store.
+
+    Raises
+    ------
+    DataError
+        The disk is full, the folder cannot be written to, or a file stands in its place.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise DataError(
+            f"The store of embeddings at {root} cannot be written to ({reason(error)}). Make room or allow writing there, "
+            "or name another folder in the environment variable GAPBENCH_CACHE."
+        ) from error
+
+
+def remove(path: Path) -> None:
+    """Delete a file, a link or a folder with all it holds; nothing where there is none."""
+    with suppress(FileNotFoundError, NotADirectoryError):
+        if stat.S_ISDIR(path.lstat().st_mode):
+            shutil.rmtree(path, ignore_errors=True)
+            if path.exists():
+                shutil.rmtree(path)  # tells why
+        else:
+            path.unlink()
+
+
+def write(path: Path, data: bytes) -> None:
+    """Write a file and flush it to disk."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sync(folder: Path) -> None:
+    """Flush a folder's list of files to disk."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def scratch(root: Path) -> Iterator[Path]:
+    """Yield a new path to write to; its lock is held meanwhile, and what is left there at the end is deleted."""
+    from filelock import FileLock
+
+    path = root / "tmp" / f"{uuid4().hex}.tmp"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_suffix(".lock")):
+        try:
+            yield path
+        finally:
+            with suppress(OSError):
+                remove(path)
+                path.with_suffix(".lock").unlink(missing_ok=True)
+
+
+def discard(root: Path, path: Path) -> None:
+    """Take something out of the store in one step, and then delete it: nobody sees half of it."""
+    with scratch(root) as taken, suppress(FileNotFoundError):
+        path.rename(taken)
+
+
+@contextmanager
+def held(lock: Path) -> Iterator[bool]:
+    """Hold a lock if nobody else does, without waiting; yields whether that is so."""
+    from filelock import FileLock, Timeout
+
+    mine = FileLock(lock, timeout=0)
+    try:
+        mine.acquire()
+    except Timeout:
+        yield False
+        return
+    except OSError:  # it cannot be written to, so that nobody can hold it either
+        yield True
+        return
+    try:
+        yield True
+    finally:
+        mine.release()
