@@ -91,11 +91,11 @@ def run_in_worker(
 
     key = (plugin_files, blocked)
     registry, code = _REGISTRIES.get(key, (None, {}))
-    if registry is None or any(code.get(name, theirs) != theirs for name, theirs in task.header.code.items()):
+    if registry is None or any(code.get(name) != theirs for name, theirs in task.header.code.items()):
         registry, code = discover(plugin_files=plugin_files, blocked=blocked), {}
     code |= task.header.code
     _REGISTRIES[key] = registry, code
-    provenance = Provenance(registry)
+    provenance = Provenance(registry)  # of what this process has imported
     for name, theirs in task.header.code.items():
         if theirs.sha256 and provenance.code(name) != theirs:
             reason = f"a worker process has other code of {name} than the one that started it; run again"

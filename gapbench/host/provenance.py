@@ -37,11 +37,14 @@ WEIGHTS = ".safetensors"
 #: Folders of installed packages: what lies beside a module there belongs to others.
 SHARED_FOLDERS = frozenset({"site-packages", "dist-packages"})
 
-#: Files of the modules that this process has imported, by distribution, with the hash that they had.
-_loaded: dict[str, tuple[str, dict[str, Path]]] = {}
+#: Size, times and inode of a file: while these stay, its content is taken to be unchanged.
+Stamp = tuple[int, int, int, int]
 
-#: Hashes of files, while their size, times and inode are unchanged.
-_hashes: dict[tuple[str, int, int, int, int], bytes] = {}
+#: The files of each plugin that this process has imported, as they were then.
+_loaded: dict[Origin, dict[Path, Stamp]] = {}
+
+#: Hashes of files.
+_hashes: dict[tuple[Path, Stamp], bytes] = {}
 
 
 class Provenance:
@@ -82,9 +85,9 @@ def _code_of(origins: list[Origin]) -> Code:
     if origins[0].distribution == GAPBENCH:
         return gapbench_code()
     files = dict(_named_files(origins))
-    sha256 = _hash_files(files)
-    _loaded.setdefault(origins[0].distribution, (sha256, files))
-    return Code(version=origins[0].version, sha256=sha256)
+    known = {path: stamp for origin in origins for path, stamp in _loaded.get(origin, {}).items()}
+    as_imported = all(_stamp(path) == known.get(path, _stamp(path)) for path in files.values())
+    return Code(version=origins[0].version, sha256=_hash_files(files) if as_imported else "")
 
 
 @cache
@@ -97,16 +100,22 @@ def gapbench_code() -> Code:
     return Code(version=__version__, sha256=_hash_files({path.relative_to(root).as_posix(): path for path in parts}))
 
 
+def remember(origin: Origin) -> None:
+    """Note the files of a plugin as they are, when it has just been imported."""
+    if origin.distribution != GAPBENCH:
+        stamps = {path: _stamp(path) for _, path in _named_files([origin])}
+        _loaded[origin] = {path: stamp for path, stamp in stamps.items() if stamp is not None}
+
+
 def refresh(origin: Origin) -> None:
     """Forget the imported modules of a plugin whose files have changed, so that it is imported as it is now."""
-    sha256, files = _loaded.get(origin.distribution, ("", {}))
-    if not files or (sha256 and _hash_files(files) == sha256):
+    known = _loaded.get(origin, {})
+    if all(_stamp(path) == stamp for path, stamp in known.items()):
         return
-    del _loaded[origin.distribution]
-    changed = set(files.values())
+    del _loaded[origin]
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
-        if file is not None and Path(file).resolve() in changed:
+        if file is not None and Path(file).resolve() in known:
             del sys.modules[name]
             with contextlib.suppress(OSError, ValueError, NotImplementedError):
                 # Python takes a compiled file for current while the second and the size of its source are the same.
@@ -229,8 +238,17 @@ def _hash_files(files: dict[str, Path]) -> str:
 
 
 def _hash_file(path: Path) -> bytes:
-    status = path.stat()
-    key = (str(path), status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
-    if key not in _hashes:
-        _hashes[key] = hashlib.sha256(path.read_bytes()).digest()
-    return _hashes[key]
+    stamp = _stamp(path)
+    if stamp is None:
+        raise FileNotFoundError(path)
+    if (path, stamp) not in _hashes:
+        _hashes[path, stamp] = hashlib.sha256(path.read_bytes()).digest()
+    return _hashes[path, stamp]
+
+
+def _stamp(path: Path) -> Stamp | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
