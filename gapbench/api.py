@@ -273,7 +273,7 @@ def _run(request: Request, objects: Sequence[object]) -> Results:
         runner = Runner(plan, study.name, materials, registry, options)
         outcome = runner.run()
         specs = registry.metric_specs()
-        groups = list(compare(answers(journal.read_folder(folder))))
+        groups = list(compare(answers(journal.read_folder(folder)), materials.store.memos))
         tables = build_tables(groups, specs, study.reference)
         asked = [one for group in groups for one in group if question(one.record) in outcome.asked]
     return Results(

@@ -76,7 +76,7 @@ def report(
         Whether all pages could be written. Figures have no part in it: one that cannot be drawn is told in a line.
     """
     specs = runner.registry.metric_specs()
-    everything = tables_of(runner.options.folder, specs, study) if outcome.answers else []
+    everything = tables_of(runner.options.folder, specs, study, runner.materials.store.memos) if outcome.answers else []
     problem = _written(runner.options.folder, study, frozen, specs, everything) if everything else ""
     _show(only(everything, lambda record: question(record) in outcome.asked), specs, out)
     _say_what_happened(plan, outcome, runner, out, named=bool(study.datasets))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from gapbench.embeddings.memo import Memos
     from gapbench.leaderboard.table import Table
     from gapbench.model.study import Study
     from gapbench.specs import MetricSpec
@@ -28,8 +29,17 @@ if TYPE_CHECKING:
 COMMAND = "command.txt"
 
 
-def tables_of(folder: Path, specs: Mapping[str, MetricSpec], study: Study | None = None) -> list[Table]:
+def tables_of(
+    folder: Path, specs: Mapping[str, MetricSpec], study: Study | None = None, memos: Memos | None = None
+) -> list[Table]:
     """Make the tables of a folder of results, from all its records files.
+
+    Parameters
+    ----------
+    folder, specs, study
+        The results, the known metrics, and the study that the results are of.
+    memos
+        Where p values are remembered; without it, all tests are made.
 
     Raises
     ------
@@ -44,7 +54,7 @@ def tables_of(folder: Path, specs: Mapping[str, MetricSpec], study: Study | None
             f"{folder} has no results (no records/*.jsonl with records); run `gapbench run --out {folder}` first."
         )
     reference = study.reference if study else ()
-    tables = build_tables(compare(found), specs, reference)
+    tables = build_tables(compare(found, memos), specs, reference)
     return [*tables, *(published_only(study, tables) if study else [])]
 
 

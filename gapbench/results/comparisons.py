@@ -9,13 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from gapbench.embeddings.fingerprint import fingerprint
 from gapbench.errors import DataError
+from gapbench.host.provenance import gapbench_code
 from gapbench.results.answers import BASELINE, made_on, table_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from gapbench.components import Measurement
+    from gapbench.embeddings.memo import Memos
     from gapbench.model.record import Record
     from gapbench.results.answers import Answer, TableKey
 
@@ -28,6 +31,9 @@ class Difference:
     p: float | None = None
     p_holm: float | None = None
 
+
+#: The kind of memo that holds p values.
+KIND = "tests"
 
 NO_DIFFERENCES: Mapping[str, Difference] = {}
 
@@ -64,10 +70,18 @@ def without_outcomes(one: Compared) -> Compared:
     return replace(one, measured={})
 
 
-def compare(answers: Iterable[Answer]) -> Iterator[list[Compared]]:
-    """Compare the answers of each table, table by table."""
+def compare(answers: Iterable[Answer], memos: Memos | None = None) -> Iterator[list[Compared]]:
+    """Compare the answers of each table, table by table.
+
+    Parameters
+    ----------
+    answers
+        What was measured.
+    memos
+        Where p values are remembered by the outcomes that they come from; without it, all tests are made.
+    """
     for table in by_table(answers).values():
-        yield compare_table(table)
+        yield compare_table(table, memos)
 
 
 def by_table(answers: Iterable[Answer]) -> dict[TableKey, list[Answer]]:
@@ -90,7 +104,7 @@ def by_table(answers: Iterable[Answer]) -> dict[TableKey, list[Answer]]:
     return {key: list(table.values()) for key, table in tables.items()}
 
 
-def compare_table(answers: Sequence[Answer]) -> list[Compared]:
+def compare_table(answers: Sequence[Answer], memos: Memos | None = None) -> list[Compared]:
     """Compare the answers of one table with ``identity``, seed by seed.
 
     Holm's correction counts the aligners that were tested in one metric and seed.
@@ -98,20 +112,17 @@ def compare_table(answers: Sequence[Answer]) -> list[Compared]:
     seeds: dict[int, list[Answer]] = {}
     for answer in answers:
         seeds.setdefault(answer.record.seed, []).append(answer)
-    return [compared for group in seeds.values() for compared in _compare_seed(group)]
+    return [compared for group in seeds.values() for compared in _compare_seed(group, memos)]
 
 
-def _compare_seed(group: Sequence[Answer]) -> list[Compared]:
+def _compare_seed(group: Sequence[Answer], memos: Memos | None) -> list[Compared]:
     read = [_read(answer) for answer in group]
     base = next((i for i, one in enumerate(group) if one.record.aligner.name == BASELINE and one.stored), None)
     if base is None:
         return [
             Compared(answer=one, measured=found, untested=why) for one, (found, why) in zip(group, read, strict=True)
         ]
-    tested = [
-        {} if i == base or answer.record.status != "ok" else _tested(read[i][0], read[base][0])
-        for i, answer in enumerate(group)
-    ]
+    tested = _tested(group, [found for found, _ in read], base, memos)
     adjusted = _adjusted(tested)
     theirs = group[base].record.metrics
     return [
@@ -138,11 +149,48 @@ def _read(answer: Answer) -> tuple[dict[str, Measurement], str]:
         return {}, str(error)
 
 
-def _tested(mine: Mapping[str, Measurement], theirs: Mapping[str, Measurement]) -> dict[str, float]:
+def _tested(
+    group: Sequence[Answer], measured: Sequence[Mapping[str, Measurement]], base: int, memos: Memos | None
+) -> list[dict[str, float]]:
+    """Test each answer of a group against one; p values of a bootstrap take long enough to be remembered."""
+    slow = any(_is_real(found) for one in measured for found in one.values())
+    name = _memo_name(group, base) if memos is not None and slow else ""
+    if name and memos is not None and (known := _recalled(memos.recall(KIND, name, ()), len(group))) is not None:
+        return known
+    tested = [{} if i == base else _paired(mine, measured[base]) for i, mine in enumerate(measured)]
+    if name and memos is not None:
+        memos.remember(KIND, name, (), {"p": tested})
+    return tested
+
+
+def _is_real(found: Measurement) -> bool:
+    return found.outcomes is not None and found.outcomes.dtype != bool
+
+
+def _paired(mine: Mapping[str, Measurement], theirs: Mapping[str, Measurement]) -> dict[str, float]:
     from gapbench.stats import paired_p
 
     found = {name: paired_p(outcomes, theirs[name]) for name, outcomes in mine.items() if name in theirs}
     return {name: p for name, p in found.items() if p is not None}
+
+
+def _memo_name(group: Sequence[Answer], base: int) -> str:
+    """Name the tests of a group by all that they depend on: outcomes, and the code of the tests."""
+    outcomes = [
+        sorted(
+            (name, stored.record.outcomes.sha256) for name, stored in answer.stored.items() if stored.record.outcomes
+        )
+        for answer in group
+    ]
+    return fingerprint([gapbench_code().sha256, base, outcomes])
+
+
+def _recalled(memo: Mapping[str, object] | None, answers: int) -> list[dict[str, float]] | None:
+    """Read a memo of p values; None where it is not what it should be."""
+    found = None if memo is None else memo.get("p")
+    if not isinstance(found, list) or len(found) != answers or not all(isinstance(one, dict) for one in found):
+        return None
+    return found
 
 
 def _adjusted(tested: Sequence[Mapping[str, float]]) -> list[dict[str, float]]:
