@@ -117,12 +117,12 @@ def test_what_reads_test_items_runs_as_transductive_only(run):
 
 def test_a_validation_slice_is_cut_from_the_fit_split(run):
     _, records = run("-a", "validates")
-    assert records["validates"]["notes"]["aligner"]["sizes"] == [1038, 259]
+    assert records["validates"]["notes"]["sizes"] == "[1038, 259]"
 
 
 def test_raw_rows_keep_their_norms(run):
     _, records = run("-a", "raw", "-a", "identity")
-    assert records["raw"]["notes"]["aligner"]["norm"] > 1.01
+    assert records["raw"]["notes"]["norm"] > 1.01
     assert records["raw"]["metrics"]["top1"]["value"] == records["identity"]["metrics"]["top1"]["value"]
 
 
