@@ -138,5 +138,5 @@ def test_changing_the_code_of_a_plugin_runs_its_cells_again(run, tmp_path):
     done, _ = run("-a", "plus-bias", "-a", "identity")
     assert "(1 from an earlier run)" in done.stdout
     assert "aligner plus-bias changed" in " ".join((done.stdout + done.stderr).split())
-    rows = [line for line in done.stdout.splitlines() if line.split()[1:2] == ["plus-bias"]]
+    rows = [line for line in done.stdout.splitlines() if line.split()[:2] == ["2", "plus-bias"]]
     assert len(rows) == 1
