@@ -149,8 +149,7 @@ def _append(path: Path, content: bytes, after: bytes = b"") -> int:
                 os.ftruncate(file, end)
             raise
     except OSError as error:
-        error.filename, error.filename2 = str(path), None
-        raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         os.close(file)
     return end
@@ -169,8 +168,7 @@ def write(path: Path, content: bytes) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
-        error.filename, error.filename2 = str(path), None
-        raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def read(path: Path) -> list[Stored]:

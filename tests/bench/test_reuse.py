@@ -1,6 +1,7 @@
 """Reuse: what the installed code has measured is not measured again, and nothing that other code has measured stands."""
 
 import collections
+import resource
 import shutil
 import sys
 
@@ -10,6 +11,7 @@ import pytest
 from records import forge
 
 import gapbench
+from gapbench.errors import DataError
 from gapbench.host import provenance
 from gapbench.model.record import Code
 from gapbench.results import journal
@@ -342,6 +344,23 @@ def test_outcomes_that_are_damaged_are_measured_again(toy):
     assert all(row.rank is not None for table in again.tables for row in table.rows)
     path.unlink()
     assert toy.run()[1] == ALL
+
+
+def test_a_full_disk_ends_a_run_in_one_line_and_the_same_run_goes_on(toy):
+    whole, _ = toy.run(out=toy.folder / "whole")
+    toy.run(aligners=["identity"])
+    before = journal.run_file(toy.out).read_bytes()
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 10, limit[1]))
+    try:
+        with pytest.raises(DataError, match=r"run\.jsonl cannot be written \(File too large\)\. What was finished is kept"):
+            toy.run()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert journal.run_file(toy.out).read_bytes() == before
+    again, work = toy.run()
+    assert work == {"aligner": 1, "metric": 1}
+    assert values(again) == values(whole)
 
 
 def test_a_failed_cell_runs_again(toy):

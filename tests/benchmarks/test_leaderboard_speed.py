@@ -37,7 +37,7 @@ from gapbench.stats import wilson
 ENCODERS, DATASETS, ALIGNERS, SEEDS, ITEMS = 20, 10, 100, 5, 500
 RECORDS = ENCODERS * DATASETS * ALIGNERS * SEEDS
 
-#: The aim is 10 s and 1 GB for the whole command, figures and page included; on two cores of an AMD EPYC with other work beside
+#: The aim is 10 s and 1 GB for the whole command, figures and page included; on two cores of an Intel Xeon with other work beside
 #: it takes 13 to 15 s, and 820 to 850 MB in all processes. Seconds are the machine's: what is held is the ratio to one plain
 #: loop that reads each line with `json`, and each block of outcomes with its hash (2.3 to 3.6 s there, so 4 to 5.6).
 RATIO, MEGABYTES = 7.5, 1000

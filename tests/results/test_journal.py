@@ -182,6 +182,7 @@ def test_a_full_disk_leaves_no_half_record_and_the_next_append_works(tmp_path):
         with largest_file(limit), pytest.raises(OSError) as caught:
             run(tmp_path, [one])
         told.add(caught.value.filename)
+        assert "None" not in str(caught.value)
         assert path.read_bytes() == before
         assert labels(path) == ["a"]
         assert well(verify_records(path))
