@@ -48,7 +48,16 @@ def binary(right):
     return Measurement(value=float(np.mean(right)), n=len(right), outcomes=np.asarray(right, dtype=bool))
 
 
-def record(name="identity", right=None, *, made=HERE, created="2026-01-01T00:00:00.000+00:00", gap=0.5, control=False, **changes):
+def record(
+    name="identity",
+    right=None,
+    *,
+    made=HERE,
+    created="2026-01-01T00:00:00.000+00:00",
+    gap=0.5,
+    control=False,
+    **changes,
+):
     """Return an answer that is not stored yet: its record, not sealed, and the block of its outcomes."""
     measured = {} if right is None else {"top1": binary(right)}
     metrics = {metric: value(measurement) for metric, measurement in measured.items()}
@@ -60,9 +69,7 @@ def record(name="identity", right=None, *, made=HERE, created="2026-01-01T00:00:
         study="toy",
         label=changes.get("label", name),
         encoder=EncoderRef(component="enc", name="enc", fingerprint="e", distribution="gapbench"),
-        dataset=DatasetRef(
-            component="data", name="data", fingerprint="d", split="test", n=N, distribution="gapbench"
-        ),
+        dataset=DatasetRef(component="data", name="data", fingerprint="d", split="test", n=N, distribution="gapbench"),
         prompts=PromptsRef(name="photo", n_texts=2, fingerprint="t", distribution="gapbench"),
         aligner=AlignerRef(
             name=name,

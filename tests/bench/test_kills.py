@@ -41,66 +41,65 @@ def command(tmp_path_factory):
     return run
 
 
-def watch(folder, at=None, *, half=False, cut=""):
-    """Count what this process does to files below a folder; at call ``at`` kill it. Return the names of the calls.
+class Watch:
+    """Takes the place of what `os` does to files, counts it below a folder, and kills the process at call ``at``.
 
     With ``half``, half of a write is done first. With ``cut`` the power fails too: bytes that were not flushed are ``lost``
     or ``zeros``.
     """
-    real = {name: getattr(os, name) for name in ("open", "write", "fsync", "ftruncate", "close")}
-    calls, files, flushed = [], {}, {}
 
-    def die():
-        for name, function in real.items():
+    def __init__(self, folder, at=None, *, half=False, cut=""):
+        self.folder, self.at, self.half, self.cut = str(folder), at, half, cut
+        self.calls, self.files, self.flushed = [], {}, {}
+        self.real = {name: getattr(os, name) for name in ("open", "write", "fsync", "ftruncate", "close")}
+        for name in self.real:
+            setattr(os, name, getattr(self, name))
+
+    def reach(self, name):
+        if len(self.calls) == self.at:
+            self.die()
+        self.calls.append(name)
+
+    def die(self):
+        for name, function in self.real.items():
             setattr(os, name, function)
-        for path, size in flushed.items():
-            content = Path(path).read_bytes()
-            if cut:
-                Path(path).write_bytes(content[:size] + (b"\0" * (len(content) - size) if cut == "zeros" else b""))
+        for path, size in self.flushed.items() if self.cut else ():
+            content = path.read_bytes()
+            path.write_bytes(content[:size] + (b"\0" * (len(content) - size) if self.cut == "zeros" else b""))
         os.kill(os.getpid(), signal.SIGKILL)
 
-    def reach(name):
-        if len(calls) == at:
-            die()
-        calls.append(name)
-
-    def opened(path, *args, **kwargs):
-        below = str(path).startswith(str(folder))
-        if below:
-            reach("open")
-        file = real["open"](path, *args, **kwargs)
-        if below:
-            files[file] = str(path)
-            if Path(path).is_file():
-                flushed.setdefault(str(path), Path(path).stat().st_size)
+    def open(self, path, *args, **kwargs):
+        if not str(path).startswith(self.folder):
+            return self.real["open"](path, *args, **kwargs)
+        self.reach("open")
+        file = self.real["open"](path, *args, **kwargs)
+        self.files[file] = Path(path)
+        if Path(path).is_file():
+            self.flushed.setdefault(Path(path), Path(path).stat().st_size)
         return file
 
-    def written(file, content):
-        if file in files:
-            if half and len(calls) == at:
-                real["write"](file, bytes(content)[: len(content) // 2])
-            reach("write")
-        return real["write"](file, content)
+    def write(self, file, content):
+        if file in self.files:
+            if self.half and len(self.calls) == self.at:
+                self.real["write"](file, bytes(content)[: len(content) // 2])
+            self.reach("write")
+        return self.real["write"](file, content)
 
-    def synced(file):
-        if file in files:
-            reach("fsync")
-        real["fsync"](file)
-        if file in files:
-            flushed[files[file]] = Path(files[file]).stat().st_size
+    def fsync(self, file):
+        if file in self.files:
+            self.reach("fsync")
+        self.real["fsync"](file)
+        if file in self.files:
+            self.flushed[self.files[file]] = self.files[file].stat().st_size
 
-    def truncated(file, size):
-        if file in files:
-            reach("ftruncate")
-        real["ftruncate"](file, size)
+    def ftruncate(self, file, size):
+        if file in self.files:
+            self.reach("ftruncate")
+        self.real["ftruncate"](file, size)
 
-    def closed(file):
-        files.pop(file, None)
-        real["close"](file)
-
-    for name, function in zip(real, (opened, written, synced, truncated, closed), strict=True):
-        setattr(os, name, function)
-    return calls
+    def close(self, file):
+        self.files.pop(file, None)
+        self.real["close"](file)
 
 
 def forked(work):
@@ -144,9 +143,9 @@ def undisturbed(command, tmp_path_factory):
     folder = tmp_path_factory.mktemp("calls")
 
     def work():
-        calls = watch(folder)
+        watched = Watch(folder)
         command(folder)
-        return " ".join(calls)
+        return " ".join(watched.calls)
 
     sent, code = forked(work)
     assert code == 0
@@ -155,7 +154,7 @@ def undisturbed(command, tmp_path_factory):
 
 def killed_and_run_again(command, undisturbed, folder, at, **how):
     def work():
-        watch(folder, at, **how)
+        Watch(folder, at, **how)
         command(folder)
         return "it was not killed"
 

@@ -159,7 +159,7 @@ class Toy:
 def forget():
     """Begin as a process does that has imported no plugin."""
     provenance._loaded.clear()
-    for name in [*FILES, "toy_amount", "toy_log", "toy_package"]:
+    for name in [*FILES, "toy_amount", "toy_log", "toy_moved", "toy_package"]:
         for module in [one for one in sys.modules if one.partition(".")[0] == name]:
             del sys.modules[module]
 
@@ -311,6 +311,49 @@ def test_a_metric_that_is_asked_for_later_is_added(toy):
     assert toy.run(metrics=["top1"])[1] == {}
 
 
+def test_other_code_of_gapbench_measures_everything_again(toy):
+    toy.run()
+    forge(
+        journal.run_file(toy.out),
+        lambda record: msgspec.structs.replace(
+            record, code={**record.code, "gapbench": Code(version="0.0.1", sha256="0" * 64)}
+        ),
+    )
+    again, work = toy.run()
+    assert again.changes == ["gapbench changed: 4 values are measured again"]
+    assert work == ALL
+
+
+def test_a_metric_of_one_name_from_another_distribution_is_another_metric(toy):
+    toy.run()
+    (toy.folder / "toy_moved.py").write_text(FILES["toy_metric"].replace("toy_metric:", "toy_moved:"))
+    plugins = [toy.folder / f"{name}.py" for name in (*FILES, "toy_moved") if name != "toy_metric"]
+    again, work = toy.run(plugins=plugins)
+    assert again.changes == ["metric toy-metric changed: 2 values are measured again"]
+    assert work == ALL
+    assert {record.metrics["toy-metric"].distribution for record in again.records} == {"toy_moved.py"}
+
+
+def test_what_older_code_could_not_measure_is_tried_by_the_code_that_is_here(toy):
+    """Also where the code that is here was first run with another metric of the same file."""
+    other = FILES["toy_metric"].partition("@gapbench.hookimpl")[2].replace('"toy-metric"', '"toy-other"')
+    other = other.replace("def gapbench_metrics():\n    return", "").replace("toy_metric:Metric", "toy_metric:Other")
+    toy.edit("toy_metric", "[gapbench.MetricSpec", f"{other.strip()} + [gapbench.MetricSpec")
+    toy.edit("toy_metric", "        hits =", "        raise NotMeasurable('not yet')\n        hits =")
+    toy.edit(
+        "toy_metric",
+        "class Metric:",
+        "class Other:\n    def measure(self, data):\n        return Measurement(value=0.5, n=9)\n\n\nclass Metric:",
+    )
+    toy.edit("toy_metric", "import gapbench\n", "import gapbench\nfrom gapbench.errors import NotMeasurable\n")
+    chosen = {"metrics": ["toy-metric", "toy-other"]}
+    assert set(values(toy.run(**chosen)[0])) == {(row, "toy-other") for row in ALIGNERS}
+    assert toy.run(**chosen)[1] == {}  # the same code need not find it out again
+    toy.edit("toy_aligner", "share = 0.5", "share = 1.0")
+    toy.run(metrics=["toy-other"])
+    assert toy.run(**chosen)[1] == {"aligner": 1, "metric": 1}
+
+
 def test_code_that_cannot_be_told_is_never_reused(toy):
     toy.run()
 
@@ -353,7 +396,9 @@ def test_a_full_disk_ends_a_run_in_one_line_and_the_same_run_goes_on(toy):
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 10, limit[1]))
     try:
-        with pytest.raises(DataError, match=r"run\.jsonl cannot be written \(File too large\)\. What was finished is kept"):
+        with pytest.raises(
+            DataError, match=r"run\.jsonl cannot be written \(File too large\)\. What was finished is kept"
+        ):
             toy.run()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
@@ -431,3 +476,9 @@ def test_the_same_arrays_in_another_file_are_answered_already(tmp_path):
     assert second.compared[0].answer.reproduced == 1
     gapbench.run(datasets=[f"embeddings:{tmp_path / 'two.npz'}"], **chosen)
     assert len(journal.read_folder(tmp_path / "out")) == 2
+    journal.run_file(tmp_path / "out").with_suffix(SUFFIX).unlink()
+    shutil.copy(tmp_path / "one.npz", tmp_path / "three.npz")
+    third = gapbench.run(datasets=[f"embeddings:{tmp_path / 'three.npz'}"], **chosen)
+    assert third.changes == ["outcomes of earlier runs are damaged or gone: 1 value is measured again"]
+    assert [record.dataset.name for record in third.records] == ["embeddings:three.npz"]
+    assert not third.compared[0].untested

@@ -165,9 +165,7 @@ def write(folder, tables):
 @pytest.mark.slow
 def test_a_hundred_thousand_records_are_built_in_seconds_and_a_gigabyte(tmp_path):
     rng = np.random.default_rng(0)
-    path = write(
-        tmp_path, (table(encoder, dataset, rng) for encoder in range(ENCODERS) for dataset in range(DATASETS))
-    )
+    path = write(tmp_path, (table(encoder, dataset, rng) for encoder in range(ENCODERS) for dataset in range(DATASETS)))
     os.sync()
     builds, reads, most = [], [], 0
     while len(builds) < 2 or (min(builds) / min(reads) > RATIO and len(builds) < 4):  # a missed limit is measured again
@@ -202,7 +200,10 @@ def test_ten_thousand_records_are_read_and_compared_in_a_few_times_a_plain_loop(
     if found > COMPARE_RATIO:  # a missed limit is measured again
         times += [(ours(), measured(READ, tmp_path)[0]) for _ in range(3)]
         found = min(a for a, _ in times) / min(b for _, b in times)
-    print(f"\n10,000 records ({path.stat().st_size / 1e6:.0f} MB) read and compared: {min(a for a, _ in times):.2f} s, ", end="")
+    print(
+        f"\n10,000 records ({path.stat().st_size / 1e6:.0f} MB) read and compared: {min(a for a, _ in times):.2f} s, ",
+        end="",
+    )
     print(f"{found:.2f} x a plain loop (limit {COMPARE_RATIO})")
     assert found < COMPARE_RATIO
 

@@ -41,7 +41,20 @@ def gapbench_metrics():
     return [spec("raises", "Raises"), spec("odd", "Odd"), spec("endless", "Endless")]
 '''
 
-RUN = ("run", "-d", "digits", "-p", "photo", "-a", "identity", "-a", "mean-center", "-a", "random-rotation", "--no-figures")
+RUN = (
+    "run",
+    "-d",
+    "digits",
+    "-p",
+    "photo",
+    "-a",
+    "identity",
+    "-a",
+    "mean-center",
+    "-a",
+    "random-rotation",
+    "--no-figures",
+)
 PLAIN = ("-m", "top1", "-m", "centroid-l2")
 
 
@@ -85,7 +98,9 @@ def test_what_has_no_meaning_is_no_failure(gapbench, plugin, tmp_path):
     gapbench(*RUN, *PLAIN, *plugin, "-m", "odd", "-m", "endless", "--out", tmp_path / "out", code=0)
     for one in rows(tmp_path / "out").values():
         unmeasured = one.answer.record.unmeasured
-        assert {name: why.status for name, why in unmeasured.items()} == dict.fromkeys(("odd", "endless"), "not measurable")
+        assert {name: why.status for name, why in unmeasured.items()} == dict.fromkeys(
+            ("odd", "endless"), "not measurable"
+        )
         assert unmeasured["odd"].reason == "there are too few rows"
         assert "nan" in unmeasured["endless"].reason
 
@@ -99,7 +114,9 @@ def test_what_has_no_meaning_is_found_out_once_and_what_failed_is_tried_again(ga
     lines = len((out / "records/run.jsonl").read_text().splitlines())
     gapbench(*RUN, "-m", "top1", *plugin, "-m", "raises", "--out", out, code=1)
     assert len((out / "records/run.jsonl").read_text().splitlines()) == lines + 3
-    (tmp_path / "failing.py").write_text(PLUGIN.replace('raise ValueError("no luck today")', "return Measurement(value=0.5, n=1)"))
+    (tmp_path / "failing.py").write_text(
+        PLUGIN.replace('raise ValueError("no luck today")', "return Measurement(value=0.5, n=1)")
+    )
     gapbench(*RUN, "-m", "top1", *plugin, "-m", "raises", "--out", out)
     for one in rows(out).values():
         assert one.answer.record.metrics["raises"].value == 0.5
@@ -121,7 +138,7 @@ def test_python_tells_it_as_well(plugin, tmp_path):
 
 
 def test_an_aligner_that_raises_while_a_metric_asks_is_the_aligners_failure(gapbench, tmp_path):
-    (tmp_path / "late.py").write_text('''
+    (tmp_path / "late.py").write_text("""
 import gapbench
 
 
@@ -137,7 +154,7 @@ class Late:
 def gapbench_aligners():
     return [gapbench.AlignerSpec(name="late", factory="late:Late", summary="", family="toy", needs=frozenset(),
                                  acts_on=gapbench.ActsOn.IMAGES)]
-''')
+""")
     gapbench("run", "-d", "digits", "-p", "photo", "-a", "identity", "-a", "late", *PLAIN, "--plugin", "late.py",
              "--no-figures", "--out", tmp_path / "out", code=1)  # fmt: skip
     found = [json.loads(line) for line in (tmp_path / "out/records/run.jsonl").read_text().splitlines()]

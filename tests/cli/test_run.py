@@ -8,7 +8,6 @@ import sys
 import time
 
 import jsonschema
-import numpy as np
 import pytest
 
 from gapbench.model.schema import FILE
@@ -96,7 +95,9 @@ def test_records_follow_the_published_schema_and_outcomes_give_the_values(gapben
     assert identity["metrics"]["centroid-l2"]["value"] >= 0.3
     for name in ("p", "p_holm", "delta"):  # what compares cells is no part of a record
         assert name not in rotated["metrics"]["top1"]
-    tables = [{one.answer.record.label: one for one in table} for table in compare(answers(journal.read_folder(tmp_path)))]
+    tables = [
+        {one.answer.record.label: one for one in table} for table in compare(answers(journal.read_folder(tmp_path)))
+    ]
     assert len(tables) == 2
     for table in tables:
         assert table["random-rotation"].differences["top1"].p_holm < 1e-50

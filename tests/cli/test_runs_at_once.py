@@ -46,7 +46,7 @@ def test_four_runs_into_one_folder_lose_nothing_and_mix_nothing(gapbench, tmp_pa
     ]
 
 
-ALIGNER = '''
+ALIGNER = """
 import gapbench
 
 
@@ -63,7 +63,7 @@ class Half:
 def gapbench_aligners():
     return [gapbench.AlignerSpec(name="half", factory="half:Half", summary="", family="toy", acts_on=gapbench.ActsOn.IMAGES,
                                  needs=frozenset({gapbench.Need.UNPAIRED_IMAGES}))]
-'''
+"""
 
 
 def test_a_run_says_what_is_measured_again_and_why(gapbench, tmp_path):

@@ -12,7 +12,7 @@ from gapbench.host import provenance
 from gapbench.host.discovery import discover
 from gapbench.host.provenance import Provenance
 
-ALIGNER = '''
+ALIGNER = """
 import gapbench
 
 {imports}
@@ -29,7 +29,7 @@ class Nothing:
 def gapbench_aligners():
     return [gapbench.AlignerSpec(name="{name}", factory="{module}:Nothing", summary="", family="toy",
                                  needs=frozenset(), acts_on=gapbench.ActsOn.IMAGES)]
-'''
+"""
 
 
 def aligner(name, module, imports=""):

@@ -139,7 +139,11 @@ def test_code_ends_where_its_text_ends(text):
 
 def test_a_figure_is_shown_with_its_own_encoder(tmp_path):
     rows = [
-        record("identity", hits(0.5), encoder=EncoderRef(component=name, name=name, fingerprint=name, distribution="gapbench"))
+        record(
+            "identity",
+            hits(0.5),
+            encoder=EncoderRef(component=name, name=name, fingerprint=name, distribution="gapbench"),
+        )
         for name in ("clip", "mini-clip")
     ]
     (tmp_path / "figures").mkdir()

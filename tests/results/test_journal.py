@@ -79,7 +79,10 @@ def test_a_damaged_line_is_named_and_not_passed_over(tmp_path, damage):
     ("line", "message"),
     [
         ('{"schema_version": 99}', "schema version 99; this gapbench reads version 2. Upgrade gapbench"),
-        ('{"schema_version": 1, "cell_id": "x"}', "schema version 1; this gapbench reads version 2. Run its cell again"),
+        (
+            '{"schema_version": 1, "cell_id": "x"}',
+            "schema version 1; this gapbench reads version 2. Run its cell again",
+        ),
         ('{"schema_version": 2, "cell_id": "x"}', "line 2, is no record"),
         ('["a list"]', "line 2, is no record"),
         ("hello", "line 2, is damaged"),

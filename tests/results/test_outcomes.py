@@ -60,7 +60,9 @@ def test_tampering_is_noticed(tmp_path):
         Container(path).block(one.record.outcomes)
 
 
-@pytest.mark.parametrize("change", [{"offset": 1}, {"offset": -1}, {"offset": 10**12}, {"length": 1}, {"length": 10**12}])
+@pytest.mark.parametrize(
+    "change", [{"offset": 1}, {"offset": -1}, {"offset": 10**12}, {"length": 1}, {"length": 10**12}]
+)
 def test_a_place_that_is_not_that_of_the_block_is_noticed(tmp_path, change):
     (one,) = stored(tmp_path, [record("identity", hits(0.5))])
     with pytest.raises(DataError, match="SHA-256"):
