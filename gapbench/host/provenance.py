@@ -37,11 +37,14 @@ WEIGHTS = ".safetensors"
 #: Folders of installed packages: what lies beside a module there belongs to others.
 SHARED_FOLDERS = frozenset({"site-packages", "dist-packages"})
 
-#: Files of the modules that this process has imported, by distribution, with the hash that they had.
-_loaded: dict[str, tuple[str, dict[str, Path]]] = {}
+#: What tells that a file was changed: its size, times and inode; None where it cannot be read.
+Stamp = tuple[int, int, int, int] | None
 
-#: Hashes of files, while their size, times and inode are unchanged.
-_hashes: dict[tuple[str, int, int, int, int], bytes] = {}
+#: Files of the plugins that this process has imported, by distribution, as they were then.
+_loaded: dict[str, dict[Path, Stamp]] = {}
+
+#: Hashes of files, while their stamp is unchanged.
+_hashes: dict[tuple[Path, Stamp], bytes] = {}
 
 
 class Provenance:
@@ -81,9 +84,8 @@ def _code_of(origins: list[Origin]) -> Code:
 
     if origins[0].distribution == GAPBENCH:
         return gapbench_code()
-    files = dict(_named_files(origins))
-    sha256 = _hash_files(files)
-    _loaded.setdefault(origins[0].distribution, (sha256, files))
+    # Edited since it was imported: what runs here is in no file any more.
+    sha256 = _hash_files(dict(_named_files(origins))) if _is_current(origins[0].distribution) else ""
     return Code(version=origins[0].version, sha256=sha256)
 
 
@@ -97,13 +99,19 @@ def gapbench_code() -> Code:
     return Code(version=__version__, sha256=_hash_files({path.relative_to(root).as_posix(): path for path in parts}))
 
 
+def imported(origin: Origin) -> None:
+    """Note the files of a plugin as they are when it is imported: what runs in this process is what they hold now."""
+    if origin.distribution != GAPBENCH:
+        seen = _loaded.setdefault(origin.distribution, {})
+        for _, path in _named_files([origin]):
+            seen.setdefault(path, _stamp(path))
+
+
 def refresh(origin: Origin) -> None:
     """Forget the imported modules of a plugin whose files have changed, so that it is imported as it is now."""
-    sha256, files = _loaded.get(origin.distribution, ("", {}))
-    if not files or (sha256 and _hash_files(files) == sha256):
+    if _is_current(origin.distribution):
         return
-    del _loaded[origin.distribution]
-    changed = set(files.values())
+    changed = set(_loaded.pop(origin.distribution))
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
         if file is not None and Path(file).resolve() in changed:
@@ -112,6 +120,11 @@ def refresh(origin: Origin) -> None:
                 # Python takes a compiled file for current while the second and the size of its source are the same.
                 Path(importlib.util.cache_from_source(file)).unlink()
     importlib.invalidate_caches()
+
+
+def _is_current(distribution: str) -> bool:
+    """Whether the files of a plugin are still what this process has imported."""
+    return all(_stamp(path) == stamp for path, stamp in _loaded.get(distribution, {}).items())
 
 
 def _named_files(origins: Iterable[Origin]) -> Iterator[tuple[str, Path]]:
@@ -228,9 +241,16 @@ def _hash_files(files: dict[str, Path]) -> str:
     return digest.hexdigest() if files else ""
 
 
+def _stamp(path: Path) -> Stamp:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
+
+
 def _hash_file(path: Path) -> bytes:
-    status = path.stat()
-    key = (str(path), status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+    key = path, _stamp(path)
     if key not in _hashes:
         _hashes[key] = hashlib.sha256(path.read_bytes()).digest()
     return _hashes[key]

@@ -125,6 +125,7 @@ class Toy:
         self.folder = folder
         self.out = folder / "out"
         self.log = folder / "log"
+        self.plugins = tuple(folder / f"{name}.py" for name in FILES)
         for name, text in FILES.items():
             (folder / f"{name}.py").write_text(text)
         (folder / "toy_amount.py").write_text("amount = 4\n")
@@ -139,7 +140,7 @@ class Toy:
             "prompts": ["toy-prompts"],
             "aligners": ALIGNERS,
             "metrics": ["toy-metric", "top1"],
-            "plugins": [self.folder / f"{name}.py" for name in FILES],
+            "plugins": self.plugins,
             "out": self.out,
         } | options
         results = gapbench.run(**chosen)
@@ -389,6 +390,51 @@ def test_outcomes_that_are_damaged_are_measured_again(toy):
     assert toy.run()[1] == ALL
 
 
+def test_a_worker_that_has_run_something_else_before_an_edit_runs_what_is_there_after_it(toy):
+    """A worker imports all plugins with its first cell, whichever that is."""
+    from joblib.externals.loky import get_reusable_executor
+
+    from gapbench.bench.execute import run_in_worker
+
+    worker = get_reusable_executor(max_workers=1)
+
+    def gap(aligner):
+        task = tasks(toy)[aligner]
+        record, _ = worker.submit(run_in_worker, task, toy.plugins, ()).result()
+        assert record.status == "ok", record.reason
+        return record.metrics["centroid-l2"].value
+
+    gap("identity")
+    toy.edit("toy_aligner", "share = 0.5", "share = 1.0")
+    edited = gap("toy-aligner")
+    (expected,) = [record.metrics["centroid-l2"].value for record in toy.run(metrics=["centroid-l2"])[0].records[1:]]
+    assert edited == expected
+    toy.edit("toy_aligner", "share = 1.0", "share = 0.5")
+    assert gap("toy-aligner") != edited
+
+
+def tasks(toy):
+    """Return the cells of a run by their aligner, as workers get them."""
+    from gapbench.bench.execute import Options, Outcome, Runner
+    from gapbench.bench.materials import Materials
+    from gapbench.bench.plan import make_plan
+    from gapbench.bench.study import Study
+    from gapbench.embeddings.store import Store, default_root
+    from gapbench.host.discovery import discover
+    from gapbench.specs import Context
+
+    registry = discover(plugin_files=toy.plugins)
+    materials = Materials(Store(default_root()), Context(data_root=toy.folder))
+    study = Study(
+        name="toy", encoders=("toy-encoder",), datasets=("toy-dataset",), prompts=("toy-prompts",), aligners=ALIGNERS,
+        metrics=("centroid-l2",),
+    )  # fmt: skip
+    runner = Runner(
+        make_plan(study, registry, materials), "toy", materials, registry, Options(folder=toy.folder / "none")
+    )
+    return {task.aligner: task for task in runner._all_tasks(Outcome(), None)}
+
+
 def test_a_full_disk_ends_a_run_in_one_line_and_the_same_run_goes_on(toy):
     whole, _ = toy.run(out=toy.folder / "whole")
     toy.run(aligners=["identity"])
@@ -414,7 +460,7 @@ def test_a_failed_cell_runs_again(toy):
     toy.edit("toy_aligner", "os.path.exists('no')", f"os.path.exists({str(toy.folder / 'broken')!r})")
     failed = gapbench.run(
         encoders=["toy-encoder"], datasets=["toy-dataset"], prompts=["toy-prompts"], aligners=ALIGNERS,
-        metrics=["top1"], plugins=[toy.folder / f"{name}.py" for name in FILES], out=toy.out,
+        metrics=["top1"], plugins=toy.plugins, out=toy.out,
     )  # fmt: skip
     assert [record.label for record in failed.failed] == ["toy-aligner"]
     (toy.folder / "broken").unlink()

@@ -126,14 +126,22 @@ def test_what_lies_beside_an_installed_module_is_anothers(package):
 def test_a_changed_package_is_imported_as_it_is_now(package):
     import toy_package.helper
 
-    discover()
+    discover()  # nothing of it was used yet, so nobody has asked for its hash
     assert toy_package.helper.amount == 1
-    hash_of("toy-package")  # looked at once, as a run does
     (package / "helper.py").write_text("amount = 2\n")
     discover()
     import toy_package.helper as again
 
     assert again.amount == 2
+
+
+def test_code_that_was_edited_since_it_was_imported_cannot_be_told(package):
+    """What runs is what was imported; the file has something else by now, so no hash of it may be told."""
+    registry = discover()
+    assert Provenance(registry).code("toy-package").sha256
+    (package / "helper.py").write_text("amount = 2\n")
+    assert Provenance(registry).code("toy-package").sha256 == ""
+    assert Provenance(discover()).code("toy-package").sha256
 
 
 def test_of_one_file_it_counts_with_what_it_imports_from_beside_it(tmp_path):
