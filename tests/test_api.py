@@ -25,7 +25,7 @@ def test_results_are_typed_and_compared(results):
     assert [record.aligner.name for record in results.records] == ["identity", "mean-center", "random-rotation"]
     (table,) = results.tables
     assert table.row("identity").rank == 1
-    assert results.records[2].metrics["top1"].p_holm < 0.01
+    assert results.compared[2].differences["top1"].p_holm < 0.01
     assert results.failed == []
     assert results.failures == []
 
@@ -158,7 +158,7 @@ def test_python_takes_what_the_command_line_takes(tmp_path):
     (record,) = gapbench.run(
         **chosen, index="hnsw", dtype="float32", offline=True, engine="loky", no_plugin="something"
     ).records
-    assert record.notes["index"] == "hnsw"
+    assert record.index == "hnsw"
     with pytest.raises(UsageError, match=r"run\(\): out: .* cannot be written"):
         (tmp_path / "file").write_text("")
         gapbench.run(**chosen | {"out": tmp_path / "file" / "below"})
@@ -179,8 +179,7 @@ def test_importing_gapbench_imports_nothing_of_weight():
 
 
 def test_the_id_of_a_cell_can_be_checked_from_its_record(tmp_path):
-    from gapbench.results.identity import cell_id
-
+    from gapbench.model.identity import cell_id
     from gapbench.results import journal
 
     gapbench.run(
@@ -191,6 +190,6 @@ def test_the_id_of_a_cell_can_be_checked_from_its_record(tmp_path):
         fit_size=[20, "all"],
         out=tmp_path,
     )
-    records = journal.read(tmp_path / "records/run.jsonl")
+    records = [stored.record for stored in journal.read_folder(tmp_path)]
     assert len({record.cell_id for record in records}) == len(records) == 18
     assert all(cell_id(record) == record.cell_id for record in records)

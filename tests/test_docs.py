@@ -50,7 +50,7 @@ def test_every_command_and_every_option_of_run_is_documented():
 
 
 def test_every_field_of_a_record_is_documented():
-    from gapbench.results.record import Record
+    from gapbench.model.record import Record
 
     page = (DOCS / "records.md").read_text()
     for name in Record.__struct_fields__:

@@ -16,7 +16,7 @@ from gapbench.bench.plan import Cell, Plan, Source, needed_splits, wanted_metric
 from gapbench.bench.reuse import Known
 from gapbench.bench.task import CellTask
 from gapbench.bench.workers import run_cells
-from gapbench.errors import GapbenchError
+from gapbench.errors import DataError, GapbenchError
 from gapbench.host.provenance import Provenance
 from gapbench.model.record import Timing
 from gapbench.results import journal
@@ -127,10 +127,22 @@ class Runner:
         return known.changes()
 
     def _append(self, record: Record, content: bytes | None) -> Stored:
-        """Keep an answer; returns it as it is stored."""
+        """Keep an answer; returns it as it is stored.
+
+        Raises
+        ------
+        DataError
+            It cannot be written: the disk is full, say.
+        """
         if not record.created_utc:
             record = msgspec.structs.replace(record, created_utc=datetime.now(UTC).isoformat(timespec="milliseconds"))
-        written = journal.append(self.path, record, content)
+        try:
+            written = journal.append(self.path, record, content)
+        except OSError as error:
+            raise DataError(
+                f"{error.filename} cannot be written ({error.strerror}). What was finished is kept: make room, and the same "
+                "command goes on from there."
+            ) from error
         return Stored(written, self.path.name, 0, journal.container_of(self.path))
 
     def _all_tasks(self, outcome: Outcome, encoding: Progress | None) -> Iterator[CellTask]:

@@ -67,7 +67,10 @@ class Known:
         header = task.header
         for stored in {id(one): one for one in found[0].stored.values()}.values():
             record, where = stored.record, stored.record.outcomes
-            content = None if where is None else stored.container.block(where)
+            try:
+                content = None if where is None else stored.container.block(where)
+            except DataError:  # damaged or gone: it is measured again
+                continue
             names = {"study": header.study, "encoder": header.encoder, "dataset": header.dataset}
             yield msgspec.structs.replace(record, **names), content
 
@@ -82,7 +85,7 @@ class Known:
         """Whether a value was measured by what is installed now, and its outcomes are there; counts why not."""
         stored = answer.stored.get(metric)
         if stored is None:
-            return self._cannot_be_measured(answer.record, metric)
+            return any(self._cannot_be_measured(run.record, metric) for run in answer.runs)
         if cause := self._cause(stored.record, metric):
             self._changed[cause] += 1
             return False

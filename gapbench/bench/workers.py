@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from gapbench.bench.task import CellTask
     from gapbench.host.registry import Registry
-    from gapbench.model.record import Code, Record
+    from gapbench.model.record import Record
 
 #: A record that is not sealed yet, and the block of its outcomes.
 Ended = tuple["Record", bytes | None]
@@ -83,28 +83,24 @@ def _parallel(tasks: Sequence[CellTask], options: Options) -> Iterator[Ended]:
                 yield msgspec.structs.replace(task.header, status="error", reason=" ".join(reason.split())), None
 
 
-def run_in_worker(
-    task: CellTask, plugin_files: tuple[Path, ...], blocked: tuple[str, ...]
-) -> tuple[Record, bytes | None]:
+def run_in_worker(task: CellTask, plugin_files: tuple[Path, ...], blocked: tuple[str, ...]) -> Ended:
     """Find the components again in a worker process, once for each state of their code, and run a cell."""
     from gapbench.host.discovery import discover
 
-    key = (plugin_files, blocked)
-    registry, code = _REGISTRIES.get(key, (None, {}))
-    if registry is None or any(code.get(name) != theirs for name, theirs in task.header.code.items()):
-        registry, code = discover(plugin_files=plugin_files, blocked=blocked), {}
-    code |= task.header.code
-    _REGISTRIES[key] = registry, code
-    provenance = Provenance(registry)  # of what this process has imported
-    for name, theirs in task.header.code.items():
-        if theirs.sha256 and provenance.code(name) != theirs:
+    key, code = (plugin_files, blocked), task.header.code
+    registry = _REGISTRIES.get(key)
+    if registry is None or Provenance(registry).codes(code) != code:
+        registry = _REGISTRIES[key] = discover(plugin_files=plugin_files, blocked=blocked)
+    mine = Provenance(registry).codes(code)
+    for name, theirs in code.items():
+        if theirs.sha256 and mine.get(name) != theirs:
             reason = f"a worker process has other code of {name} than the one that started it; run again"
             return msgspec.structs.replace(task.header, status="error", reason=reason), None
     return run_cell(task, registry)
 
 
-#: What a worker process has found, and the code that it had.
-_REGISTRIES: dict[tuple[tuple[Path, ...], tuple[str, ...]], tuple[Registry, dict[str, Code]]] = {}
+#: What a worker process has found.
+_REGISTRIES: dict[tuple[tuple[Path, ...], tuple[str, ...]], Registry] = {}
 
 
 def _prepare_engine(engine: str) -> None:

@@ -19,7 +19,7 @@ import pluggy
 
 from gapbench import __version__, hookspecs
 from gapbench.errors import PluginError, UsageError
-from gapbench.host.provenance import refresh, remember
+from gapbench.host.provenance import imported, refresh
 from gapbench.host.registry import HOOKS, UNKNOWN, Broken, Kind, Origin, Plugin, Registry
 from gapbench.host.validate import components_of, describe, hooks_of
 from gapbench.specs import Spec
@@ -125,7 +125,7 @@ class _Host:
             self._fail(origin, "validate", cause, _ask_author(origin), error, _claimed(module))
             return
         whole = components[0].origin if components else origin
-        remember(whole)
+        imported(whole)
         self._plugins.append(Plugin(whole, tuple(HOOKS[kind] for kind in hooks), tuple(components)))
 
     def _fail(

@@ -37,13 +37,13 @@ WEIGHTS = ".safetensors"
 #: Folders of installed packages: what lies beside a module there belongs to others.
 SHARED_FOLDERS = frozenset({"site-packages", "dist-packages"})
 
-#: Size, times and inode of a file: while these stay, its content is taken to be unchanged.
-Stamp = tuple[int, int, int, int]
+#: What tells that a file was changed: its size, times and inode; None where it cannot be read.
+Stamp = tuple[int, int, int, int] | None
 
-#: The files of each plugin that this process has imported, as they were then.
-_loaded: dict[Origin, dict[Path, Stamp]] = {}
+#: Files of the plugins that this process has imported, by distribution, as they were then.
+_loaded: dict[str, dict[Path, Stamp]] = {}
 
-#: Hashes of files.
+#: Hashes of files, while their stamp is unchanged.
 _hashes: dict[tuple[Path, Stamp], bytes] = {}
 
 
@@ -84,10 +84,9 @@ def _code_of(origins: list[Origin]) -> Code:
 
     if origins[0].distribution == GAPBENCH:
         return gapbench_code()
-    files = dict(_named_files(origins))
-    known = {path: stamp for origin in origins for path, stamp in _loaded.get(origin, {}).items()}
-    as_imported = all(_stamp(path) == known.get(path, _stamp(path)) for path in files.values())
-    return Code(version=origins[0].version, sha256=_hash_files(files) if as_imported else "")
+    # Edited since it was imported: what runs here is in no file any more.
+    sha256 = _hash_files(dict(_named_files(origins))) if _is_current(origins[0].distribution) else ""
+    return Code(version=origins[0].version, sha256=sha256)
 
 
 @cache
@@ -100,27 +99,32 @@ def gapbench_code() -> Code:
     return Code(version=__version__, sha256=_hash_files({path.relative_to(root).as_posix(): path for path in parts}))
 
 
-def remember(origin: Origin) -> None:
-    """Note the files of a plugin as they are, when it has just been imported."""
+def imported(origin: Origin) -> None:
+    """Note the files of a plugin as they are when it is imported: what runs in this process is what they hold now."""
     if origin.distribution != GAPBENCH:
-        stamps = {path: _stamp(path) for _, path in _named_files([origin])}
-        _loaded[origin] = {path: stamp for path, stamp in stamps.items() if stamp is not None}
+        seen = _loaded.setdefault(origin.distribution, {})
+        for _, path in _named_files([origin]):
+            seen.setdefault(path, _stamp(path))
 
 
 def refresh(origin: Origin) -> None:
     """Forget the imported modules of a plugin whose files have changed, so that it is imported as it is now."""
-    known = _loaded.get(origin, {})
-    if all(_stamp(path) == stamp for path, stamp in known.items()):
+    if _is_current(origin.distribution):
         return
-    del _loaded[origin]
+    changed = set(_loaded.pop(origin.distribution))
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
-        if file is not None and Path(file).resolve() in known:
+        if file is not None and Path(file).resolve() in changed:
             del sys.modules[name]
             with contextlib.suppress(OSError, ValueError, NotImplementedError):
                 # Python takes a compiled file for current while the second and the size of its source are the same.
                 Path(importlib.util.cache_from_source(file)).unlink()
     importlib.invalidate_caches()
+
+
+def _is_current(distribution: str) -> bool:
+    """Whether the files of a plugin are still what this process has imported."""
+    return all(_stamp(path) == stamp for path, stamp in _loaded.get(distribution, {}).items())
 
 
 def _named_files(origins: Iterable[Origin]) -> Iterator[tuple[str, Path]]:
@@ -237,18 +241,16 @@ def _hash_files(files: dict[str, Path]) -> str:
     return digest.hexdigest() if files else ""
 
 
-def _hash_file(path: Path) -> bytes:
-    stamp = _stamp(path)
-    if stamp is None:
-        raise FileNotFoundError(path)
-    if (path, stamp) not in _hashes:
-        _hashes[path, stamp] = hashlib.sha256(path.read_bytes()).digest()
-    return _hashes[path, stamp]
-
-
-def _stamp(path: Path) -> Stamp | None:
+def _stamp(path: Path) -> Stamp:
     try:
         status = path.stat()
     except OSError:
         return None
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
+
+
+def _hash_file(path: Path) -> bytes:
+    key = path, _stamp(path)
+    if key not in _hashes:
+        _hashes[key] = hashlib.sha256(path.read_bytes()).digest()
+    return _hashes[key]

@@ -9,7 +9,7 @@ from gapbench.leaderboard.table import Row, Table, Value
 
 def table(prompts, **aligners):
     rows = [
-        Row(label=name, records=[], rank=place, values={"top1": number(top1), "centroid-l2": number(gap)})
+        Row(label=name, rank=place, values={"top1": number(top1), "centroid-l2": number(gap)})
         for place, (name, (top1, gap)) in enumerate(aligners.items(), 1)
     ]
     return Table(

@@ -2,17 +2,14 @@
 
 import json
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from records import hits, record, run
 
 from gapbench.host.discovery import discover
 from gapbench.leaderboard.compare import compare, summary, to_markdown
 from gapbench.results import journal
-
-sys.path.insert(0, str(Path(__file__).parent))
-from making import hits, record, run
+from gapbench.results.answers import answers
 
 SPECS = discover().metric_specs()
 
@@ -24,30 +21,28 @@ def both(tmp_path):
     run(
         one,
         [
-            record(one, "identity", hits(0.9)),
-            record(one, "better", hits(0.6)),
-            record(one, "noisy", hits(0.8)),
-            record(one, "gone", hits(0.5)),
-            record(one, "moved", hits(0.5), gap=0.4),
+            record("identity", hits(0.9)),
+            record("better", hits(0.6)),
+            record("noisy", hits(0.8)),
+            record("gone", hits(0.5)),
+            record("moved", hits(0.5), gap=0.4),
         ],
     )
     run(
         two,
         [
-            record(two, "identity", hits(0.9)),
-            record(two, "better", hits(0.7)),
-            record(two, "noisy", hits(0.8, wrong=[3])),
-            record(two, "new", hits(0.5)),
-            record(two, "moved", hits(0.5), gap=0.3),
+            record("identity", hits(0.9)),
+            record("better", hits(0.7)),
+            record("noisy", hits(0.8, wrong=[3])),
+            record("new", hits(0.5)),
+            record("moved", hits(0.5), gap=0.3),
         ],
     )
     return one, two
 
 
 def compared(one, two):
-    return compare(
-        journal.read(journal.run_file(one)), one / "records", journal.read(journal.run_file(two)), two / "records"
-    )
+    return compare(answers(journal.read_folder(one)), answers(journal.read_folder(two)))
 
 
 def test_each_change_is_tested_on_the_same_items(both):
@@ -74,11 +69,13 @@ def test_each_change_is_tested_on_the_same_items(both):
 
 
 def test_other_items_are_not_tested(both, tmp_path):
-    from gapbench.results.record import DatasetRef
+    from gapbench.model.record import DatasetRef
 
     three = tmp_path / "three"
-    other = DatasetRef(name="data", fingerprint="other images", split="test", n=400)
-    run(three, [record(three, "better", hits(0.7), dataset=other)])
+    other = DatasetRef(
+        component="data", name="data", fingerprint="other images", split="test", n=400, distribution="gapbench"
+    )
+    run(three, [record("better", hits(0.7), dataset=other)])
     (top1,) = [change for change in compared(both[0], three).changes if change.metric == "top1"]
     assert (top1.verdict, top1.p) == ("untested", None)
 
@@ -92,7 +89,7 @@ def test_results_compared_with_themselves_are_the_same(both):
 
 def test_markdown_can_be_posted_and_markup_stays_text(both):
     one, two = both
-    run(two, [*journal.read(journal.run_file(two)), record(two, "<img src=x>|`", hits(0.2))])
+    run(two, [record("<img src=x>|`", hits(0.2))])
     page = to_markdown("one → two", compared(one, two), SPECS)
     assert "| enc / data / photo, held-out all | `better` | top1 | 60.0 | 70.0 | +10.0\\* | 3.6e-12 |" in page
     assert "<img" not in page

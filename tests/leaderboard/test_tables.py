@@ -7,81 +7,59 @@ import re
 import msgspec
 import numpy as np
 import pytest
-from gapbench.results.finalise import finalise
-from gapbench.results.record import (
-    AlignerRef,
-    DatasetRef,
-    EncoderRef,
-    MetricValue,
-    PluginRef,
-    PromptsRef,
-    ProtocolRef,
-    Record,
-)
+from records import N, failed, hits, other_code, record, stored
 from rich.console import Console
 
 from gapbench.components import Measurement
 from gapbench.host.discovery import discover
 from gapbench.host.registry import Kind
-from gapbench.leaderboard.assemble import build_tables
+from gapbench.leaderboard.assemble import build_tables, only
 from gapbench.leaderboard.exports import to_csv
 from gapbench.leaderboard.markdown import code, escape, markdown
 from gapbench.leaderboard.terminal import print_table
 from gapbench.leaderboard.text import number
+from gapbench.model.record import EncoderRef, MetricValue, Unmeasured
 from gapbench.model.study import Reference, Study
-from gapbench.results import outcomes
-from gapbench.stats import interval
+from gapbench.results import journal
+from gapbench.results.answers import answers
+from gapbench.results.comparisons import compare
+from gapbench.results.outcomes import SUFFIX, pack
 
 SPECS = {name: c.spec for name, c in discover().components(Kind.METRIC).items()}
-N = 400
 
 
-def row(folder, name, top1, gap, status="ok", reason="", created="2026-01-01T00:00:00Z", fingerprint="d"):
-    cell = (name + fingerprint + created).encode().hex()[:64].ljust(64, "0")
-    metrics, kept = {}, None
-    if status == "ok":
-        hits = np.arange(N) < round(top1 * N)
-        measured = Measurement(value=float(hits.mean()), n=N, outcomes=hits)
-        kept = outcomes.save(folder, cell, {"top1": measured}, None)
-        metrics = {
-            "top1": MetricValue(value=measured.value, ci95=interval(measured), n=N),
-            "centroid-l2": MetricValue(value=gap, ci95=(gap - 0.01, gap + 0.01), n=N),
-        }
-    return Record(
-        schema_version=1,
-        cell_id=cell,
-        study="toy",
-        encoder=EncoderRef(name="enc", fingerprint="e"),
-        dataset=DatasetRef(name="data", fingerprint=fingerprint, split="test", n=N),
-        prompts=PromptsRef(name="photo", n_texts=2),
-        aligner=AlignerRef(name=name, params={}, plugin=PluginRef(distribution="toy", version="0")),
-        protocol=ProtocolRef(name="held-out", fit_size=None, fit_split="train"),
-        seed=0,
-        status=status,
-        reason=reason,
-        metrics=metrics,
-        created_utc=created,
-        outcomes=kept,
-        notes={"label": name},
-        environment={"gapbench": "0", "python": "3", "platform": "x", "libraries": {"numpy": "2"}},
-    )
+def tables_of(found, reference=()):
+    return build_tables(compare(answers(found)), SPECS, reference)
+
+
+def dataset(fingerprint):
+    return msgspec.structs.replace(record()[0].dataset, fingerprint=fingerprint)
+
+
+def damage(folder, one):
+    """Change one byte of the outcomes of a record."""
+    path = journal.run_file(folder).with_suffix(SUFFIX)
+    content = bytearray(path.read_bytes())
+    content[one.record.outcomes.offset + one.record.outcomes.length - 1] ^= 1
+    path.write_bytes(content)
+    return journal.read_folder(folder)
 
 
 @pytest.fixture
 def records(tmp_path):
     rows = [
-        row(tmp_path, "identity", 0.90, 0.8),
-        row(tmp_path, "close", 0.905, 0.1),
-        row(tmp_path, "better", 0.97, 0.9),
-        row(tmp_path, "worse", 0.5, 0.05),
-        row(tmp_path, "random-rotation", 0.99, 1.0),
-        row(tmp_path, "bro|ken", 0, 0, status="error", reason="<script>alert(1)</script> | x"),
+        record("identity", hits(0.90), gap=0.8),
+        record("close", hits(0.905), gap=0.1),
+        record("better", hits(0.97), gap=0.9),
+        record("worse", hits(0.5), gap=0.05),
+        record("random-rotation", hits(0.99), gap=1.0, control=True),
+        failed("bro|ken", reason="<script>alert(1)</script> | x"),
     ]
-    return finalise(rows, tmp_path)
+    return stored(tmp_path, rows)
 
 
-def test_rows_are_ranked_by_the_task_and_share_ranks_where_they_cannot_be_told_apart(records, tmp_path):
-    (table,) = build_tables(records, tmp_path, SPECS)
+def test_rows_are_ranked_by_the_task_and_share_ranks_where_they_cannot_be_told_apart(records):
+    (table,) = tables_of(records)
     assert table.primary == "top1"
     assert {row.label: row.rank for row in table.rows} == {
         "better": 1,
@@ -95,10 +73,10 @@ def test_rows_are_ranked_by_the_task_and_share_ranks_where_they_cannot_be_told_a
 
 def test_older_data_of_the_same_name_do_not_share_a_table(tmp_path):
     rows = [
-        row(tmp_path, "identity", 0.9, 0.8, created="2026-01-01T00:00:00Z", fingerprint="old"),
-        row(tmp_path, "identity", 0.8, 0.8, created="2026-02-01T00:00:00Z", fingerprint="new"),
+        record("identity", hits(0.9), created="2026-01-01", dataset=dataset("old")),
+        record("identity", hits(0.8), created="2026-02-01", dataset=dataset("new")),
     ]
-    older, newer = build_tables(finalise(rows, tmp_path), tmp_path, SPECS)
+    older, newer = tables_of(stored(tmp_path, rows))
     if newer.stale:
         older, newer = newer, older
     assert (older.stale, newer.stale) == (True, False)
@@ -109,8 +87,8 @@ def test_older_data_of_the_same_name_do_not_share_a_table(tmp_path):
     assert "90.0" not in page
 
 
-def test_the_terminal_table_fits_and_tells_all(records, tmp_path):
-    (table,) = build_tables(records, tmp_path, SPECS)
+def test_the_terminal_table_fits_and_tells_all(records):
+    (table,) = tables_of(records)
     for width in (80, 120):
         console = Console(width=width, record=True, file=open("/dev/null", "w"), color_system=None)
         print_table(console, table, SPECS)
@@ -129,7 +107,7 @@ def test_markdown_is_the_same_for_the_same_records_and_escapes_everything(record
     )
     pages = []
     for _ in range(2):
-        tables = build_tables(records, tmp_path, SPECS, study.reference)
+        tables = tables_of(records, study.reference)
         pages.append(markdown(tables, tmp_path, study, SPECS, command="gapbench run --study toy"))
     assert pages[0] == pages[1]
     page = pages[0]
@@ -161,13 +139,17 @@ def test_code_ends_where_its_text_ends(text):
 
 def test_a_figure_is_shown_with_its_own_encoder(tmp_path):
     rows = [
-        msgspec.structs.replace(row(tmp_path, "identity", 0.5, 0.8), encoder=EncoderRef(name=name, fingerprint=name))
+        record(
+            "identity",
+            hits(0.5),
+            encoder=EncoderRef(component=name, name=name, fingerprint=name, dtype="float32", distribution="gapbench"),
+        )
         for name in ("clip", "mini-clip")
     ]
     (tmp_path / "figures").mkdir()
     (tmp_path / "figures" / "umap-mini-clip_data_photo.png").touch()
     (tmp_path / "figures" / "learning-mini-clip_data_photo_held-out_top1.png").touch()
-    tables = build_tables(rows, tmp_path, SPECS)
+    tables = tables_of(stored(tmp_path, rows))
     page = markdown(tables, tmp_path, Study(name="toy"), SPECS, command="gapbench run")
     first, second = page.split("## mini-clip / data / photo")
     assert "umap-" not in first
@@ -178,9 +160,8 @@ def test_a_figure_is_shown_with_its_own_encoder(tmp_path):
 
 
 def test_markup_in_the_name_of_a_metric_stays_text(tmp_path):
-    value = MetricValue(value=0.5, ci95=None, n=N)
-    odd = msgspec.structs.replace(row(tmp_path, "identity", 0.9, 0.8), metrics={"a|<b>": value}, outcomes=None)
-    tables = build_tables([odd], tmp_path, SPECS)
+    value = MetricValue(value=0.5, ci95=None, n=N, distribution="gapbench")
+    tables = tables_of(stored(tmp_path, [record("identity", metrics={"a|<b>": value})]))
     page = markdown(tables, tmp_path, Study(name="toy"), SPECS, command="gapbench run")
     assert "<b>" not in page
     assert "a\\|&lt;b&gt;" in page
@@ -188,24 +169,15 @@ def test_markup_in_the_name_of_a_metric_stays_text(tmp_path):
 
 def test_any_name_and_every_digit_come_back_from_the_csv(tmp_path):
     values = {
-        'a,"b"': MetricValue(value=0.1 + 0.2, ci95=(1e-300, 1.0), n=N),
-        "plain": MetricValue(value=2.0, ci95=None, n=N),
+        'a,"b"': MetricValue(value=0.1 + 0.2, ci95=(1e-300, 1.0), n=N, distribution="gapbench"),
+        "plain": MetricValue(value=2.0, ci95=None, n=N, distribution="gapbench"),
     }
-    odd = msgspec.structs.replace(row(tmp_path, 'x[y="1,2"]', 0.9, 0.8), metrics=values, outcomes=None)
-    first, second = csv.DictReader(io.StringIO(to_csv(build_tables([odd], tmp_path, SPECS))))
+    odd = stored(tmp_path, [record('x[y="1,2"]', metrics=values)])
+    first, second = csv.DictReader(io.StringIO(to_csv(tables_of(odd))))
     assert first["aligner"] == second["aligner"] == 'x[y="1,2"]'
     assert (first["metric"], first["value"], first["low"], first["high"]) == ('a,"b"', repr(0.1 + 0.2), "1e-300", "1.0")
     assert (second["metric"], second["value"]) == ("plain", "2.0")
     assert {second[name] for name in ("fit_size", "rank", "low", "high", "delta", "p_holm")} == {""}
-
-
-def seeded(folder, name, seed, top1):
-    cell = f"{name}{seed}".encode().hex().ljust(64, "0")
-    hits = np.arange(N) < round(top1 * N)
-    measured = Measurement(value=float(hits.mean()), n=N, outcomes=hits)
-    kept = outcomes.save(folder, cell, {"top1": measured}, None)
-    made = row(folder, name, top1, 0.5)
-    return msgspec.structs.replace(made, cell_id=cell, seed=seed, outcomes=kept)
 
 
 @pytest.mark.parametrize(
@@ -214,21 +186,19 @@ def seeded(folder, name, seed, top1):
     ids=["first", "last", "all"],
 )
 def test_one_seed_that_differs_does_not_decide_a_rank(tmp_path, others, rank):
-    rows = [seeded(tmp_path, "identity", seed, 0.9) for seed in range(3)]
-    rows += [seeded(tmp_path, "other", seed, top1) for seed, top1 in enumerate(others)]
-    (table,) = build_tables(finalise(rows, tmp_path), tmp_path, SPECS)
+    rows = [record("identity", hits(0.9), seed=seed) for seed in range(3)]
+    rows += [record("other", hits(top1), seed=seed) for seed, top1 in enumerate(others)]
+    (table,) = tables_of(stored(tmp_path, rows))
     assert {row.label: row.rank for row in table.rows} == {"identity": 1, "other": rank}
 
 
 def test_gap_metrics_alone_rank_nothing_and_make_nothing_better(tmp_path):
     rng, rows = np.random.default_rng(0), []
     for name, gap in (("identity", 0.8), ("closer", 0.1), ("farther", 1.2)):
-        made = row(tmp_path, name, 0.9, gap)
-        value = made.metrics["centroid-l2"]
         measured = Measurement(value=gap, n=N, jackknife=gap + rng.normal(size=20) * 1e-3)
-        kept = outcomes.save(tmp_path, made.cell_id, {"centroid-l2": measured}, None)
-        rows.append(msgspec.structs.replace(made, metrics={"centroid-l2": value}, outcomes=kept))
-    (table,) = build_tables(finalise(rows, tmp_path), tmp_path, SPECS)
+        value = MetricValue(value=gap, ci95=None, n=N, distribution="gapbench")
+        rows.append((record(name, metrics={"centroid-l2": value})[0], pack({"centroid-l2": measured}, None)))
+    (table,) = tables_of(stored(tmp_path, rows))
     assert [(row.label, row.rank) for row in table.rows] == [("identity", None), ("closer", None), ("farther", None)]
     assert table.row("farther").values["centroid-l2"].significant
     page = markdown([table], tmp_path, Study(name="toy"), SPECS, command="gapbench run")
@@ -236,9 +206,8 @@ def test_gap_metrics_alone_rank_nothing_and_make_nothing_better(tmp_path):
 
 
 def test_a_row_that_cannot_be_tested_has_no_rank_and_says_why(tmp_path):
-    rows = [row(tmp_path, "identity", 0.95, 0.5), row(tmp_path, "awful", 0.1, 0.5)]
-    (tmp_path / rows[1].outcomes.file).unlink()
-    (table,) = build_tables(finalise(rows, tmp_path), tmp_path, SPECS)
+    found = stored(tmp_path, [record("identity", hits(0.95)), record("awful", hits(0.1))])
+    (table,) = tables_of(damage(tmp_path, found[1]))
     assert {row.label: row.rank for row in table.rows} == {"identity": 1, "awful": None}
     page = markdown([table], tmp_path, Study(name="toy"), SPECS, command="gapbench run")
     assert "`awful`: no rank: its per-item outcomes are missing" in page
@@ -248,20 +217,59 @@ def test_a_row_that_cannot_be_tested_has_no_rank_and_says_why(tmp_path):
     assert "awful: no rank" in console.export_text()
 
 
-def test_other_processes_rank_as_this_one_does(tmp_path, monkeypatch):
+def test_a_row_whose_outcomes_are_damaged_changes_no_other_row(tmp_path):
     made = []
     for fingerprint in ("a", "b", "c"):
         shares = {"identity": 0.9, "close": 0.905, "better": 0.97, "worse": 0.5, "lost": 0.6}
-        made += [row(tmp_path, name, share, 0.5, fingerprint=fingerprint) for name, share in shares.items()]
-    (tmp_path / made[-1].outcomes.file).unlink()
-    here = build_tables(finalise(made, tmp_path), tmp_path, SPECS)
-    monkeypatch.setattr("gapbench.leaderboard.ranking.MANY_FILES", 1)
-    elsewhere = build_tables(finalise(made, tmp_path), tmp_path, SPECS)
-    assert elsewhere == here
-    assert [(r.label, r.rank, bool(r.untested)) for r in elsewhere[2].rows] == [
+        made += [record(name, hits(share), dataset=dataset(fingerprint)) for name, share in shares.items()]
+    whole = stored(tmp_path, made)
+    before = tables_of(whole)
+    after = tables_of(damage(tmp_path, whole[-1]))
+    for one, other in zip(before[:2], after[:2], strict=True):
+        assert [(r.label, r.rank, r.rank_interval, r.values) for r in one.rows] == [
+            (r.label, r.rank, r.rank_interval, r.values) for r in other.rows
+        ]
+    assert [(r.label, r.rank, bool(r.untested)) for r in after[2].rows] == [
         ("better", 1, False), ("close", 2, False), ("identity", 2, False), ("lost", None, True), ("worse", 4, False),
     ]  # fmt: skip
-    assert elsewhere[0].detectable is not None
+    assert after[0].detectable is not None
+
+
+def test_a_metric_that_failed_is_named_under_the_table_and_changes_no_rank_and_no_test(tmp_path):
+    whole = {"identity": 0.9, "other": 0.6, "better": 0.99}
+    plain = tables_of(stored(tmp_path / "whole", [record(name, hits(share)) for name, share in whole.items()]))
+    why = Unmeasured(status="error", reason="it raised ValueError: no", distribution="toy")
+    rows = [record(name, hits(share), unmeasured={"odd": why}) for name, share in whole.items()]
+    (table,) = tables_of(stored(tmp_path / "odd", rows))
+    assert [(row.label, row.rank, row.values) for row in table.rows] == [
+        (row.label, row.rank, row.values) for row in plain[0].rows
+    ]
+    page = markdown([table], tmp_path, Study(name="toy"), SPECS, command="gapbench run")
+    assert "odd failed for better, identity, other: it raised ValueError: no" in page
+
+
+def test_rows_that_were_not_asked_for_are_hidden_and_still_count(tmp_path):
+    found = stored(tmp_path, [record("identity", hits(0.9)), record("better", hits(0.99)), record("mine", hits(0.5))])
+    (table,) = only(tables_of(found), lambda record: record.label == "mine")
+    assert [(row.label, row.rank) for row in table.rows] == [("mine", 3)]
+    assert only(tables_of(found), lambda record: False) == []
+
+
+def test_one_content_under_two_names_is_said(tmp_path):
+    twice = EncoderRef(component="enc", name="again", fingerprint="e", dtype="float32", distribution="gapbench")
+    found = stored(tmp_path, [record("identity", hits(0.9)), record("identity", hits(0.9), encoder=twice)])
+    again, enc = tables_of(found)
+    assert "again has the same weights as enc." in again.remarks
+    assert "enc has the same weights as again." in enc.remarks
+
+
+def test_what_other_code_gave_before_is_told_under_the_table(tmp_path):
+    rows = [record("identity", hits(0.9)), record("other", hits(0.5), created="2026-01-01")]
+    rows.append(record("other", hits(0.7), created="2026-02-01", code=other_code()))
+    (table,) = tables_of(stored(tmp_path, rows))
+    assert table.row("other").values["top1"].value == pytest.approx(0.7)
+    page = markdown([table], tmp_path, Study(name="toy"), SPECS, command="gapbench run")
+    assert "other: by other code before: top1 0.7" in page
 
 
 def test_numbers_below_zero_have_a_minus_sign_and_nothing_is_less_than_no_difference():

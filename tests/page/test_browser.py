@@ -1,19 +1,18 @@
 """page.html in a real Chromium: sort, filter, search, open, dark mode, keyboard, axe-core, and no word to the network."""
 
 import shutil
-import sys
 from pathlib import Path
 
 import msgspec
 import pytest
-from gapbench.results.record import AlignerRef, PluginRef, Record
+from records import forge, hits, record, run
 
 from gapbench.host.discovery import discover
 from gapbench.leaderboard.build import tables_of
 from gapbench.leaderboard.page import page
 from gapbench.leaderboard.table import Row, Table, Value
+from gapbench.model.record import AlignerRef, Code
 from gapbench.model.study import Study
-from gapbench.results import journal
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
@@ -168,24 +167,19 @@ def test_the_button_changes_the_colours(driver):
 
 
 def test_planted_markup_does_not_run(driver, tmp_path):
-    sys.path.insert(0, str(HERE.parent / "leaderboard"))
-    try:
-        import making
-    finally:
-        sys.path.pop(0)
-    path = making.run(tmp_path, [making.record(tmp_path, name, making.hits(0.8)) for name in ("identity", "other")])
-    records = [msgspec.json.decode(line, type=Record) for line in path.read_bytes().splitlines()]
-    plugin = PluginRef(distribution=MARKUP, version=MARKUP)
-    spoiled = [
-        msgspec.structs.replace(
-            record,
-            aligner=AlignerRef(name=MARKUP, params={MARKUP: MARKUP}, plugin=plugin),
+
+    def spoiled(found):
+        return msgspec.structs.replace(
+            found,
+            aligner=AlignerRef(name=MARKUP, params={MARKUP: MARKUP}, distribution=MARKUP, family=MARKUP),
+            label=found.label + MARKUP,
             environment={"gapbench": MARKUP},
-            notes={**record.notes, "label": record.notes["label"] + MARKUP, "family": MARKUP, MARKUP: MARKUP},
+            code={MARKUP: Code(version=MARKUP, sha256=MARKUP)},
+            warnings=(MARKUP,),
+            notes={MARKUP: MARKUP},
         )
-        for record in records
-    ]
-    journal.rewrite(path, spoiled)
+
+    forge(run(tmp_path, [record(name, hits(0.8)) for name in ("identity", "other")]), spoiled)
     specs = discover().metric_specs()
     study = Study(name=MARKUP, title=MARKUP, about=MARKUP)
     (tmp_path / "page.html").write_text(
@@ -204,7 +198,7 @@ def test_five_thousand_rows_are_sorted_in_a_fifth_of_a_second(driver, tmp_path):
         return Value(value=number, ci95=(number - 0.01, number + 0.01), delta=0.01, p_holm=0.5)
 
     rows = [
-        Row(label=f"method-{i}", records=[], values={"top1": value(i * 7919 % 5000 / 5000), "centroid-l2": value(0.5)}, rank=1)
+        Row(label=f"method-{i}", values={"top1": value(i * 7919 % 5000 / 5000), "centroid-l2": value(0.5)}, rank=1)
         for i in range(5_000)
     ]  # fmt: skip
     table = Table(

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
-from gapbench.results.record import AlignerRef, DatasetRef, EncoderRef, MetricValue, PluginRef, PromptsRef, Record
+from records import forge, hits, record, run
 
 import gapbench.leaderboard.page as page_module
 from gapbench.host.discovery import discover
@@ -19,6 +19,7 @@ from gapbench.leaderboard.command import row_command
 from gapbench.leaderboard.page import MOST, page
 from gapbench.leaderboard.pareto import pareto_front
 from gapbench.leaderboard.table import Row, Table, Value
+from gapbench.model.record import AlignerRef, Code, EncoderRef, MetricValue, Unmeasured
 from gapbench.model.study import Study
 from gapbench.results import journal
 
@@ -27,27 +28,16 @@ MARKUP = '</script><script>window.planted=1</script><img src=x onerror="planted=
 
 
 def records_of(folder):
-    return [msgspec.json.decode(line, type=Record) for line in journal.run_file(folder).read_bytes().splitlines()]
+    return [stored.record for stored in journal.read_folder(folder)]
 
 
 def data_of(text):
     return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)[1])
 
 
-def made(tmp_path, count=4, **changes):
-    import sys
-
-    sys.path.insert(0, str(Path(__file__).parents[1] / "leaderboard"))
-    try:
-        import making
-    finally:
-        sys.path.pop(0)
+def made(tmp_path, count=4):
     names = ["identity", *(f"method-{i}" for i in range(1, count))]
-    found = [
-        making.record(tmp_path, name, making.hits(0.9 - 0.1 * i / count), gap=0.1 + i / count, **changes)
-        for i, name in enumerate(names)
-    ]
-    making.run(tmp_path, found)
+    run(tmp_path, [record(name, hits(0.9 - 0.1 * i / count), gap=0.1 + i / count) for i, name in enumerate(names)])
     return tables_of(tmp_path, discover().metric_specs())
 
 
@@ -55,7 +45,7 @@ def test_the_same_records_give_the_same_page_with_every_row(tmp_path):
     specs, study = discover().metric_specs(), Study(name="toy")
     tables = made(tmp_path)
     text = page(tables, tmp_path, study, specs, command="gapbench run")
-    assert text == page(made(tmp_path), tmp_path, study, specs, command="gapbench run")
+    assert text == page(tables_of(tmp_path, specs), tmp_path, study, specs, command="gapbench run")
     data = data_of(text)
     assert [row["aligner"] for row in data["rows"]] == [row.label for table in tables for row in table.rows]
     first = data["rows"][0]
@@ -76,30 +66,27 @@ def test_only_the_pages_own_scripts_may_run(tmp_path):
 
 def test_markup_in_any_field_stays_text(tmp_path):
     made(tmp_path)
-    spoiled = [
-        msgspec.structs.replace(
+
+    def spoiled(record):
+        return msgspec.structs.replace(
             record,
-            encoder=EncoderRef(name=MARKUP, fingerprint=MARKUP),
-            dataset=DatasetRef(name=MARKUP, fingerprint=MARKUP, split="test", n=record.dataset.n),
-            prompts=PromptsRef(name=MARKUP, n_texts=2),
-            aligner=AlignerRef(
-                name=MARKUP, params={MARKUP: MARKUP}, plugin=PluginRef(distribution=MARKUP, version=MARKUP)
-            ),
-            metrics={**record.metrics, MARKUP: MetricValue(value=0.5, ci95=None, n=1)},
+            encoder=EncoderRef(component=MARKUP, name=MARKUP, fingerprint=MARKUP, dtype="float32", distribution=MARKUP),
+            dataset=msgspec.structs.replace(record.dataset, name=MARKUP, fingerprint=MARKUP, distribution=MARKUP),
+            prompts=msgspec.structs.replace(record.prompts, name=MARKUP, fingerprint=MARKUP),
+            aligner=AlignerRef(name=MARKUP, params={MARKUP: MARKUP}, distribution=MARKUP, family=MARKUP),
+            metrics={**record.metrics, MARKUP: MetricValue(value=0.5, ci95=None, n=1, distribution=MARKUP)},
+            unmeasured={MARKUP: Unmeasured(status="error", reason=MARKUP, distribution=MARKUP)},
+            label=MARKUP + record.label,
             reason=MARKUP,
+            pairs=MARKUP,
+            warnings=(MARKUP,),
             created_utc=MARKUP,
             environment={"gapbench": MARKUP, "platform": MARKUP, "libraries": {MARKUP: MARKUP}},
-            notes={
-                **record.notes,
-                "label": MARKUP + record.notes["label"],
-                "family": MARKUP,
-                MARKUP: MARKUP,
-                "warning": MARKUP,
-            },
+            code={MARKUP: Code(version=MARKUP, sha256=MARKUP)},
+            notes={MARKUP: MARKUP},
         )
-        for record in records_of(tmp_path)
-    ]
-    journal.rewrite(journal.run_file(tmp_path), spoiled)
+
+    forge(journal.run_file(tmp_path), spoiled)
     specs = discover().metric_specs()
     tables = tables_of(tmp_path, specs)
     study = Study(name=MARKUP, title=MARKUP, about=MARKUP)
@@ -113,11 +100,11 @@ def test_markup_in_any_field_stays_text(tmp_path):
 
 def test_a_page_with_too_many_rows_stays_small_and_says_what_is_missing(tmp_path):
     value = Value(value=0.123456789, ci95=(0.1, 0.2), delta=0.01, p_holm=0.5)
-    record = records_of_one(tmp_path)
+    compared = made(tmp_path)[0].rows[0].compared
     rows = [
         Row(
             label=f"method[value={i}]",
-            records=[record],
+            compared=compared,
             values={"top1": value, "rmg": value, "centroid-l2": value},
             rank=1,
         )
@@ -137,10 +124,6 @@ def test_a_page_with_too_many_rows_stays_small_and_says_what_is_missing(tmp_path
     assert len(data_of(page([table], tmp_path, Study(name="toy"), specs, command="x"))["rows"]) == 5_000
 
 
-def records_of_one(tmp_path):
-    return made(tmp_path)[0].rows[0].records[0]
-
-
 def test_vendored_files_are_what_their_list_says():
     listed = re.findall(r"^\| `([^`]+)` \|.*\| ([0-9a-f]{64}) \|$", (VENDOR / "VENDORED.md").read_text(), re.MULTILINE)
     assert {name for name, _ in listed} == {path.name for path in VENDOR.iterdir() if path.suffix in (".js", ".css")}
@@ -151,7 +134,7 @@ def test_vendored_files_are_what_their_list_says():
 def test_the_front_has_the_rows_that_no_other_beats_in_both():
     rng = np.random.default_rng(0)
     rows = [
-        Row(label=f"m{i}", records=[], rank=1, values={
+        Row(label=f"m{i}", rank=1, values={
             "top1": Value(value=float(task), ci95=None, delta=None, p_holm=None),
             "centroid-l2": Value(value=float(gap), ci95=None, delta=None, p_holm=None),
         })

@@ -45,7 +45,6 @@ def test_what_gapbench_writes_and_what_systems_leave_is_no_hindrance(tmp_path):
     for name in (
         "records/run.jsonl",
         f"records/{'0a' * 8}.jsonl",
-        "records/outcomes/a",
         ".DS_Store",
         ".gitignore",
         "Thumbs.db",

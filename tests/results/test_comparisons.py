@@ -1,0 +1,138 @@
+"""Comparisons: what the outcomes give, computed when somebody looks, and in no record."""
+
+import msgspec
+import numpy as np
+import pytest
+from records import binary, failed, hits, other_code, record, run, stored, value
+from scipy import stats as scipy_stats
+
+from gapbench.components import Measurement
+from gapbench.results import journal
+from gapbench.results.answers import answers
+from gapbench.results.comparisons import compare, without_outcomes
+from gapbench.results.outcomes import SUFFIX, pack
+
+
+def compared(folder, drafts):
+    """Return the rows of the one table that answers make, by label and seed."""
+    (table,) = compare(answers(stored(folder, drafts)))
+    return {(one.answer.record.label, one.answer.record.seed): one for one in table}
+
+
+def test_a_table_is_compared_with_identity_by_mcnemar_and_holm(tmp_path):
+    rng = np.random.default_rng(1)
+    base = rng.random(200) < 0.8
+    found = {"worse": base & (rng.random(200) < 0.8), "same": base ^ (rng.random(200) < 0.02)}
+    rows = [record("identity", base), *(record(name, right) for name, right in found.items())]
+    done = {label: one.differences.get("top1") for (label, _), one in compared(tmp_path, rows).items()}
+    assert done["identity"] is None
+    expected = {}
+    for name, right in found.items():
+        b, c = int((right & ~base).sum()), int((~right & base).sum())
+        expected[name] = scipy_stats.binomtest(min(b, c), b + c).pvalue
+        assert done[name].p == pytest.approx(expected[name])
+        assert done[name].delta == pytest.approx(right.mean() - base.mean())
+    smaller, larger = sorted(expected, key=expected.get)
+    assert done[smaller].p_holm == pytest.approx(min(1, 2 * expected[smaller]))
+    assert done[larger].p_holm == pytest.approx(max(done[smaller].p_holm, expected[larger]))
+
+
+def test_seeds_are_compared_with_their_own_identity(tmp_path):
+    rows = [
+        record("identity", np.array([1, 1, 0, 0], bool), seed=0),
+        record("identity", np.array([1, 1, 1, 0], bool), seed=1),
+        record("other", np.array([1, 1, 1, 1], bool), seed=1),
+    ]
+    assert compared(tmp_path, rows)["other", 1].differences["top1"].delta == pytest.approx(0.25)
+
+
+def test_without_identity_nothing_is_compared(tmp_path):
+    assert compared(tmp_path, [record("other", hits(0.5))])["other", 0].differences == {}
+
+
+def test_an_identity_that_failed_is_no_baseline(tmp_path):
+    done = compared(tmp_path, [failed("identity"), record("other", hits(0.5))])
+    assert done["other", 0].differences == {}
+
+
+def test_a_failed_cell_is_compared_with_nothing_and_counts_in_no_correction(tmp_path):
+    alone = compared(tmp_path / "one", [record("identity", hits(0.9)), record("other", hits(0.5))])
+    beside = compared(
+        tmp_path / "two", [record("identity", hits(0.9)), record("other", hits(0.5)), failed("bad", "no luck")]
+    )
+    assert beside["bad", 0].differences == {}
+    assert beside["other", 0].differences == alone["other", 0].differences
+
+
+@pytest.mark.parametrize("damage", ["gone", "changed"])
+def test_without_outcomes_there_are_values_and_differences_and_no_test_and_the_reason(tmp_path, damage):
+    rows = [record("identity", hits(0.9)), record("other", hits(0.5))]
+    path = run(tmp_path, rows)
+    kept = path.with_suffix(SUFFIX)
+    kept.unlink() if damage == "gone" else kept.write_bytes(b"\0" * kept.stat().st_size)
+    (table,) = compare(answers(journal.read(path)))
+    other = next(one for one in table if one.answer.record.label == "other")
+    assert other.answer.record.metrics["top1"].value == 0.5
+    assert other.differences["top1"].delta == pytest.approx(-0.4)
+    assert (other.differences["top1"].p, other.differences["top1"].p_holm) == (None, None)
+    assert ("cannot be read" if damage == "gone" else "SHA-256") in other.untested
+
+
+def test_damaged_outcomes_of_one_row_leave_the_test_of_another(tmp_path):
+    rows = [record("identity", hits(0.9)), record("other", hits(0.5)), record("lost", hits(0.4))]
+    path = run(tmp_path, rows)
+    kept = path.with_suffix(SUFFIX)
+    kept.write_bytes(kept.read_bytes()[:-1] + b"!")
+    (table,) = compare(answers(journal.read(path)))
+    done = {one.answer.record.label: one.differences.get("top1") for one in table}
+    assert done["lost"].p is None
+    assert done["other"].p == done["other"].p_holm < 1e-9
+
+
+def test_an_older_answer_of_a_row_counts_in_no_correction(tmp_path):
+    """Of one label with other defaults the newest stands."""
+    older, newer = (
+        msgspec.structs.replace(record("other")[0].aligner, params={"strength": number}) for number in (1, 2)
+    )
+    rows = [
+        record("identity", hits(0.9)),
+        record("other", hits(0.6), aligner=older, created="2026-01-01"),
+        record("other", hits(0.6), aligner=newer, created="2026-02-01", code=other_code()),
+    ]
+    found = compared(tmp_path, rows)["other", 0].differences["top1"]
+    assert found.p == found.p_holm
+
+
+def test_holm_counts_within_one_metric_and_one_seed(tmp_path):
+    rows = [record("identity", hits(0.9), seed=seed) for seed in range(3)]
+    rows += [record("other", hits(0.85), seed=seed) for seed in range(3)]
+    for one in compared(tmp_path, rows).values():
+        for found in one.differences.values():
+            assert found.p == found.p_holm
+
+
+def test_a_metric_that_identity_does_not_have_has_no_difference(tmp_path):
+    measured = {"top1": binary(hits(0.5)), "odd": Measurement(value=0.2, n=400, jackknife=np.linspace(0.1, 0.3, 20))}
+    draft, _ = record("other")
+    draft = msgspec.structs.replace(draft, metrics={name: value(one) for name, one in measured.items()})
+    done = compared(tmp_path, [record("identity", hits(0.9)), (draft, pack(measured, None))])
+    assert done["other", 0].differences.keys() == {"top1"}
+
+
+def test_looking_twice_gives_the_same_and_writes_nothing(tmp_path):
+    path = run(tmp_path, [record("identity", hits(0.9)), record("other", hits(0.5))])
+    before = {one: one.read_bytes() for one in path.parent.iterdir()}
+    first, second = (
+        [(one.answer.record, one.differences) for table in compare(answers(journal.read(path))) for one in table]
+        for _ in range(2)
+    )
+    assert first == second
+    assert {one: one.read_bytes() for one in path.parent.iterdir()} == before
+
+
+def test_outcomes_are_let_go_of_and_the_comparison_stays(tmp_path):
+    one = compared(tmp_path, [record("identity", hits(0.9)), record("other", hits(0.5))])["other", 0]
+    assert one.measured
+    light = without_outcomes(one)
+    assert not light.measured
+    assert light.differences == one.differences
