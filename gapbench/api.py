@@ -50,6 +50,8 @@ class Results:
         What failed before it came to cells, each with the cause.
     changes
         What was measured again because its code changed.
+    failed
+        Records of cells that ended badly, as a whole or in a metric that was asked for.
     metrics
         What is known of the metrics, by name.
     """
@@ -59,19 +61,13 @@ class Results:
     skipped: Sequence[tuple[str, str]] = ()
     failures: Sequence[tuple[str, str]] = ()
     changes: Sequence[str] = ()
+    failed: Sequence[Record] = ()
     metrics: Mapping[str, MetricSpec] = field(default_factory=dict, repr=False)
 
     @property
     def records(self) -> list[Record]:
         """One for each cell, as it was measured; a failed cell has ``status`` and ``reason``."""
         return [one.answer.record for one in self.compared]
-
-    @property
-    def failed(self) -> list[Record]:
-        """Records of cells that ended badly, as a whole or in a metric."""
-        from gapbench.bench.execute import has_failed
-
-        return [record for record in self.records if has_failed(record)]
 
     def to_pandas(self) -> pd.DataFrame:
         """Give all values as a data frame: one row for each cell and metric, with interval and comparison.
@@ -282,6 +278,7 @@ def _run(request: Request, objects: Sequence[object]) -> Results:
         skipped=[(skip.what, skip.reason) for skip in plan.skips],
         failures=outcome.failures,
         changes=outcome.changes,
+        failed=outcome.failed,
         metrics=specs,
     )
 

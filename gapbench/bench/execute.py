@@ -17,8 +17,8 @@ from gapbench.bench.reuse import Known
 from gapbench.bench.task import CellTask
 from gapbench.bench.workers import run_cells
 from gapbench.errors import DataError, GapbenchError
-from gapbench.host.provenance import Provenance
-from gapbench.model.record import Timing
+from gapbench.host.provenance import Provenance, edited
+from gapbench.model.record import Code, Timing
 from gapbench.results import journal
 from gapbench.results.answers import answers, distributions, question
 from gapbench.results.journal import Stored
@@ -43,7 +43,7 @@ class Outcome:
     Parameters
     ----------
     answers, asked
-        Of its cells, and their questions: others may be in the same journal.
+        Of its cells, and for the question of each the metrics that were asked for: the same journal may hold others.
     reused
         How many cells were answered already.
     changes
@@ -53,20 +53,23 @@ class Outcome:
     """
 
     answers: list[Answer] = field(default_factory=list)
-    asked: set[tuple[object, ...]] = field(default_factory=set)
+    asked: dict[tuple[object, ...], tuple[str, ...]] = field(default_factory=dict)
     reused: int = 0
     changes: list[str] = field(default_factory=list)
     failures: list[tuple[str, str]] = field(default_factory=list)
 
     @property
     def failed(self) -> list[Record]:
-        """Cells that ended badly, as a whole or in a metric."""
-        return [answer.record for answer in self.answers if has_failed(answer.record)]
+        """Cells that ended badly, as a whole or in a metric that was asked for."""
+        return [answer.record for answer in self.answers if self.failures_of(answer.record)]
 
-
-def has_failed(record: Record) -> bool:
-    """Whether a cell, or one of its metrics, failed."""
-    return record.status != "ok" or any(why.status == "error" for why in record.unmeasured.values())
+    def failures_of(self, record: Record) -> list[tuple[str, str]]:
+        """Return what failed in a cell: each time the status and the reason."""
+        if record.status != "ok":
+            return [(record.status, record.reason)]
+        wanted = self.asked.get(question(record), ())
+        failed = [(name, why.reason) for name, why in record.unmeasured.items() if why.status == "error"]
+        return [("error", f"metric {name!r}: {reason}") for name, reason in failed if name in wanted]
 
 
 class Runner:
@@ -100,7 +103,7 @@ class Runner:
         known = Known(records, self.registry, self._provenance)
         tasks: list[CellTask] = []
         for task in self._all_tasks(outcome, encoding):
-            outcome.asked.add(question(task.header))
+            outcome.asked[question(task.header)] = task.metrics
             missing = known.missing(task)
             records += [self._append(record, content) for record, content in known.renamed(task)]
             if missing:
@@ -134,6 +137,9 @@ class Runner:
         DataError
             It cannot be written: the disk is full, say.
         """
+        # What was edited while it ran is in no file any more: nobody can say which code has answered.
+        unknown = {name: Code(version=code.version, sha256="") for name, code in record.code.items() if edited(name)}
+        record = msgspec.structs.replace(record, code=record.code | unknown) if unknown else record
         if not record.created_utc:
             record = msgspec.structs.replace(record, created_utc=datetime.now(UTC).isoformat(timespec="milliseconds"))
         try:

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from gapbench.bench.execute import Outcome, Runner
     from gapbench.bench.plan import Plan, Skip
     from gapbench.leaderboard.table import Table
-    from gapbench.model.record import Record
     from gapbench.model.study import Study
     from gapbench.specs import MetricSpec
 
@@ -133,14 +132,6 @@ def _draw(study: Study, outcome: Outcome, runner: Runner, tables: Sequence[Table
         err.print(Text(f"warning: the figure {name} could not be drawn: {cause}"))
 
 
-def _failures_of(record: Record) -> list[tuple[str, str, str]]:
-    """Give what failed in a cell: status, aligner, reason."""
-    if record.status != "ok":
-        return [(record.status, record.label, record.reason)]
-    failed = [(name, why.reason) for name, why in record.unmeasured.items() if why.status == "error"]
-    return [("error", record.label, f"metric {name!r}: {reason}") for name, reason in failed]
-
-
 def _common(paths: Sequence[Path]) -> str:
     return f"{len(paths)} files in {paths[0].parent}"
 
@@ -164,10 +155,11 @@ def _say_what_happened(plan: Plan, outcome: Outcome, runner: Runner, out: Consol
         out.print(f"[red]failed[/] {escape(what)}: {escape(cause)}")
     reasons: dict[tuple[str, str, str], int] = {}
     for record in failed:
-        for key in _failures_of(record):
+        for status, reason in outcome.failures_of(record):
+            key = (status, record.label, reason)
             reasons[key] = reasons.get(key, 0) + 1
     for (status, label, reason), count in reasons.items():
-        out.print(f"[red]{status}[/] {escape(label)} ({count} cells): {escape(reason)}")
+        out.print(f"[red]{status}[/] {escape(label)} ({count} {'cell' if count == 1 else 'cells'}): {escape(reason)}")
     absent = [skip for skip in plan.skips if skip.size is not None or skip.what.startswith(("dataset", "encoder"))]
     others = [skip for skip in plan.skips if skip not in absent]
     if named or len(absent) <= 3:  # noqa: PLR2004 - a short list is told in full

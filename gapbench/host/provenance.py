@@ -85,7 +85,7 @@ def _code_of(origins: list[Origin]) -> Code:
     if origins[0].distribution == GAPBENCH:
         return gapbench_code()
     # Edited since it was imported: what runs here is in no file any more.
-    sha256 = _hash_files(dict(_named_files(origins))) if _is_current(origins[0].distribution) else ""
+    sha256 = _hash_files(dict(_named_files(origins))) if not edited(origins[0].distribution) else ""
     return Code(version=origins[0].version, sha256=sha256)
 
 
@@ -109,7 +109,7 @@ def imported(origin: Origin) -> None:
 
 def refresh(origin: Origin) -> None:
     """Forget the imported modules of a plugin whose files have changed, so that it is imported as it is now."""
-    if _is_current(origin.distribution):
+    if not edited(origin.distribution):
         return
     changed = set(_loaded.pop(origin.distribution))
     for name, module in list(sys.modules.items()):
@@ -122,9 +122,9 @@ def refresh(origin: Origin) -> None:
     importlib.invalidate_caches()
 
 
-def _is_current(distribution: str) -> bool:
-    """Whether the files of a plugin are still what this process has imported."""
-    return all(_stamp(path) == stamp for path, stamp in _loaded.get(distribution, {}).items())
+def edited(distribution: str) -> bool:
+    """Whether the files of a plugin are others now than those that this process has imported."""
+    return any(_stamp(path) != stamp for path, stamp in _loaded.get(distribution, {}).items())
 
 
 def _named_files(origins: Iterable[Origin]) -> Iterator[tuple[str, Path]]:

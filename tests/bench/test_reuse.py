@@ -535,3 +535,24 @@ def test_the_same_arrays_in_another_file_are_answered_already(tmp_path):
     assert third.changes == ["outcomes of earlier runs are damaged or gone: 1 value is measured again"]
     assert [record.dataset.name for record in third.records] == ["embeddings:three.npz"]
     assert not third.compared[0].untested
+
+
+def test_a_plugin_that_is_edited_while_it_runs_has_code_that_cannot_be_told(tmp_path):
+    rng = np.random.default_rng(0)
+    arrays = {"image": rng.normal(size=(40, 4)), "text": rng.normal(size=(2, 4))}
+    np.savez(tmp_path / "e.npz", **{name: a.astype(np.float32) for name, a in arrays.items()}, label=np.arange(40) % 2)
+    plugin = tmp_path / "edits_itself.py"
+    plugin.write_text(
+        "import gapbench\n\n\nclass It:\n    def fit(self, data):\n        open(__file__, 'a').write('# more\\n')\n\n"
+        "    def images(self, x):\n        return x\n\n\n@gapbench.hookimpl\ndef gapbench_aligners():\n"
+        "    return [gapbench.AlignerSpec(name='edits-itself', factory='edits_itself:It', summary='s', family='f', "
+        "needs=frozenset(), acts_on=gapbench.ActsOn.IMAGES)]\n"
+    )
+    chosen = {"datasets": f"embeddings:{tmp_path / 'e.npz'}", "aligners": "edits-itself", "metrics": "top1"}
+    results = gapbench.run(**chosen, plugins=plugin, out=tmp_path / "out")
+    assert results.records[0].code["edits_itself.py"].sha256 == ""
+    before = plugin.read_text()
+    assert gapbench.run(**chosen, plugins=plugin, out=tmp_path / "out").changes == [
+        "aligner edits-itself changed: 1 value is measured again"
+    ]
+    assert plugin.read_text() != before
