@@ -19,13 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from gapbench.bench.study import Study
+    from gapbench.host.installed import Installed
     from gapbench.host.registry import Registry
     from gapbench.leaderboard.table import Table
-    from gapbench.results.verify import Verdict
+    from gapbench.results.verify import Verified
     from gapbench.specs import MetricSpec
-
-#: Reasons of one row that are told; more would hide the other rows.
-MOST_REASONS = 5
 
 
 @click.group("leaderboard")
@@ -54,12 +52,18 @@ def _without_collection() -> Iterator[None]:
 
 
 def _where(study: str, out: Path | None) -> tuple[Path, Study]:
-    """Find the folder of a study, and the study itself where gapbench knows it."""
-    from gapbench.bench.study import Study, load_study, study_names
+    """Find the folder of a study, and the study itself where gapbench knows it; a folder of results stands for itself."""
+    from gapbench.bench.study import load_study, study_names
+    from gapbench.leaderboard.kept import study_of_folder
 
-    folder = out or ROOT / Path(study).stem
-    known = study in study_names() or study.endswith(".toml")
-    return folder, load_study(study) if known else Study(name=study)
+    if study in study_names() or study.endswith(".toml"):
+        found = load_study(study)
+        return out or ROOT / found.name, found
+    below_root = Path(study).name == study and (ROOT / study).is_dir()
+    if out is None and not below_root and (Path(study) / "records").is_dir():
+        return Path(study), study_of_folder(Path(study))
+    folder = out or ROOT / study
+    return folder, study_of_folder(folder, study)
 
 
 def _none_there(folder: Path, study: Study) -> UsageError:
@@ -90,10 +94,14 @@ def _built(folder: Path, study: Study, specs: Mapping[str, MetricSpec]) -> tuple
     """Make the tables of a leaderboard, and write its figures and then its pages, which show them."""
     from gapbench.figures.draw import draw_again
     from gapbench.leaderboard.build import build, tables_of
+    from gapbench.results import journal
 
-    tables = tables_of(folder, specs, study)
-    drawn = draw_again(folder, specs, tables)
-    return tables, [*build(folder, study, specs, tables), *drawn]
+    if not (folder / journal.FOLDER).is_dir():
+        return tables_of(folder, specs, study), build(folder, study, specs)
+    with journal.locked(folder):  # whoever adds next builds from what is there then
+        tables = tables_of(folder, specs, study)
+        drawn = draw_again(folder, specs, tables)
+        return tables, [*build(folder, study, specs, tables), *drawn]
 
 
 @command.command("build")
@@ -136,16 +144,19 @@ def build_command(study: str | None, out: Path | None, **options: Any) -> int:
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--to", "study", metavar="STUDY", help="The leaderboard  [default: the study that the records name]")
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="The folder, if not leaderboards/STUDY.")
+@click.option("--sign", "key", type=click.Path(path_type=Path), metavar="KEY", help="Sign with a key of OpenSSH.")
 @plugin_options
-def add_command(file: Path, study: str | None, out: Path | None, **options: Any) -> int:
+def add_command(file: Path, study: str | None, out: Path | None, key: Path | None, **options: Any) -> int:
     """Add the records of FILE.jsonl, with the outcomes beside it, to a leaderboard; then build it again.
 
     Each record is checked first. A cell that is there already counts as reproduced where the values agree, and as a
-    conflict where they do not. Adding twice changes nothing. Ends with 1 where a line was left out.
+    conflict where they do not. Adding twice changes nothing, and completes what was interrupted. Ends with 1 where a line
+    was left out.
     """
     registry = registry_from(options["plugin_files"], options["blocked"], strict=options["strict"])
 
     from gapbench.bench.study import LOCAL
+    from gapbench.host.installed import Installed
     from gapbench.leaderboard.membership import outside, study_of
     from gapbench.results.add import add
 
@@ -158,14 +169,15 @@ def add_command(file: Path, study: str | None, out: Path | None, **options: Any)
     if not folder.is_dir() and out is None and found == type(found)(name=found.name):
         raise _none_there(folder, found)
     try:
-        added = add(file, folder, lambda record: outside(record, found))
+        added = add(file, folder, lambda record: outside(record, found), installed=Installed(registry), key=key)
         for line, reason in added.refused:
             click.echo(f"{file}, line {line}, was left out: {reason}", err=True)
         if added.path is not None:
             click.echo(f"{len(added.records)} records added as {added.path}")
-            _built(folder, found, registry.metric_specs())
         if added.known:
             click.echo(f"{added.known} records were there already")
+        if added.path is not None or added.known:
+            _built(folder, found, registry.metric_specs())
     except OSError as error:
         raise UsageError(f"{error.filename} cannot be written ({error.strerror}).") from error
     return 1 if added.refused else 0
@@ -174,99 +186,84 @@ def add_command(file: Path, study: str | None, out: Path | None, **options: Any)
 @command.command("verify")
 @click.argument("study")
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="The folder, if not leaderboards/STUDY.")
-@click.option("--json", "as_json", is_flag=True, help="Write JSON.")
+@click.option("--json", "as_json", is_flag=True, help="One entry a record, with all that was checked.")
 @click.option("--recompute", is_flag=True, help="Compute all values again from embeddings, where these are at hand.")
+@click.option("--figures", is_flag=True, help="Draw the pictures of pairs again as well (seconds each).")
+@click.option(
+    "--signers",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help=f"Allowed signers, as ssh-keygen reads them  [default: {ROOT}/allowed_signers]",
+)
 @plugin_options
-def verify_command(study: str, out: Path | None, as_json: bool, recompute: bool, **options: Any) -> int:
-    """Check every record of STUDY: its id, its values against the outcomes of every item, its tests against the table.
+def verify_command(
+    study: str,
+    out: Path | None,
+    as_json: bool,
+    recompute: bool,
+    figures: bool,
+    signers: Path | None,
+    **options: Any,
+) -> int:
+    """Check every record of STUDY, or of a folder: against itself, its outcomes, the other rows, and the study.
 
-    Then whether README.md and the tables are what the records give. Ends with 1 where anything is not. With --recompute,
-    gap metrics are checked as well: each cell runs again whose encoder, data and aligner are on this machine.
+    Then whether pages, tables and figures are what the records give. Ends with 1 where anything is not. With --recompute,
+    each cell runs again whose encoder, data and aligner are on this machine, so that gap metrics are checked as well.
     """
     registry = registry_from(options["plugin_files"], options["blocked"], strict=options["strict"])
     folder, found = _where(study, out)
 
-    from gapbench.errors import DataError
-    from gapbench.leaderboard.build import stale
-    from gapbench.results.verify import verify_folder, well
+    from gapbench.cli.verified import Result, show
+    from gapbench.cli.verified import as_json as in_full
+    from gapbench.host.installed import Installed
+    from gapbench.results.signatures import SIGNERS, check_signatures
+    from gapbench.results.verify import verify_folder
 
-    verdicts = verify_folder(folder)
-    if not verdicts and not found.reference:
+    installed = Installed(registry)
+    done = verify_folder(folder, installed)
+    if not done.verdicts and not found.reference:
         raise _none_there(folder, found)
+    result = Result(folder=folder, done=done, reference=found.reference, recompute=recompute)
+    signers = signers or (ROOT / SIGNERS if (ROOT / SIGNERS).is_file() else None)
+    if signers is not None:
+        check_signatures(folder, signers, done)
     if recompute:
-        verdicts = _recomputed(verdicts, folder, registry)
-    try:
-        old = stale(folder, found, registry.metric_specs())
-    except DataError:  # a damaged line has its own verdict
-        old = ["README.md", "table.csv", "table.tex"]
-    ok = (well(verdicts) or not verdicts) and not old
+        _recompute(done, registry)
+    result.stale = _against_study(folder, found, done, installed, figures=figures)
     if as_json:
-        rows = [
-            {
-                "file": v.file,
-                "line": v.line,
-                "name": v.name,
-                "state": v.state,
-                "reasons": v.reasons,
-                "recomputed": v.checked,
-                "from_embeddings": v.again,
-            }
-            for v in verdicts
-        ]
-        rows += [
-            {"file": "", "line": 0, "name": f"{r.prompts} / {r.aligner} / {r.metric}", "state": "reported",
-             "reasons": [r.source], "recomputed": 0, "from_embeddings": False}
-            for r in found.reference
-        ]  # fmt: skip
-        click.echo(json.dumps({"ok": ok, "rows": rows, "stale": old}, indent=1))
+        click.echo(json.dumps(in_full(result), indent=1))
     else:
-        _show(folder, verdicts, old, len(found.reference))
-    return 0 if ok else 1
+        from rich.console import Console
+
+        show(result, Console(file=sys.stdout, highlight=False))
+    return 0 if result.ok else 1
 
 
-def _recomputed(verdicts: list[Verdict], folder: Path, registry: Registry) -> list[Verdict]:
+def _against_study(folder: Path, study: Study, done: Verified, installed: Installed, *, figures: bool) -> list[str]:
+    """Hold pages, figures and rows against the records and the study; return the pages that are stale."""
+    from gapbench.leaderboard.build import stale, tables_of
+    from gapbench.leaderboard.expected import missing
+    from gapbench.leaderboard.files import check_files
+
+    specs = installed.registry.metric_specs()
+    tables = tables_of(folder, specs, study, done.answers)
+    for failures, remarks in (
+        missing(study, done.answers, installed),
+        check_files(folder, specs, tables, pairs=figures),
+    ):
+        done.failures += failures
+        done.remarks += remarks
+    return stale(folder, study, specs, tables)
+
+
+def _recompute(done: Verified, registry: Registry) -> None:
     """Compute what is at hand again, without any download."""
     from gapbench.bench.again import recompute
     from gapbench.bench.materials import Materials
     from gapbench.cli.options import context_from
     from gapbench.embeddings.store import Store, default_root
-    from gapbench.results import journal
     from gapbench.results.verify import with_recomputed
 
     here = {"download": False, "offline": True, "data_root": None, "device": "cpu", "dtype": "float32"}
     materials = Materials(Store(default_root()), context_from(here))
-    done = recompute(journal.read_folder(folder), registry, materials)
-    return [with_recomputed(verdict, done.found) for verdict in verdicts]
-
-
-def _show(folder: Path, verdicts: list[Verdict], old: list[str], reported: int) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-
-    out = Console(file=sys.stdout, highlight=False)
-    failed = [verdict for verdict in verdicts if verdict.reasons]
-    for verdict in failed:
-        out.print(f"[red]failed[/] {escape(verdict.file)}, line {verdict.line}: {escape(verdict.name)}")
-        for reason in verdict.reasons[:MOST_REASONS]:
-            out.print(f"  {escape(reason)}")
-        if len(verdict.reasons) > MOST_REASONS:
-            out.print(f"  and {len(verdict.reasons) - MOST_REASONS} more")
-    for name in old:
-        out.print(f"[red]stale[/] {escape(name)} is not what the records give; `gapbench leaderboard build` writes it")
-    values = sum(verdict.checked for verdict in verdicts)
-    resting = sorted({name for verdict in verdicts for name in verdict.resting})
-    if not verdicts:
-        out.print(f"{escape(str(folder))}: not run here yet; {reported} numbers are reported (published)")
-        return
-    out.print(f"{escape(str(folder))}: {len(verdicts) - len(failed)} of {len(verdicts)} records verified")
-    again = sum(verdict.state == "reproduced" for verdict in verdicts)
-    if again:
-        out.print(f"{again} of them reproduced: another run of the same cell gave the same")
-    if reported:
-        out.print(f"{reported} numbers are reported (published), not run")
-    out.print(f"{values:,} values computed again from the outcomes of every item")
-    afresh = sum(verdict.again for verdict in verdicts)
-    if afresh:
-        out.print(f"all values of {afresh} records computed again from the embeddings, gap metrics too")
-    if resting and afresh < len(verdicts):
-        out.print(f"not means over items, so their values are taken as told: {escape(', '.join(resting))}")
+    with_recomputed(done, recompute(done.found, registry, materials))

@@ -12,7 +12,8 @@ from rich.table import Table as RichTable
 
 from gapbench.bench.execute import question
 from gapbench.leaderboard.assemble import only
-from gapbench.leaderboard.build import COMMAND, build, tables_of
+from gapbench.leaderboard.build import build, tables_of
+from gapbench.leaderboard.kept import keep_study
 from gapbench.leaderboard.table import largest_fits
 from gapbench.leaderboard.terminal import print_table
 from gapbench.leaderboard.text import LEGEND
@@ -53,7 +54,6 @@ def skips_table(skips: Sequence[Skip]) -> RichTable:
 
 def report(
     study: Study,
-    frozen: bool,
     plan: Plan,
     outcome: Outcome,
     runner: Runner,
@@ -79,10 +79,7 @@ def report(
     if not (runner.path.is_file() and runner.path.stat().st_size):
         out.print("leaderboard: none (no results)")
         return
-    if frozen:
-        (folder / COMMAND).unlink(missing_ok=True)
-    else:
-        (folder / COMMAND).write_text(shlex.join(["gapbench", *sys.argv[1:]]) + "\n", encoding="utf-8")
+    keep_study(folder, study, shlex.join(["gapbench", *sys.argv[1:]]))
     build(folder, study, specs, everything)
     out.print(escape(f"leaderboard: {folder / 'README.md'}, and page.html beside it"))
     if draw:

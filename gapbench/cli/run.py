@@ -37,7 +37,7 @@ def command(**options: Any) -> int:
     from rich.console import Console
 
     out, err = Console(file=sys.stdout, highlight=False), Console(file=sys.stderr, highlight=False)
-    study, frozen = study_from(options)
+    study, _ = study_from(options)
     context = context_from(options)
     registry = registry_from(options["plugin_files"], options["blocked"], strict=options["strict"])
 
@@ -73,7 +73,7 @@ def command(**options: Any) -> int:
 
     from gapbench.cli.report import report
 
-    report(study, frozen, plan, outcome, runner, out, err, draw=not options["no_figures"])
+    report(study, plan, outcome, runner, out, err, draw=not options["no_figures"])
     broken = any(skip.failed for skip in plan.skips)
     return 1 if outcome.failed or outcome.failures or broken or not outcome.answers else 0
 

@@ -38,13 +38,13 @@ def draw_all(
 ) -> list[Path]:
     """Draw gap against accuracy, and one pair of pictures for each encoder and dataset of this run."""
     folder = runner.options.folder / FOLDER
-    drawn = _from_tables(tables, specs, folder)
+    drawn = draw_tables(tables, specs, folder)
     for record in _pictured(study, [answer.record for answer in outcome.answers]):
         data = _pair_data(runner, record, _scores(record, tables))
         if data is not None:
             stem = slug(f"{record.encoder.name} {record.dataset.name} {record.prompts.name}")
             _keep(data, folder / f"pair-{stem}.npz")
-            drawn += _both(data, folder, stem)
+            drawn += draw_both(data, folder, stem)
     return drawn
 
 
@@ -68,13 +68,13 @@ def draw_again(
         There is no run in that folder.
     """
     target = to or folder / FOLDER
-    drawn = _from_tables(tables_of(folder, specs) if tables is None else tables, specs, target)
+    drawn = draw_tables(tables_of(folder, specs) if tables is None else tables, specs, target)
     for path in sorted((folder / FOLDER).glob("pair-*.npz")):
-        drawn += _both(_kept(path), target, path.stem.removeprefix("pair-"))
+        drawn += draw_both(kept_pair(path), target, path.stem.removeprefix("pair-"))
     return drawn
 
 
-def _from_tables(tables: Sequence[Table], specs: Mapping[str, MetricSpec], folder: Path) -> list[Path]:
+def draw_tables(tables: Sequence[Table], specs: Mapping[str, MetricSpec], folder: Path) -> list[Path]:
     """Draw what rests on records alone."""
     tables = [table for table in tables if not table.stale]
     return draw_gap_accuracy(largest_fits(tables), specs, folder / "gap-accuracy") + draw_learning_curves(
@@ -82,7 +82,7 @@ def _from_tables(tables: Sequence[Table], specs: Mapping[str, MetricSpec], folde
     )
 
 
-def _both(data: PairData, folder: Path, stem: str) -> list[Path]:
+def draw_both(data: PairData, folder: Path, stem: str) -> list[Path]:
     return [path for method in ("umap", "pca") for path in draw_pair(data, folder / f"{method}-{stem}", method=method)]
 
 
@@ -158,7 +158,7 @@ def _keep(data: PairData, path: Path) -> None:
     )
 
 
-def _kept(path: Path) -> PairData:
+def kept_pair(path: Path) -> PairData:
     arrays = open_npz(path)
     try:
         title, after, one, two, *classes = (str(word) for word in arrays.pop("words"))

@@ -9,6 +9,7 @@ from gapbench.leaderboard.across import index
 from gapbench.leaderboard.assemble import build_tables, published_only
 from gapbench.leaderboard.command import study_command
 from gapbench.leaderboard.exports import to_csv, to_latex
+from gapbench.leaderboard.kept import kept_study
 from gapbench.leaderboard.markdown import markdown
 from gapbench.leaderboard.page import page
 from gapbench.results import journal
@@ -21,14 +22,24 @@ if TYPE_CHECKING:
 
     from gapbench.bench.study import Study
     from gapbench.leaderboard.table import Table
+    from gapbench.results.answers import Answer
     from gapbench.specs import MetricSpec
 
-#: How a folder's results were made, where that is not the name of a study.
-COMMAND = "command.txt"
 
-
-def tables_of(folder: Path, specs: Mapping[str, MetricSpec], study: Study | None = None) -> list[Table]:
+def tables_of(
+    folder: Path,
+    specs: Mapping[str, MetricSpec],
+    study: Study | None = None,
+    found: Sequence[Answer] | None = None,
+) -> list[Table]:
     """Make the tables of a folder of results, from all its records files.
+
+    Parameters
+    ----------
+    folder, specs, study
+        The results, the known metrics, and the study whose published numbers are shown.
+    found
+        The answers of the records, where they are at hand.
 
     Raises
     ------
@@ -37,7 +48,7 @@ def tables_of(folder: Path, specs: Mapping[str, MetricSpec], study: Study | None
     DataError
         A line of the records is damaged.
     """
-    found = answers(journal.read_folder(folder))
+    found = answers(journal.read_folder(folder)) if found is None else found
     if not found and not (study and study.reference):
         raise UsageError(
             f"{folder} has no results (no records/*.jsonl with records); run `gapbench run --out {folder}` first."
@@ -81,12 +92,13 @@ def pages(
 def build(
     folder: Path, study: Study, specs: Mapping[str, MetricSpec], tables: Sequence[Table] | None = None
 ) -> list[Path]:
-    """Write `pages`, each at once or not at all."""
+    """Write `pages` under the lock of the folder, each at once or not at all."""
     written = []
-    for name, text in pages(folder, study, specs, tables).items():
-        path = folder / name
-        journal.write(path, text.encode())
-        written.append(path)
+    with journal.locked(folder):
+        for name, text in pages(folder, study, specs, tables).items():
+            path = folder / name
+            journal.write(path, text.encode())
+            written.append(path)
     return written
 
 
@@ -97,19 +109,22 @@ def build_index(root: Path, studies: Sequence[tuple[Study, Sequence[Table]]], sp
     return path
 
 
-def stale(folder: Path, study: Study, specs: Mapping[str, MetricSpec]) -> list[str]:
-    """Name the files that are not what the records give."""
+def stale(
+    folder: Path, study: Study, specs: Mapping[str, MetricSpec], tables: Sequence[Table] | None = None
+) -> list[str]:
+    """Name the files that are not what the records give, byte by byte; what is no plain file is stale as well."""
     found = []
-    for name, text in pages(folder, study, specs).items():
+    for name, text in pages(folder, study, specs, tables).items():
         path = folder / name
-        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        try:
+            if path.is_symlink() or not path.is_file() or path.read_bytes() != text.encode():
+                found.append(name)
+        except OSError:
             found.append(name)
     return found
 
 
 def _command(folder: Path, study: Study) -> str:
-    """Give the command that makes the results."""
-    noted = folder / COMMAND
-    if noted.is_file():
-        return noted.read_text(encoding="utf-8").strip()
-    return study_command(study)
+    """Return the command that makes the results."""
+    kept = kept_study(folder)
+    return kept.command if kept is not None and kept.study == study else study_command(study)

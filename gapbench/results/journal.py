@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 FOLDER, RUN = "records", "run.jsonl"
 
-_LOCK = ".lock"
+LOCK = ".lock"
 
 _encoder = msgspec.json.Encoder(order="deterministic")
 _decoder = msgspec.json.Decoder(Record)
@@ -79,7 +79,7 @@ def locked(folder: Path) -> Iterator[None]:
     place = folder / FOLDER
     try:
         place.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(place / _LOCK, is_singleton=True)
+        lock = FileLock(place / LOCK, is_singleton=True)
         lock.acquire(poll_interval=0.005)
     except (OSError, NotImplementedError) as error:
         reason = getattr(error, "strerror", None) or error
