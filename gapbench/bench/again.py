@@ -33,10 +33,21 @@ FACTS = ("label", "encoder", "dataset", "prompts", "aligner", "protocol", "pairs
 
 @dataclass(frozen=True, kw_only=True)
 class Again:
-    """A record that was computed again: what does not agree, and whether the code was the recorded one."""
+    """A record that was computed again.
+
+    Parameters
+    ----------
+    lines
+        What does not agree.
+    same_code
+        Whether the code was the recorded one.
+    absent
+        Metrics that are not installed, so that their values were not computed again.
+    """
 
     lines: tuple[str, ...]
     same_code: bool
+    absent: tuple[str, ...]
 
 
 @dataclass(kw_only=True)
@@ -147,6 +158,11 @@ def _compared(stored: Stored, again: Stored, registry: Registry) -> Again:
             why = theirs.unmeasured.get(name)
             lines.append(f"{name} has no value here ({why.reason if why is not None else 'it is not measured'})")
     lines += [
+        f"{name} has no value ({mine.unmeasured[name].reason}), and one here"
+        for name in mine.unmeasured
+        if name in theirs.metrics
+    ]
+    lines += [
         f"{name} is {_json(getattr(mine, name))}, here {_json(getattr(theirs, name))}"
         for name in FACTS
         if not _alike(msgspec.to_builtins(getattr(mine, name)), msgspec.to_builtins(getattr(theirs, name)))
@@ -157,7 +173,8 @@ def _compared(stored: Stored, again: Stored, registry: Registry) -> Again:
         if not _alike(mine.notes.get(name), theirs.notes.get(name))
     ]
     same = all(code.sha256 and theirs.code.get(name) == code for name, code in mine.code.items())
-    return Again(lines=tuple(line for line in lines if line), same_code=same)
+    absent = tuple(name for name in mine.metrics if name not in registry.components(Kind.METRIC))
+    return Again(lines=tuple(line for line in lines if line), same_code=same, absent=absent)
 
 
 def _interval(name: str, mine: Record, theirs: Record) -> str:
@@ -200,7 +217,9 @@ def _study_of(group: Sequence[Stored], registry: Registry) -> Study:
         datasets=(first.dataset.name,),
         prompts=(first.prompts.name,) if first.encoder.name != PRECOMPUTED else (),
         aligners=tuple(dict.fromkeys(record.label for record in records)),
-        metrics=tuple(dict.fromkeys(name for record in records for name in record.metrics if name in known)),
+        metrics=tuple(
+            dict.fromkeys(name for one in records for name in (*one.metrics, *one.unmeasured) if name in known)
+        ),
         protocol=protocol.name,  # type: ignore[arg-type]  # a record tells it as text; an unknown one is refused below
         fit_size=None if protocol.shots is not None else protocol.fit_size or "all",
         shots=() if protocol.shots is None else (protocol.shots,),

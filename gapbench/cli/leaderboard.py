@@ -18,11 +18,9 @@ from gapbench.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from gapbench.bench.materials import Materials
     from gapbench.bench.study import Study
-    from gapbench.host.installed import Installed
-    from gapbench.host.registry import Registry
     from gapbench.leaderboard.table import Table
-    from gapbench.results.verify import Verified
     from gapbench.specs import MetricSpec
 
 
@@ -213,23 +211,18 @@ def verify_command(
     registry = registry_from(options["plugin_files"], options["blocked"], strict=options["strict"])
     folder, found = _where(study, out)
 
-    from gapbench.cli.verified import Result, show
     from gapbench.cli.verified import as_json as in_full
+    from gapbench.cli.verified import show
     from gapbench.host.installed import Installed
-    from gapbench.results.signatures import SIGNERS, check_signatures
-    from gapbench.results.verify import verify_folder
+    from gapbench.leaderboard.verification import verify
+    from gapbench.results import journal
+    from gapbench.results.signatures import SIGNERS
 
-    installed = Installed(registry)
-    done = verify_folder(folder, installed)
-    if not done.verdicts and not found.reference:
+    if not any(journal.files(folder)) and not found.reference:
         raise _none_there(folder, found)
-    result = Result(folder=folder, done=done, reference=found.reference, recompute=recompute)
     signers = signers or (ROOT / SIGNERS if (ROOT / SIGNERS).is_file() else None)
-    if signers is not None:
-        check_signatures(folder, signers, done)
-    if recompute:
-        _recompute(done, registry)
-    result.stale = _against_study(folder, found, done, installed, figures=figures)
+    materials = _materials() if recompute else None
+    result = verify(folder, found, Installed(registry), materials=materials, signers=signers, figures=figures)
     if as_json:
         click.echo(json.dumps(in_full(result), indent=1))
     else:
@@ -239,31 +232,11 @@ def verify_command(
     return 0 if result.ok else 1
 
 
-def _against_study(folder: Path, study: Study, done: Verified, installed: Installed, *, figures: bool) -> list[str]:
-    """Hold pages, figures and rows against the records and the study; return the pages that are stale."""
-    from gapbench.leaderboard.build import stale, tables_of
-    from gapbench.leaderboard.expected import missing
-    from gapbench.leaderboard.files import check_files
-
-    specs = installed.registry.metric_specs()
-    tables = tables_of(folder, specs, study, done.answers)
-    for failures, remarks in (
-        missing(study, done.answers, installed),
-        check_files(folder, specs, tables, pairs=figures),
-    ):
-        done.failures += failures
-        done.remarks += remarks
-    return stale(folder, study, specs, tables)
-
-
-def _recompute(done: Verified, registry: Registry) -> None:
-    """Compute what is at hand again, without any download."""
-    from gapbench.bench.again import recompute
+def _materials() -> Materials:
+    """Return what is at hand, without any download."""
     from gapbench.bench.materials import Materials
     from gapbench.cli.options import context_from
     from gapbench.embeddings.store import Store, default_root
-    from gapbench.results.verify import with_recomputed
 
     here = {"download": False, "offline": True, "data_root": None, "device": "cpu", "dtype": "float32"}
-    materials = Materials(Store(default_root()), context_from(here))
-    with_recomputed(done, recompute(done.found, registry, materials))
+    return Materials(Store(default_root()), context_from(here))

@@ -3,56 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
-
     from rich.console import Console
 
-    from gapbench.bench.study import Reference
-    from gapbench.results.verify import Verdict, Verified
+    from gapbench.leaderboard.verification import Result
+    from gapbench.results.verify import Verdict
 
 #: Rows that are told in the terminal, and reasons of each; --json has all.
 MOST_ROWS, MOST_REASONS = 20, 5
 
 STALE = "is not what the records give; `gapbench leaderboard build` writes it"
-
-
-@dataclass(kw_only=True)
-class Result:
-    """All that was found.
-
-    Parameters
-    ----------
-    folder, done, reference
-        The leaderboard, its rows, and the published numbers of its study.
-    stale
-        Pages and tables that are not what the records give.
-    recompute
-        Whether computing again was asked for.
-    """
-
-    folder: Path
-    done: Verified
-    reference: Sequence[Reference] = ()
-    stale: list[str] = field(default_factory=list)
-    recompute: bool = False
-
-    @property
-    def ok(self) -> bool:
-        """Whether nothing failed, and something was computed again where that was asked for."""
-        failed = self.done.failures or self.stale or any(verdict.reasons for verdict in self.done.verdicts)
-        return not failed and not self.nothing_recomputed
-
-    @property
-    def nothing_recomputed(self) -> bool:
-        """Whether computing again was asked for, and nothing was."""
-        return self.recompute and not any(verdict.again for verdict in self.done.verdicts)
 
 
 def as_json(result: Result) -> dict[str, Any]:
@@ -61,7 +26,7 @@ def as_json(result: Result) -> dict[str, Any]:
     rows += [
         {"file": "", "line": 0, "name": f"{r.prompts} / {r.aligner} / {r.metric}", "state": "reported", "reasons": [],
          "remarks": [r.source]}
-        for r in result.reference
+        for r in result.study.reference
     ]  # fmt: skip
     return {
         "ok": result.ok,
@@ -96,7 +61,7 @@ def show(result: Result, out: Console) -> None:
     _failures(result, out)
     if not done.verdicts:
         out.print(
-            f"{escape(str(result.folder))}: not run here yet; {len(result.reference)} numbers are reported (published)"
+            f"{escape(str(result.folder))}: not run here yet; {len(result.study.reference)} numbers are reported (published)"
         )
         return
     states = Counter(verdict.state for verdict in done.verdicts)
@@ -109,8 +74,8 @@ def show(result: Result, out: Console) -> None:
         out.print(f"{states['reproduced']} of them reproduced: another run of the same cell gave the same")
     if states["no result"]:
         out.print(f"{states['no result']} lines without a result")
-    if result.reference:
-        out.print(f"{len(result.reference)} numbers are reported (published), not run")
+    if result.study.reference:
+        out.print(f"{len(result.study.reference)} numbers are reported (published), not run")
     _what_was_checked(result, out)
     for line in _grouped([*done.remarks, *(remark for verdict in done.verdicts for remark in verdict.remarks)]):
         out.print(f"note: {escape(line)}")

@@ -32,7 +32,7 @@ def missing(study: Study, answers: Sequence[Answer], installed: Installed) -> tu
     Returns
     -------
     failures, remarks
-        Rows, seeds and metrics of the study that its tables lack; and what is no failure: tables without ``identity``.
+        Tables that are no part of the study; rows, seeds and metrics of the study that its tables lack; and what is no failure: tables without ``identity``.
     """
     tables: dict[tuple[object, ...], list[Answer]] = {}
     for answer in answers:
@@ -48,7 +48,10 @@ def missing(study: Study, answers: Sequence[Answer], installed: Installed) -> tu
     for table in tables.values():
         first = table[0].record
         title = f"the table {first.encoder.name} / {first.dataset.name} / {first.prompts.name}"
-        if held and not outside(first, study):
+        other = outside(first, study) if held else ""
+        if other:
+            failures.append(f"{title} is no part of the study: {other}")
+        elif held:
             failures += [f"the study has {what}, and {title} has not" for what in _lacking(table, study, aligners)]
             failures += [
                 f"the study has the metric {metric}, and {label} in {title} has not"

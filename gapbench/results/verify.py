@@ -250,5 +250,6 @@ def with_recomputed(done: Verified, again: Recomputed) -> None:
                 else "superseded? recomputed with other code than the recorded, it does not agree"
             )
             verdict.reasons += [f"{words}: {line}" for line in found.lines]
+            verdict.remarks += [f"{name} could not be recomputed: no such metric here" for name in found.absent]
         else:
             verdict.not_again = again.not_here.get(key, "it is no record")
