@@ -9,6 +9,7 @@ from rich.markup import escape
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
     from rich.console import Console
 
     from gapbench.leaderboard.verification import Result

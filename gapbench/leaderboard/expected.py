@@ -32,7 +32,8 @@ def missing(study: Study, answers: Sequence[Answer], installed: Installed) -> tu
     Returns
     -------
     failures, remarks
-        Tables that are no part of the study; rows, seeds and metrics of the study that its tables lack; and what is no failure: tables without ``identity``.
+        What is no part of the study, and rows, seeds and metrics that its tables lack; and what is no failure: tables
+        without ``identity``.
     """
     tables: dict[tuple[object, ...], list[Answer]] = {}
     for answer in answers:
