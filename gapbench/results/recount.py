@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 #: Real outcomes are kept in single precision, so a mean of them is known to about seven digits.
 CLOSE = 1e-6
 
+#: Numbers that are computed in single precision leave the range of their unit by up to this.
+ROUNDING = 1e-4
+
 #: Metrics of gapbench whose outcomes are 0/1.
 OF_HITS = re.compile(r"top[15]|flip-rate-(noise|int8)|i2t-(all-)?recall@\d+|(text|image)-to-(image|text)-transfer")
 
@@ -96,11 +99,11 @@ def _value(name: str, value: MetricValue, unit: str) -> Iterator[str]:
         yield f"{name} is {value.value}"
         return
     low, high = RANGES.get(unit, (-math.inf, math.inf))
-    if not low - CLOSE <= value.value <= high + CLOSE:
+    if not low - ROUNDING <= value.value <= high + ROUNDING:
         yield f"{name} is {value.value:.6g}, which no {unit} can be"
     if value.ci95 is not None:
         low, high = value.ci95
-        slack = CLOSE * max(1.0, abs(value.value))
+        slack = ROUNDING * max(1.0, abs(value.value))
         if not low - slack <= value.value <= high + slack:
             yield f"{name} is {value.value:.6g}, outside of its own interval {list(value.ci95)}"
 
