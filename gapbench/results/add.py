@@ -84,9 +84,11 @@ def add(
     if not file.is_file():
         raise DataError(f"There is no file {file}.")
     found = Added()
-    sound = _sound(verify_records(file, installed), belongs, found)
+    sound = _sound(file, verify_records(file, installed), belongs, found)
     if not sound and not found.refused:
         raise DataError(f"{file} has no records.")
+    if not sound:
+        return found
     with journal.locked(folder):
         known = {stored.record.checksum for stored in journal.read_folder(folder)}
         new = [stored for stored in sound if stored.record.checksum not in known]
@@ -96,14 +98,14 @@ def add(
     return found
 
 
-def _sound(done: Verified, belongs: Callable[[Record], str], found: Added) -> list[Stored]:
+def _sound(file: Path, done: Verified, belongs: Callable[[Record], str], found: Added) -> list[Stored]:
     """Return the records that stand up to a check, each once; note the others."""
     kept: dict[str, Stored] = {}
     stored_at = {stored.line: stored for stored in done.found}
     for verdict in done.verdicts:
-        record = verdict.record
+        record, where = verdict.record, f"{file}, line {verdict.line},"
         if record is None:
-            found.refused.append((verdict.line, "; ".join(verdict.reasons or verdict.remarks)))
+            found.refused.append((verdict.line, "; ".join(verdict.reasons or verdict.remarks).replace(where, "it", 1)))
         elif record.status != "ok":
             found.refused.append((verdict.line, f"its status is {record.status!r} ({record.reason})"))
         elif verdict.reasons:

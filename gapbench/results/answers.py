@@ -185,15 +185,17 @@ def _compared(whole: Sequence[Stored], standing: Mapping[str, Stored]) -> tuple[
     conflicts: dict[str, None] = {}
     superseded: dict[str, None] = {}
     for earlier in whole:
-        agrees = other_run = False
+        agrees, other_run = True, False
         for name in earlier.record.metrics:
             newest = standing[name]
             if newest is earlier:
                 continue
             line = disagreement(name, newest, earlier)
             if not line:
-                agrees, other_run = True, other_run or _other_run(newest.record, earlier.record)
-            elif same_code(name, newest.record, earlier.record):
+                other_run = other_run or _other_run(newest.record, earlier.record)
+                continue
+            agrees = False
+            if same_code(name, newest.record, earlier.record):
                 conflicts[line] = None
             else:
                 superseded[line] = None

@@ -349,7 +349,7 @@ def _(f):
 @attack("a choice is said that was not the best, its scores with it", MISSED, CAUGHT, CAUGHT)
 def _(f):
     chosen = f.row("gap-shift[delta=auto]").data["chosen"]
-    worst, score = min(chosen["scores"], key=lambda pair: pair[1])
+    worst, _ = min(chosen["scores"], key=lambda pair: pair[1])
     chosen["scores"] = [(params, 1.0 if params == worst else value) for params, value in chosen["scores"]]
     chosen["params"] = worst
 
