@@ -45,7 +45,7 @@ class Answer:
     runs
         The different records of the question, oldest first, whatever names they have.
     reproduced
-        How many different runs give what stands; 1 where nobody has run it again.
+        How many different runs give what stands, and nothing else; 1 where nobody has run it again.
     conflicts
         What the same code gave differently, one sentence each.
     superseded
@@ -185,21 +185,22 @@ def _compared(whole: Sequence[Stored], standing: Mapping[str, Stored]) -> tuple[
     conflicts: dict[str, None] = {}
     superseded: dict[str, None] = {}
     for earlier in whole:
-        agrees, other_run = True, False
-        for name in earlier.record.metrics:
-            newest = standing[name]
+        agrees, differs = False, False
+        for name, value in earlier.record.metrics.items():
+            newest = standing.get(name)
             if newest is earlier:
                 continue
-            line = disagreement(name, newest, earlier)
-            if not line:
-                other_run = other_run or _other_run(newest.record, earlier.record)
+            if newest is None:
+                superseded[f"{name} {value.value:.6g} ({made_on(earlier.record)}), which newer code cannot measure"] = None
+            elif not (line := disagreement(name, newest, earlier)):
+                agrees = agrees or _other_run(newest.record, earlier.record)
                 continue
-            agrees = False
-            if same_code(name, newest.record, earlier.record):
+            elif same_code(name, newest.record, earlier.record):
                 conflicts[line] = None
             else:
                 superseded[line] = None
-        agreeing += agrees and other_run
+            differs = True
+        agreeing += agrees and not differs
     return agreeing, tuple(conflicts), tuple(superseded)
 
 
