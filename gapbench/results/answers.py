@@ -191,7 +191,9 @@ def _compared(whole: Sequence[Stored], standing: Mapping[str, Stored]) -> tuple[
             if newest is earlier:
                 continue
             if newest is None:
-                superseded[f"{name} {value.value:.6g} ({made_on(earlier.record)}), which newer code cannot measure"] = None
+                superseded[f"{name} {value.value:.6g} ({made_on(earlier.record)}), which newer code cannot measure"] = (
+                    None
+                )
             elif not (line := disagreement(name, newest, earlier)):
                 agrees = agrees or _other_run(newest.record, earlier.record)
                 continue

@@ -54,18 +54,31 @@ def _items(record: Record) -> Hashable:
 
 
 def _contradictions(rows: Sequence[tuple[int, np.ndarray, Bools]]) -> Iterator[Finding]:
-    predicted = np.stack([one.astype(np.int32) for _, one, _ in rows])
-    hits = np.stack([right for _, _, right in rows])
-    labels = np.where(hits, predicted, -1).max(axis=0)
-    lowest = np.where(hits, predicted, np.iinfo(np.int32).max).min(axis=0)
-    doubtful = (labels >= 0) & ((labels != lowest) | ((predicted == labels) & ~hits).any(axis=0))
+    items = _doubtful(rows)
+    if not len(items):
+        return
+    predicted = np.stack([one[items] for _, one, _ in rows])
+    hits = np.stack([right[items] for _, _, right in rows])
     blamed: dict[int, list[int]] = {}
-    for item in np.flatnonzero(doubtful):
-        for row in _blamed(predicted[:, item], hits[:, item]):
-            blamed.setdefault(row, []).append(int(item))
-    for row, items in blamed.items():
-        words = f"on {len(items)} of them (the first: item {items[0]}), what is right in one is wrong in another"
+    for column, item in enumerate(items.tolist()):
+        for row in _blamed(predicted[:, column], hits[:, column]):
+            blamed.setdefault(row, []).append(item)
+    for row, found in blamed.items():
+        words = f"on {len(found)} of them (the first: item {found[0]}), what is right in one is wrong in another"
         yield rows[row][0], f"its outcomes contradict other rows of the same items: {words}"
+
+
+def _doubtful(rows: Sequence[tuple[int, np.ndarray, Bools]]) -> Int64:
+    """Return the items on which rows contradict each other; row by row, for there may be very many."""
+    n = len(rows[0][1])
+    label, lowest = np.full(n, -1), np.full(n, np.iinfo(np.int64).max)
+    for _, predicted, hits in rows:
+        np.maximum(label, predicted, out=label, where=hits)
+        np.minimum(lowest, predicted, out=lowest, where=hits)
+    doubtful = (label >= 0) & (label != lowest)
+    for _, predicted, hits in rows:
+        doubtful |= (predicted == label) & ~hits & (label >= 0)
+    return np.flatnonzero(doubtful)
 
 
 def _blamed(predicted: np.ndarray, hits: np.ndarray) -> set[int]:

@@ -16,7 +16,7 @@ from gapbench.results import journal
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gapbench.results.verify import Verified
+    from gapbench.results.verify import Verdict, Verified
 
 SIGNATURE = ".sig"
 
@@ -92,14 +92,16 @@ def check_signatures(folder: Path, signers: Path, done: Verified) -> None:
             f"There is no file {signers} of allowed signers; write lines such as 'NAME ssh-ed25519 AAAA...'."
         )
     unsigned = []
+    by_file: dict[str, list[Verdict]] = {}
+    for verdict in done.verdicts:
+        by_file.setdefault(verdict.file, []).append(verdict)
     for path in journal.files(folder):
-        verdicts = [verdict for verdict in done.verdicts if verdict.file == path.name]
         signature = path.with_name(path.name + SIGNATURE)
         if not signature.is_file():
             unsigned.append(path.name)
             continue
         name, problem = signer(path.read_bytes(), signature, signers)
-        for verdict in verdicts:
+        for verdict in by_file.get(path.name, []):
             verdict.signer = name
             verdict.reasons += [problem] if problem else []
     if unsigned:

@@ -217,8 +217,11 @@ def _between(done: Verified) -> list[Verdict]:
 
 def _check_containers(folder: Path, paths: Sequence[Path], done: Verified) -> None:
     """Tell the bytes that no record refers to, and the files that belong to no records."""
+    by_file: dict[str, list[Stored]] = {}
+    for stored in done.found:
+        by_file.setdefault(stored.file, []).append(stored)
     for path in paths:
-        mine = [stored for stored in done.found if stored.file == path.name]
+        mine = by_file.get(path.name, [])
         with contextlib.suppress(DataError):  # a container that cannot be read is a matter of its rows
             if mine and (rest := implied.unreferenced(mine, mine[0].container.size)):
                 done.remarks.append(f"{rest} bytes of {mine[0].container.path.name} belong to no record")

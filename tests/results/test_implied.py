@@ -15,11 +15,10 @@ class Record:
         self.seed = seed
 
 
-def blamed(*rows, record=None):
+def blamed(*rows):
     labels = Labels()
     for position, (predicted, hits) in enumerate(rows):
-        predicted = np.array(predicted)
-        labels.add(position, record or Record(len(predicted)), predicted, np.array(hits, dtype=bool))
+        labels.add(position, Record(len(predicted)), np.array(predicted), np.array(hits, dtype=bool))
     return {position for position, _ in labels.contradictions()}
 
 
