@@ -12,11 +12,14 @@ from gapbench.errors import DataError
 from gapbench.figures.draw import FOLDER, draw_both, draw_tables, kept_pair
 from gapbench.leaderboard.kept import FILE as STUDY
 from gapbench.leaderboard.svg import active_parts
+from gapbench.leaderboard.table import PRIMARY
 from gapbench.results import journal
+from gapbench.results.answers import BASELINE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from gapbench.figures.pair import PairData
     from gapbench.leaderboard.table import Table
     from gapbench.specs import MetricSpec
 
@@ -55,7 +58,7 @@ def check_files(
         return failures, remarks
     with tempfile.TemporaryDirectory(prefix="gapbench-") as scratch:
         expected = {path.name: path for path in draw_tables(tables, specs, Path(scratch))}
-        of_pairs = _pairs(place, Path(scratch) if pairs else None, failures)
+        of_pairs = _pairs(place, tables, Path(scratch) if pairs else None, failures, remarks)
         expected |= {name: path for name, path in of_pairs.items() if path is not None}
         for path in sorted(_entries(place)):
             if path.is_symlink() or not path.is_file():
@@ -81,20 +84,49 @@ def _entries(folder: Path) -> list[Path]:
     return list(folder.iterdir()) if folder.is_dir() else []
 
 
-def _pairs(place: Path, scratch: Path | None, failures: list[str]) -> dict[str, Path | None]:
+def _pairs(
+    place: Path, tables: Sequence[Table], scratch: Path | None, failures: list[str], remarks: list[str]
+) -> dict[str, Path | None]:
     """Name the pictures of the pairs whose data is kept, each with what it is when drawn again."""
     found: dict[str, Path | None] = {}
     for path in sorted(place.glob("pair-*.npz")):
         stem = path.stem.removeprefix("pair-")
-        names = [f"{method}{stem}.{kind}" for method in _PAIRS for kind in ("png", "svg")]
-        found |= dict.fromkeys(names)
-        if scratch is None:
-            continue
+        found |= dict.fromkeys(f"{method}{stem}.{kind}" for method in _PAIRS for kind in ("png", "svg"))
+        if path.is_symlink() or not path.is_file():
+            continue  # told with the other files
         try:
-            found |= {one.name: one for one in draw_both(kept_pair(path), scratch, stem)}
-        except DataError as error:
+            data = kept_pair(path)
+            if scratch is not None:
+                found |= {one.name: one for one in draw_both(data, scratch, stem)}
+        except (DataError, OSError) as error:
             failures.append(str(error))
+            continue
+        told = _told(data, tables)
+        if told is None:
+            remarks.append(f"{FOLDER}/{path.name} is of no table of these records")
+        failures += [f"{FOLDER}/{path.name} says {score!r}, which no record gives" for score in told or ()]
     return found
+
+
+def _told(data: PairData, tables: Sequence[Table]) -> list[str] | None:
+    """Return the scores that a picture of a pair says and no run of its rows gives; None where there is no such table."""
+    mine = [table for table in tables if f"{table.encoder}, {table.dataset}, {table.prompts}" == data.title]
+    if not mine:
+        return None
+    wrong = []
+    for label, score in zip((BASELINE, data.after), data.scores, strict=True):
+        given = [
+            f"{name} {100 * run.record.metrics[name].value:.1f} %"
+            for table in mine
+            for row in table.rows
+            for one in row.compared
+            for run in one.answer.runs
+            for name in PRIMARY
+            if run.record.label == label and name in run.record.metrics
+        ]
+        if score and score not in given:
+            wrong.append(score)
+    return wrong
 
 
 def _compare(path: Path, drawn: Path, failures: list[str], remarks: list[str]) -> None:

@@ -673,6 +673,28 @@ def _(f):
     path.write_bytes(content)
 
 
+def _pair(f, scores):
+    title = "precomputed, embeddings:t.npz, given"
+    rows = np.zeros((4, 8), dtype=np.float32)
+    np.savez_compressed(
+        f.folder / "figures" / "pair-forged.npz",
+        **dict.fromkeys(("images_before", "texts_before", "images_after", "texts_after"), rows),
+        owner=np.arange(4),
+        labels=np.arange(4),
+        words=np.array([title, "procrustes", *scores, "a", "b", "c", "d"]),
+    )
+
+
+@attack("the scores on the picture of a pair are changed in its data", CAUGHT, CAUGHT, MISSED, files=True, figures=True)
+def _(f):
+    _pair(f, ("top1 1.0 %", "top1 99.9 %"))
+
+
+@attack("the rows in the data of the picture of a pair are others", TOLD, TOLD, MISSED, files=True, figures=True)
+def _(f):
+    _pair(f, [f"top1 {100 * f.row(label).hits.mean():.1f} %" for label in ("identity", "procrustes")])
+
+
 @attack(
     "the title of a study that gapbench does not ship is changed, and pages are built again", MISSED, MISSED, MISSED
 )

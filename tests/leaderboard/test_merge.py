@@ -490,7 +490,11 @@ def test_the_command_adds_and_says_what_it_left_out(gapbench, tmp_path):
     assert "line 4, was left out: it is cut off" in done.stderr
     assert "reproduced 2x" in (board / "README.md").read_text()
     assert "`third`" in (board / "README.md").read_text()
+    (board / "README.md").unlink()
     assert "3 records were there already" in gapbench("leaderboard", "add", file, code=1).stdout
+    assert (
+        "reproduced 2x" in (board / "README.md").read_text()
+    )  # what is stale is built, whether anything is new or not
     verified = gapbench("leaderboard", "verify", "toy", "--json")
     assert {row["state"] for row in json.loads(verified.stdout)["rows"]} == {"reproduced", "verified"}
 

@@ -210,8 +210,8 @@ def test_a_study_of_ones_own_is_kept_with_its_results(gapbench, tmp_path):
     before = (folder / "README.md").read_bytes()
     assert b"My own &amp; study" in before
     assert b"a paper" in before
-    for study in ("mine", folder):
-        assert "3 of 3 records verified" in gapbench("leaderboard", "verify", study).stdout
+    for study in (["mine"], [folder, "--figures"]):
+        assert "3 of 3 records verified" in gapbench("leaderboard", "verify", *study).stdout
     gapbench("leaderboard", "build", "mine")
     assert (folder / "README.md").read_bytes() == before
     lines = journal.run_file(folder).read_bytes().splitlines(keepends=True)
