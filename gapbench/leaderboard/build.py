@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from gapbench.specs import MetricSpec
 
 
+#: The files that records alone determine.
+PAGES = ("README.md", "page.html", "table.csv", "table.tex")
+
+
 def tables_of(
     folder: Path,
     specs: Mapping[str, MetricSpec],
@@ -114,7 +118,11 @@ def stale(
 ) -> list[str]:
     """Name the files that are not what the records give, byte by byte; what is no plain file is stale as well."""
     found = []
-    for name, text in pages(folder, study, specs, tables).items():
+    try:
+        given = pages(folder, study, specs, tables)
+    except OSError:  # a figure that is to go into the page cannot be read
+        return list(PAGES)
+    for name, text in given.items():
         path = folder / name
         try:
             if path.is_symlink() or not path.is_file() or path.read_bytes() != text.encode():

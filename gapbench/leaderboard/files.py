@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from gapbench.errors import DataError
 from gapbench.figures.draw import FOLDER, draw_both, draw_tables, kept_pair
+from gapbench.leaderboard.build import PAGES
 from gapbench.leaderboard.kept import FILE as STUDY
 from gapbench.leaderboard.svg import active_parts
 from gapbench.leaderboard.table import PRIMARY
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from gapbench.figures.pair import PairData
     from gapbench.leaderboard.table import Table
     from gapbench.specs import MetricSpec
-
-PAGES = ("README.md", "page.html", "table.csv", "table.tex")
 
 #: Pictures of pairs, which are drawn from data kept beside them; the two projections.
 _PAIRS = ("umap-", "pca-")
@@ -50,7 +49,9 @@ def check_files(
     """
     failures: list[str] = []
     remarks = [
-        f"{path.name} is no part of a leaderboard" for path in sorted(_entries(folder)) if path.name not in _KNOWN
+        f"{path.name} is no part of a leaderboard"
+        for path in sorted(_entries(folder))
+        if path.name not in _KNOWN and not path.name.startswith(".")
     ]
     place = folder / FOLDER
     failures += [f"{path.name} is a link" for path in _entries(folder) if path.name in _KNOWN and path.is_symlink()]
@@ -77,7 +78,7 @@ def check_files(
     return failures, remarks
 
 
-_KNOWN = frozenset({*PAGES, STUDY, FOLDER, journal.FOLDER, ".gitignore"})
+_KNOWN = frozenset({*PAGES, STUDY, FOLDER, journal.FOLDER})
 
 
 def _entries(folder: Path) -> list[Path]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from gapbench.leaderboard.build import stale, tables_of
+from gapbench.leaderboard.build import PAGES, stale, tables_of
 from gapbench.leaderboard.expected import missing
-from gapbench.leaderboard.files import PAGES, check_files
+from gapbench.leaderboard.files import check_files
 from gapbench.results.signatures import check_signatures
 from gapbench.results.verify import verify_folder, with_recomputed
 

@@ -65,6 +65,8 @@ def _when_and_where(record: Record) -> Iterator[str]:
     missing = [name for name in ("gapbench", "python", "platform", "libraries") if not record.environment.get(name)]
     if missing:
         yield f"its environment does not tell {', '.join(missing)}"
+    elif not isinstance(record.environment["libraries"], dict):
+        yield "its environment does not tell libraries with their versions"
     mine = record.code.get(OWN)
     if mine is not None and not missing and record.environment["gapbench"] != mine.version:
         yield f"its environment says gapbench {record.environment['gapbench']}, its code {mine.version}"
@@ -140,7 +142,7 @@ def _protocol(record: Record) -> Iterator[str]:
     items, size = protocol.fit_items, protocol.fit_size
     exact = None if most is None or protocol.shots is not None else most if size is None else min(most, size)
     bounds = [bound for bound in (most, size) if bound is not None]
-    if (exact is not None and items != exact) or (bounds and items > min(bounds)) or items < 1:
+    if (items != exact) if exact is not None else items < 1 or any(items > bound for bound in bounds):
         asked = f"{protocol.shots} shots" if protocol.shots is not None else "all" if size is None else str(size)
         yield f"it was fitted on {items} items, where {asked} of {most or 'the'} were asked for"
 

@@ -211,11 +211,14 @@ class Block:
         if not kind:
             return None
         array = self._array(name)
-        if array.ndim != 1 or (kind == _BITS and (array.dtype != np.uint8 or not 0 <= n <= 8 * len(array))):
+        bits_fit = kind != _BITS or (array.dtype == np.uint8 and 0 < n <= 8 * len(array))
+        if array.ndim != 1 or not len(array) or not bits_fit:
             raise DataError(f"{self._where} does not hold the outcomes of {n} items for {name}.")
         if kind == _BITS:
             return Measurement(value=value.value, n=n, outcomes=self.bits(name, n))
         if kind == _VALUES:
+            if not np.isfinite(array).all():
+                raise DataError(f"{self._where} holds outcomes for {name} that are no finite numbers.")
             return Measurement(value=value.value, n=n, outcomes=array.astype(np.float64))
         return Measurement(value=value.value, n=n, jackknife=array.astype(np.float64)) if kind == _JACKKNIFE else None
 

@@ -135,7 +135,12 @@ class Forgery:
         return copied
 
     def save(self, specs):
-        """Write records and outcomes as if a run had made them, and build the pages."""
+        """Write the rows, and build the pages."""
+        self.write()
+        build(self.folder, self.study, specs)
+
+    def write(self):
+        """Write records and outcomes as if a run had made them."""
         files = {path.name: [] for path in journal.files(self.folder)}
         for row in self.rows:
             files.setdefault(row.file, []).append(row)
@@ -156,4 +161,3 @@ class Forgery:
             if not lines:
                 for one in (path, path.with_suffix(SUFFIX), path.with_name(f"{name}.sig")):
                     one.unlink(missing_ok=True)
-        build(self.folder, self.study, specs)

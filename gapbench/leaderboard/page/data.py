@@ -11,7 +11,7 @@ from gapbench.leaderboard.command import row_command
 from gapbench.leaderboard.curves import curves_of
 from gapbench.leaderboard.notices import notices
 from gapbench.leaderboard.pareto import pareto_front
-from gapbench.leaderboard.text import GAP, below, is_share
+from gapbench.leaderboard.text import GAP, below, is_share, made_with
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -115,9 +115,7 @@ def _table(table: Table, specs: Mapping[str, MetricSpec]) -> dict[str, Any]:
 
 
 def _environment(record: Record) -> str:
-    made = record.environment
-    libraries = ", ".join(f"{name} {number}" for name, number in sorted(made.get("libraries", {}).items()))
-    return f"gapbench {made.get('gapbench')}, Python {made.get('python')}, {made.get('platform')}; {libraries}"
+    return made_with(record.environment)
 
 
 def _rows(
