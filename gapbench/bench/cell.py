@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ from gapbench.host.registry import Kind, Registry
 from gapbench.host.selection import select
 from gapbench.host.validate import describe
 from gapbench.model.record import MetricValue, Record, Timing, Unmeasured
+from gapbench.model.units import within_unit
 from gapbench.results import outcomes
 from gapbench.specs import MetricSpec
 from gapbench.stats import interval
@@ -32,17 +32,6 @@ if TYPE_CHECKING:
     from gapbench.bench.task import CellTask
     from gapbench.components import Measurement
     from gapbench.host.selection import Selected
-
-#: What a number of a unit can be.
-RANGES = {
-    "share": (0.0, 1.0),
-    "ratio": (0.0, 1.0),
-    "distance": (0.0, math.inf),
-    "cosine": (-1.0, 1.0),
-    "agreement": (-1.0, 1.0),
-    "difference": (-1.0, 1.0),
-    "rank": (1.0, math.inf),
-}
 
 
 def run_cell(task: CellTask, registry: Registry) -> tuple[Record, bytes | None]:
@@ -114,22 +103,10 @@ def _value(registry: Registry, name: str, measurement: Measurement) -> MetricVal
     assert isinstance(component.spec, MetricSpec)
     return MetricValue(
         value=float(measurement.value),
-        ci95=_within(interval(measurement), component.spec.unit),
+        ci95=within_unit(interval(measurement), component.spec.unit),
         n=int(measurement.n),
         distribution=component.origin.distribution,
     )
-
-
-def _within(ends: tuple[float, float] | None, unit: str) -> tuple[float, float] | None:
-    """Cut an interval to what a number of that unit can be; symmetric approximations can reach beyond it.
-
-    An interval that is still without end says nothing, so there is none.
-    """
-    if ends is None:
-        return None
-    low, high = RANGES.get(unit, (-math.inf, math.inf))
-    cut = max(low, float(ends[0])), min(high, float(ends[1]))
-    return cut if all(map(math.isfinite, cut)) else None
 
 
 def aligned_cell(task: CellTask, registry: Registry, aligner: str) -> tuple[Any, AlignedSplit]:

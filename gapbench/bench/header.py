@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from gapbench.bench.materials import CAPTIONS, GIVEN, PRECOMPUTED
 from gapbench.bench.protocol import fit_items
 from gapbench.embeddings.fingerprint import fingerprint
 from gapbench.model.identity import cell_id
 from gapbench.model.record import (
+    CAPTIONS,
+    GIVEN,
+    PRECOMPUTED,
     SCHEMA_VERSION,
     AlignerRef,
     DatasetRef,

@@ -36,9 +36,6 @@ if TYPE_CHECKING:
     from gapbench.host.selection import Selected
     from gapbench.specs import Context
 
-#: Reserved names: the encoder of an embedding file, its class texts, and a dataset's own captions.
-PRECOMPUTED, GIVEN, CAPTIONS = "precomputed", "given", "captions"
-
 
 def optional(component: Any, method: str, default: Any) -> Any:
     """Call a method that a component may leave out."""

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gapbench.bench.isolation import calling
-from gapbench.bench.materials import CAPTIONS, GIVEN, PRECOMPUTED, optional, prompt_set
+from gapbench.bench.materials import optional, prompt_set
 from gapbench.bench.protocol import depends_on_seed
 from gapbench.bench.public_names import public_names
 from gapbench.errors import GapbenchError, UsageError
 from gapbench.host.registry import Kind, Registry
 from gapbench.host.selection import Selected, select
+from gapbench.model.record import CAPTIONS, GIVEN, PRECOMPUTED
 from gapbench.specs import AlignerSpec, DatasetSpec, MetricSpec, Need, Offer
 
 if TYPE_CHECKING:
@@ -138,7 +139,10 @@ def make_plan(study: Study, registry: Registry, materials: Materials) -> Plan:
             continue
         for name, strategy in _texts(study, source, prompts, plan):
             for protocol in study.protocols:
-                reasons = {aligner.label: _unfit(aligner, source, protocol, name) for aligner in aligners}
+                reasons = {
+                    aligner.label: why_unfit(_aligner_spec(aligner), source.offers, protocol.name, name)
+                    for aligner in aligners
+                }
                 for label, reason in reasons.items():
                     if reason:
                         unfit.setdefault((source.dataset.name, reason), {})[label] = None
@@ -172,6 +176,12 @@ def _seeds(study: Study, source: Source, protocol: Protocol, aligners: Sequence[
     stochastic = any(isinstance(a.component.spec, AlignerSpec) and a.component.spec.stochastic for a in aligners)
     chosen = any(aligner.automatic or _validates(aligner) for aligner in aligners)  # the validation slice is drawn
     return study.seeds if seeded or stochastic or chosen else study.seeds[:1]
+
+
+def _aligner_spec(aligner: Selected) -> AlignerSpec:
+    spec = aligner.component.spec
+    assert isinstance(spec, AlignerSpec)
+    return spec
 
 
 def _validates(aligner: Selected) -> bool:
@@ -275,17 +285,15 @@ def _texts(
             plan.skips.append(Skip(f"prompts {name} on {source.dataset.name}", f"the dataset has no {lacks}"))
 
 
-def _unfit(aligner: Selected, source: Source, protocol: Protocol, prompts: str) -> str:
+def why_unfit(spec: AlignerSpec, offers: frozenset[Offer], protocol: str, prompts: str) -> str:
     """Say which need of an aligner is not met; empty where all are."""
-    spec = aligner.component.spec
-    assert isinstance(spec, AlignerSpec)
-    if spec.needs & OF_CLASSES and Offer.LABELS not in source.offers:
+    if spec.needs & OF_CLASSES and Offer.LABELS not in offers:
         return "it needs classes, which the dataset does not have"
     if spec.needs & OF_CLASSES and prompts == CAPTIONS:
         return f"it needs {'class texts' if Need.CLASS_TEXTS in spec.needs else 'classes'}, but captions are scored"
-    if spec.needs & TRANSDUCTIVE and protocol.name != "transductive":
+    if spec.needs & TRANSDUCTIVE and protocol != "transductive":
         return "it reads unlabelled test items: run it with --protocol transductive"
-    if protocol.name == "transductive" and not spec.needs & TRANSDUCTIVE and spec.name != "identity":
+    if protocol == "transductive" and not spec.needs & TRANSDUCTIVE and spec.name != "identity":
         return "it reads no test items, so it belongs to --protocol held-out"
     return ""
 

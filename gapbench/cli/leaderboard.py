@@ -18,14 +18,10 @@ from gapbench.model.names import folder_below, path_name
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from gapbench.host.registry import Registry
+    from gapbench.bench.materials import Materials
     from gapbench.leaderboard.table import Table
     from gapbench.model.study import Study
-    from gapbench.results.verify import Verdict
     from gapbench.specs import MetricSpec
-
-#: Reasons of one row that are told; more would hide the other rows.
-MOST_REASONS = 5
 
 
 @click.group("leaderboard")
@@ -55,16 +51,17 @@ def _without_collection() -> Iterator[None]:
 
 def _where(study: str, out: Path | None) -> tuple[Path, Study]:
     """Find the folder of a study, and the study itself where gapbench knows it; a folder of results stands for itself."""
-    from gapbench.model.study import Study, load_study, study_names
+    from gapbench.leaderboard.kept import study_of_folder
+    from gapbench.model.study import load_study, study_names
 
     if study in study_names() or study.endswith(".toml"):
         found = load_study(study)
         return out or folder_below(ROOT, found.name, "The study"), found
     below_root = Path(study).name == study != ".." and (ROOT / study).is_dir()
     if out is None and not below_root and (Path(study) / "records").is_dir():
-        return Path(study), Study(name=path_name(Path(study).resolve().name, "The folder"))
-    folder = folder_below(ROOT, study, "The study")
-    return out or folder, Study(name=study)
+        return Path(study), study_of_folder(Path(study))
+    folder = out or folder_below(ROOT, study, "The study")
+    return folder, study_of_folder(folder, path_name(study, "The study"))
 
 
 def _none_there(folder: Path, study: Study) -> UsageError:
@@ -99,13 +96,17 @@ def _built(folder: Path, study: Study, specs: Mapping[str, MetricSpec]) -> tuple
     from gapbench.figures.draw import draw_again
     from gapbench.figures.style import failures_told
     from gapbench.leaderboard.build import build, tables_of
+    from gapbench.results import journal
 
-    tables = tables_of(folder, specs, study)
-    with failures_told() as failed:
+    if not (folder / journal.FOLDER).is_dir():
+        return tables_of(folder, specs, study), build(folder, study, specs), True
+    with journal.locked(folder), failures_told() as failed:  # whoever adds next builds from what is there then
+        tables = tables_of(folder, specs, study)
         drawn = draw_again(folder, specs, tables)
+        written = build(folder, study, specs, tables)
     for name, cause in failed:
         echo(f"warning: the figure {name} could not be drawn: {cause}", err=True)
-    return tables, [*build(folder, study, specs, tables), *drawn], not failed
+    return tables, [*written, *drawn], not failed
 
 
 @command.command("build")
@@ -151,15 +152,18 @@ def build_command(study: str | None, out: Path | None, **options: Any) -> int:
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--to", "study", metavar="STUDY", help="The leaderboard  [default: the study that the records name]")
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="The folder, if not leaderboards/STUDY.")
+@click.option("--sign", "key", type=click.Path(path_type=Path), metavar="KEY", help="Sign with a key of OpenSSH.")
 @plugin_options
-def add_command(file: Path, study: str | None, out: Path | None, **options: Any) -> int:
+def add_command(file: Path, study: str | None, out: Path | None, key: Path | None, **options: Any) -> int:
     """Add the records of FILE.jsonl, with the outcomes beside it, to a leaderboard; then build it again.
 
     Each record is checked first. A cell that is there already counts as reproduced where the values agree, and as a
-    conflict where they do not. Adding twice changes nothing. Ends with 1 where a line was left out.
+    conflict where they do not. Adding twice changes nothing, and completes what was interrupted. Ends with 1 where a line
+    was left out.
     """
     registry = registry_from(options["plugins"], options["no_plugin"], strict=options["strict"])
 
+    from gapbench.host.installed import Installed
     from gapbench.leaderboard.membership import outside, study_of
     from gapbench.model.study import LOCAL
     from gapbench.results.add import add
@@ -177,14 +181,15 @@ def add_command(file: Path, study: str | None, out: Path | None, **options: Any)
     if not folder.is_dir() and out is None and found == type(found)(name=found.name):
         raise _none_there(folder, found)
     try:
-        added = add(file, folder, lambda record: outside(record, found))
+        added = add(file, folder, lambda record: outside(record, found), installed=Installed(registry), key=key)
         for line, reason in added.refused:
             echo(f"{file}, line {line}, was left out: {reason}", err=True)
         if added.path is not None:
             echo(f"{len(added.records)} records added as {added.path}")
-            _built(folder, found, registry.metric_specs())
         if added.known:
             echo(f"{added.known} records were there already")
+        if added.path is not None or added.known:
+            _built(folder, found, registry.metric_specs())
     except OSError as error:
         raise UsageError(f"{error.filename} cannot be written ({error.strerror}).") from error
     return 1 if added.refused else 0
@@ -193,99 +198,57 @@ def add_command(file: Path, study: str | None, out: Path | None, **options: Any)
 @command.command("verify")
 @click.argument("study")
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="The folder, if not leaderboards/STUDY.")
-@click.option("--json", "as_json", is_flag=True, help="Write JSON.")
+@click.option("--json", "as_json", is_flag=True, help="One entry a record, with all that was checked.")
 @click.option("--recompute", is_flag=True, help="Compute all values again from embeddings, where these are at hand.")
+@click.option("--figures", is_flag=True, help="Draw the pictures of pairs again as well (seconds each).")
+@click.option(
+    "--signers",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help=f"Allowed signers, as ssh-keygen reads them  [default: {ROOT}/allowed_signers]",
+)
 @plugin_options
-def verify_command(study: str, out: Path | None, as_json: bool, recompute: bool, **options: Any) -> int:
-    """Check every record of STUDY: its id, its values against the outcomes of every item, its tests against the table.
+def verify_command(
+    study: str,
+    out: Path | None,
+    as_json: bool,
+    recompute: bool,
+    figures: bool,
+    signers: Path | None,
+    **options: Any,
+) -> int:
+    """Check every record of STUDY, or of a folder: against itself, its outcomes, the other rows, and the study.
 
-    Then whether README.md and the tables are what the records give. Ends with 1 where anything is not. With --recompute,
-    gap metrics are checked as well: each cell runs again whose encoder, data and aligner are on this machine.
+    Then whether pages, tables and figures are what the records give. Ends with 1 where anything is not. With --recompute,
+    each cell runs again whose encoder, data and aligner are on this machine, so that gap metrics are checked as well.
     """
     registry = registry_from(options["plugins"], options["no_plugin"], strict=options["strict"])
     folder, found = _where(study, out)
 
-    from gapbench.errors import DataError
-    from gapbench.leaderboard.build import stale
-    from gapbench.results.verify import verify_folder, well
+    from gapbench.cli.verified import as_json as in_full
+    from gapbench.cli.verified import show
+    from gapbench.host.installed import Installed
+    from gapbench.leaderboard.verification import verify
+    from gapbench.results import journal
+    from gapbench.results.signatures import SIGNERS
 
-    verdicts = verify_folder(folder)
-    if not verdicts and not found.reference:
+    if not any(journal.files(folder)) and not found.reference:
         raise _none_there(folder, found)
-    if recompute:
-        verdicts = _recomputed(verdicts, folder, registry)
-    try:
-        old = stale(folder, found, registry.metric_specs())
-    except DataError:  # a damaged line has its own verdict
-        old = ["README.md", "table.csv", "table.tex"]
-    ok = (well(verdicts) or not verdicts) and not old
+    signers = signers or (ROOT / SIGNERS if (ROOT / SIGNERS).is_file() else None)
+    materials = _materials() if recompute else None
+    result = verify(folder, found, Installed(registry), materials=materials, signers=signers, figures=figures)
     if as_json:
-        rows = [
-            {
-                "file": v.file,
-                "line": v.line,
-                "name": v.name,
-                "state": v.state,
-                "reasons": v.reasons,
-                "recomputed": v.checked,
-                "from_embeddings": v.again,
-            }
-            for v in verdicts
-        ]
-        rows += [
-            {"file": "", "line": 0, "name": f"{r.prompts} / {r.aligner} / {r.metric}", "state": "reported",
-             "reasons": [r.source], "recomputed": 0, "from_embeddings": False}
-            for r in found.reference
-        ]  # fmt: skip
-        echo_json({"ok": ok, "rows": rows, "stale": old})
+        echo_json(in_full(result))
     else:
-        _show(folder, verdicts, old, len(found.reference))
-    return 0 if ok else 1
+        show(result, console())
+    return 0 if result.ok else 1
 
 
-def _recomputed(verdicts: list[Verdict], folder: Path, registry: Registry) -> list[Verdict]:
-    """Compute what is at hand again, without any download."""
-    from gapbench.bench.again import recompute
+def _materials() -> Materials:
+    """Return what is at hand, without any download."""
     from gapbench.bench.materials import Materials
     from gapbench.cli.options import context_from
     from gapbench.embeddings.store import Store, default_root
     from gapbench.model.request import Request
-    from gapbench.results import journal
-    from gapbench.results.verify import with_recomputed
 
-    here = Request(offline=True, device="cpu")
-    materials = Materials(Store(default_root()), context_from(here))
-    done = recompute(journal.read_folder(folder), registry, materials)
-    return [with_recomputed(verdict, done.found) for verdict in verdicts]
-
-
-def _show(folder: Path, verdicts: list[Verdict], old: list[str], reported: int) -> None:
-    from rich.markup import escape
-
-    out = console()
-    failed = [verdict for verdict in verdicts if verdict.reasons]
-    for verdict in failed:
-        out.print(f"[red]failed[/] {escape(verdict.file)}, line {verdict.line}: {escape(verdict.name)}")
-        for reason in verdict.reasons[:MOST_REASONS]:
-            out.print(f"  {escape(reason)}")
-        if len(verdict.reasons) > MOST_REASONS:
-            out.print(f"  and {len(verdict.reasons) - MOST_REASONS} more")
-    for name in old:
-        out.print(f"[red]stale[/] {escape(name)} is not what the records give; `gapbench leaderboard build` writes it")
-    values = sum(verdict.checked for verdict in verdicts)
-    resting = sorted({name for verdict in verdicts for name in verdict.resting})
-    if not verdicts:
-        out.print(f"{escape(str(folder))}: not run here yet; {reported} numbers are reported (published)")
-        return
-    out.print(f"{escape(str(folder))}: {len(verdicts) - len(failed)} of {len(verdicts)} records verified")
-    again = sum(verdict.state == "reproduced" for verdict in verdicts)
-    if again:
-        out.print(f"{again} of them reproduced: another run of the same cell gave the same")
-    if reported:
-        out.print(f"{reported} numbers are reported (published), not run")
-    out.print(f"{values:,} values computed again from the outcomes of every item")
-    afresh = sum(verdict.again for verdict in verdicts)
-    if afresh:
-        out.print(f"all values of {afresh} records computed again from the embeddings, gap metrics too")
-    if resting and afresh < len(verdicts):
-        out.print(f"not means over items, so their values are taken as told: {escape(', '.join(resting))}")
+    return Materials(Store(default_root()), context_from(Request(offline=True, device="cpu")))

@@ -111,12 +111,12 @@ def context_from(request: Request) -> Context:
     return request.context()
 
 
-def study_from(request: Request) -> tuple[Study, bool]:
-    """Read the study of a request; also says whether it is the study as it stands in its file."""
+def study_from(request: Request) -> Study:
+    """Read the study of a request, and say so where its options make it another one."""
     from gapbench.model.study import chosen_study
 
     study, changed = chosen_study(request)
     if request.study is not None and changed:
         names = ", ".join(OPTIONS[name].flag for name in changed)
         echo(f"note: this changes the study {request.study!r} ({names}), so its results are local.", err=True)
-    return study, request.study is not None and not changed
+    return study

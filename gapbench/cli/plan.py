@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def command(**options: Any) -> int:
     """Show cells, skips with their reasons, what is to be encoded, and what is to be measured again."""
     request = Request.from_command_line(options)
-    study, _ = study_from(request)
+    study = study_from(request)
     context = context_from(replace(request, download=False))
     registry = registry_from(request.plugins, request.no_plugin, strict=request.strict)
 

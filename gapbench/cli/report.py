@@ -13,13 +13,13 @@ from rich.text import Text
 
 from gapbench.errors import GapbenchError
 from gapbench.leaderboard.assemble import only
-from gapbench.leaderboard.build import COMMAND, build, tables_of
+from gapbench.leaderboard.build import build, tables_of
+from gapbench.leaderboard.kept import keep_study
 from gapbench.leaderboard.table import largest_fits
 from gapbench.leaderboard.terminal import print_table
 from gapbench.leaderboard.text import LEGEND
 from gapbench.model.plain import plain_text
 from gapbench.results.answers import question
-from gapbench.results.folder import remove_page, write_pages
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,7 +58,6 @@ def skips_table(skips: Sequence[Skip]) -> RichTable:
 
 def report(
     study: Study,
-    frozen: bool,
     plan: Plan,
     outcome: Outcome,
     runner: Runner,
@@ -76,7 +75,7 @@ def report(
     """
     specs = runner.registry.metric_specs()
     everything = tables_of(runner.options.folder, specs, study, runner.materials.store.memos) if outcome.answers else []
-    problem = _written(runner.options.folder, study, frozen, specs, everything) if everything else ""
+    problem = _written(runner.options.folder, study, specs, everything) if everything else ""
     _show(only(everything, lambda record: question(record) in outcome.asked), specs, out)
     _say_what_happened(plan, outcome, runner, out, named=bool(study.datasets))
     if not everything:
@@ -86,20 +85,16 @@ def report(
         out.print(escape(f"leaderboard: {runner.options.folder / 'README.md'}, and page.html beside it"))
     if draw:
         _draw(study, outcome, runner, everything, out, err)
-        problem = _written(runner.options.folder, study, frozen, specs, everything)  # now with the figures
+        problem = _written(runner.options.folder, study, specs, everything)  # now with the figures
     if problem:
         err.print(Text(f"error: {problem} Records and outcomes are kept."))
     return not problem
 
 
-def _written(folder: Path, study: Study, frozen: bool, specs: Mapping[str, MetricSpec], tables: Sequence[Table]) -> str:
+def _written(folder: Path, study: Study, specs: Mapping[str, MetricSpec], tables: Sequence[Table]) -> str:
     """Write the pages; return what is wrong where that is not possible."""
     try:
-        if frozen:
-            remove_page(folder, COMMAND)
-        else:
-            line = plain_text(shlex.join(["gapbench", *sys.argv[1:]]))
-            write_pages(folder, {COMMAND: f"{line}\n".encode()})
+        keep_study(folder, study, plain_text(shlex.join(["gapbench", *sys.argv[1:]])))
         build(folder, study, specs, tables)
     except GapbenchError as error:
         return str(error)

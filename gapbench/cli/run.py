@@ -32,7 +32,7 @@ def command(**options: Any) -> int:
     """
     out, err = console(), console(err=True)
     request = Request.from_command_line(options)
-    study, frozen = study_from(request)
+    study = study_from(request)
     context = context_from(request)
     registry = registry_from(request.plugins, request.no_plugin, strict=request.strict)
 
@@ -69,7 +69,7 @@ def command(**options: Any) -> int:
 
     from gapbench.cli.report import report
 
-    written = report(study, frozen, plan, outcome, runner, out, err, draw=not request.no_figures)
+    written = report(study, plan, outcome, runner, out, err, draw=not request.no_figures)
     broken = any(skip.failed for skip in plan.skips)
     return 1 if outcome.failed or outcome.failures or broken or not outcome.answers or not written else 0
 

@@ -43,14 +43,14 @@ def draw_all(
     folder = runner.options.folder / FOLDER
     drawn: list[Path] = []
     with attempt("of all tables"):
-        drawn += _from_tables(tables, specs, folder)
+        drawn += draw_tables(tables, specs, folder)
     for record in _pictured(study, [answer.record for answer in outcome.answers]):
         stem = slug(record.encoder.name, record.dataset.name, record.prompts.name)
         with attempt(f"pair-{stem}"):
             data = _pair_data(runner, record, _scores(record, tables))
             if data is not None:
                 _keep(data, folder / f"pair-{stem}.npz")
-                drawn += _both(data, folder, stem)
+                drawn += draw_both(data, folder, stem)
     return drawn
 
 
@@ -74,14 +74,14 @@ def draw_again(
         There is no run in that folder.
     """
     target = to or folder / FOLDER
-    drawn = _from_tables(tables_of(folder, specs) if tables is None else tables, specs, target)
+    drawn = draw_tables(tables_of(folder, specs) if tables is None else tables, specs, target)
     for path in sorted((folder / FOLDER).glob("pair-*.npz")):
         with attempt(path.name):
-            drawn += _both(_kept(path), target, path.stem.removeprefix("pair-"))
+            drawn += draw_both(kept_pair(path), target, path.stem.removeprefix("pair-"))
     return drawn
 
 
-def _from_tables(tables: Sequence[Table], specs: Mapping[str, MetricSpec], folder: Path) -> list[Path]:
+def draw_tables(tables: Sequence[Table], specs: Mapping[str, MetricSpec], folder: Path) -> list[Path]:
     """Draw what rests on records alone."""
     tables = [table for table in tables if not table.stale]
     return draw_gap_accuracy(largest_fits(tables), specs, folder / "gap-accuracy") + draw_learning_curves(
@@ -89,7 +89,7 @@ def _from_tables(tables: Sequence[Table], specs: Mapping[str, MetricSpec], folde
     )
 
 
-def _both(data: PairData, folder: Path, stem: str) -> list[Path]:
+def draw_both(data: PairData, folder: Path, stem: str) -> list[Path]:
     return [path for method in ("umap", "pca") for path in draw_pair(data, folder / f"{method}-{stem}", method=method)]
 
 
@@ -166,7 +166,7 @@ def _keep(data: PairData, path: Path) -> None:
     write_pages(path.parent, {path.name: content.getvalue()})
 
 
-def _kept(path: Path) -> PairData:
+def kept_pair(path: Path) -> PairData:
     arrays = open_npz(path)
     try:
         title, after, one, two, *classes = (str(word) for word in arrays.pop("words"))

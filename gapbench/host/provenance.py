@@ -30,7 +30,8 @@ GAPBENCH = "gapbench"
 
 #: What decides the numbers of gapbench itself; weights are identified by their encoder.
 COMPUTES = (
-    "bench", "bootstrap.py", "builtin", "components.py", "embeddings", "exact.py", "retrieval.py", "specs.py", "stats.py",
+    "bench", "bootstrap.py", "builtin", "components.py", "embeddings", "exact.py", "model/units.py", "retrieval.py",
+    "specs.py", "stats.py",
 )  # fmt: skip
 WEIGHTS = ".safetensors"
 

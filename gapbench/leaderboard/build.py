@@ -9,12 +9,13 @@ from gapbench.leaderboard.across import index
 from gapbench.leaderboard.assemble import build_tables, published_only
 from gapbench.leaderboard.command import study_command
 from gapbench.leaderboard.exports import to_csv, to_latex
+from gapbench.leaderboard.kept import kept_study
 from gapbench.leaderboard.markdown import markdown
 from gapbench.leaderboard.page import page
 from gapbench.results import journal
 from gapbench.results.answers import answers
 from gapbench.results.comparisons import compare
-from gapbench.results.folder import write_pages
+from gapbench.results.folder import PAGES, write_pages
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,23 +24,27 @@ if TYPE_CHECKING:
     from gapbench.embeddings.memo import Memos
     from gapbench.leaderboard.table import Table
     from gapbench.model.study import Study
+    from gapbench.results.answers import Answer
     from gapbench.specs import MetricSpec
-
-#: How a folder's results were made, where that is not the name of a study.
-COMMAND = "command.txt"
 
 
 def tables_of(
-    folder: Path, specs: Mapping[str, MetricSpec], study: Study | None = None, memos: Memos | None = None
+    folder: Path,
+    specs: Mapping[str, MetricSpec],
+    study: Study | None = None,
+    memos: Memos | None = None,
+    found: Sequence[Answer] | None = None,
 ) -> list[Table]:
     """Make the tables of a folder of results, from all its records files.
 
     Parameters
     ----------
     folder, specs, study
-        The results, the known metrics, and the study that the results are of.
+        The results, the known metrics, and the study whose published numbers are shown.
     memos
         Where p values are remembered; without it, all tests are made.
+    found
+        The answers of the records, where they are at hand.
 
     Raises
     ------
@@ -48,7 +53,7 @@ def tables_of(
     DataError
         A line of the records is damaged.
     """
-    found = answers(journal.read_folder(folder))
+    found = answers(journal.read_folder(folder)) if found is None else found
     if not found and not (study and study.reference):
         raise UsageError(
             f"{folder} has no results (no records/*.jsonl with records); run `gapbench run --out {folder}` first."
@@ -92,9 +97,10 @@ def pages(
 def build(
     folder: Path, study: Study, specs: Mapping[str, MetricSpec], tables: Sequence[Table] | None = None
 ) -> list[Path]:
-    """Write `pages`, each at once or not at all, and none over a file of somebody else (`write_pages`)."""
-    texts = pages(folder, study, specs, tables)
-    return write_pages(folder, {name: text.encode() for name, text in texts.items()})
+    """Write `pages`, each at once or not at all, under the lock of the folder, and none over a file of somebody else."""
+    with journal.locked(folder):
+        texts = pages(folder, study, specs, tables)
+        return write_pages(folder, {name: text.encode() for name, text in texts.items()})
 
 
 def build_index(root: Path, studies: Sequence[tuple[Study, Sequence[Table]]], specs: Mapping[str, MetricSpec]) -> Path:
@@ -103,19 +109,26 @@ def build_index(root: Path, studies: Sequence[tuple[Study, Sequence[Table]]], sp
     return path
 
 
-def stale(folder: Path, study: Study, specs: Mapping[str, MetricSpec]) -> list[str]:
-    """Name the files that are not what the records give."""
+def stale(
+    folder: Path, study: Study, specs: Mapping[str, MetricSpec], tables: Sequence[Table] | None = None
+) -> list[str]:
+    """Name the files that are not what the records give, byte by byte; what is no plain file is stale as well."""
     found = []
-    for name, text in pages(folder, study, specs).items():
+    try:
+        given = pages(folder, study, specs, tables)
+    except OSError:  # a figure that is to go into the page cannot be read
+        return list(PAGES)
+    for name, text in given.items():
         path = folder / name
-        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        try:
+            if path.is_symlink() or not path.is_file() or path.read_bytes() != text.encode():
+                found.append(name)
+        except OSError:
             found.append(name)
     return found
 
 
 def _command(folder: Path, study: Study) -> str:
-    """Give the command that makes the results."""
-    noted = folder / COMMAND
-    if noted.is_file():
-        return noted.read_text(encoding="utf-8").strip()
-    return study_command(study)
+    """Return the command that makes the results."""
+    kept = kept_study(folder)
+    return kept.command if kept is not None and kept.study == study else study_command(study)

@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from gapbench.model.record import PRECOMPUTED
 from gapbench.model.request import OPTIONS, Request
 from gapbench.results.answers import BASELINE
 
@@ -14,9 +15,6 @@ if TYPE_CHECKING:
     from gapbench.model.record import Record
     from gapbench.model.request import DTypeName, IndexName, ProtocolName
     from gapbench.model.study import Study
-
-#: The encoder of embedding files, which stands for their own.
-PRECOMPUTED = "precomputed"
 
 
 def study_command(study: Study) -> str:

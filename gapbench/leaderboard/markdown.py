@@ -15,6 +15,7 @@ from gapbench.leaderboard.text import (
     heading,
     interval,
     is_share,
+    made_with,
     number,
 )
 from gapbench.leaderboard.verdict import verdicts
@@ -205,8 +206,5 @@ def _environment(tables: Sequence[Table]) -> list[str]:
         if made == last:  # as nearly always
             continue
         last = made
-        libraries = ", ".join(f"{name} {number}" for name, number in sorted(made.get("libraries", {}).items()))
-        found[f"gapbench {made.get('gapbench')}, Python {made.get('python')}, {made.get('platform')}; {libraries}"] = (
-            None
-        )
+        found[made_with(made)] = None
     return ["## Made with", "", *(f"- {escape(line)}" for line in found)] if found else []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -104,3 +104,11 @@ LEGEND = (
     "Brackets: 95 % interval. Δ: difference to `identity` on the same items; * marks p < 0.05 after Holm's correction.",
     "Gap metrics are shown beside the task and never rank: a smaller gap is not a better model.",
 )
+
+
+def made_with(environment: Mapping[str, Any]) -> str:
+    """Say in a line what a record was made with; whatever it tells, as text."""
+    told = environment.get("libraries")
+    libraries = ", ".join(f"{name} {number}" for name, number in sorted(told.items())) if isinstance(told, dict) else ""
+    gapbench, python, platform = (environment.get(name) for name in ("gapbench", "python", "platform"))
+    return f"gapbench {gapbench}, Python {python}, {platform}; {libraries}"

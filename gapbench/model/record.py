@@ -14,6 +14,9 @@ import msgspec
 #: Raised whenever a field changes its meaning; readers refuse records of another schema.
 SCHEMA_VERSION = 2
 
+#: Reserved names: the encoder of an embedding file, its class texts, and a dataset's own captions.
+PRECOMPUTED, GIVEN, CAPTIONS = "precomputed", "given", "captions"
+
 Status = Literal["ok", "error", "timeout"]
 ParamValue = bool | int | float | str
 

@@ -10,15 +10,19 @@ import msgspec
 
 from gapbench.errors import DataError
 from gapbench.results import journal
+from gapbench.results.folder import replace
 from gapbench.results.outcomes import SUFFIX
+from gapbench.results.signatures import SIGNATURE, sign
 from gapbench.results.verify import verify_records
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from gapbench.host.installed import Installed
     from gapbench.model.record import Record
     from gapbench.results.journal import Stored
+    from gapbench.results.verify import Verified
 
 
 @dataclass(kw_only=True)
@@ -43,12 +47,20 @@ class Added:
     refused: list[tuple[int, str]] = field(default_factory=list)
 
 
-def add(file: Path, folder: Path, belongs: Callable[[Record], str] = lambda _: "") -> Added:
+def add(
+    file: Path,
+    folder: Path,
+    belongs: Callable[[Record], str] = lambda _: "",
+    *,
+    installed: Installed | None = None,
+    key: Path | None = None,
+) -> Added:
     """Add the records of a file, and their outcomes, to a folder of results.
 
     Each submission becomes one file, ``records/<hash of its content>.jsonl``, with its container beside it. The container is
-    written first and the records last, each at once or not at all, and under the lock of the folder: several may add at the
-    same time, and what a crash leaves is completed by adding again. Adding the same records again changes nothing.
+    written first, then the signature, and the records last, each at once or not at all, and under the lock of the folder:
+    several may add at the same time, and what a crash leaves is completed by adding again. Adding the same records again
+    changes nothing.
 
     Parameters
     ----------
@@ -58,50 +70,56 @@ def add(file: Path, folder: Path, belongs: Callable[[Record], str] = lambda _: "
         The results that they are added to.
     belongs
         Says why a record is no part of this leaderboard, or nothing.
+    installed
+        What is installed; see `gapbench.results.verify.verify_folder`.
+    key
+        Signs the submission; see `gapbench.results.signatures`.
 
     Raises
     ------
+    UsageError
+        The key cannot sign.
     DataError
         There is no such file, or it has no record that can be taken.
     """
     if not file.is_file():
         raise DataError(f"There is no file {file}.")
     found = Added()
-    sound = _sound(file, belongs, found)
+    sound = _sound(file, verify_records(file, installed), belongs, found)
     if not sound and not found.refused:
         raise DataError(f"{file} has no records.")
+    if not sound:
+        return found
     with journal.locked(folder):
         known = {stored.record.checksum for stored in journal.read_folder(folder)}
         new = [stored for stored in sound if stored.record.checksum not in known]
         found.known = len(sound) - len(new)
         if new:
-            _write(new, folder / journal.FOLDER, found)
+            _write(new, folder / journal.FOLDER, found, key)
     return found
 
 
-def _sound(file: Path, belongs: Callable[[Record], str], found: Added) -> list[Stored]:
+def _sound(file: Path, done: Verified, belongs: Callable[[Record], str], found: Added) -> list[Stored]:
     """Return the records that stand up to a check, each once; note the others."""
-    verdicts = {verdict.line: verdict for verdict in verify_records(file)}
-    container = journal.container_of(file)
     kept: dict[str, Stored] = {}
-    for line, record in journal.scan(file):
-        if isinstance(record, DataError):
-            found.refused.append((line, "it " + str(record).removeprefix(f"{file}, line {line}, ")))
+    stored_at = {stored.line: stored for stored in done.found}
+    for verdict in done.verdicts:
+        record, where = verdict.record, f"{file}, line {verdict.line},"
+        if record is None:
+            found.refused.append((verdict.line, "; ".join(verdict.reasons or verdict.remarks).replace(where, "it", 1)))
         elif record.status != "ok":
-            found.refused.append((line, f"its status is {record.status!r} ({record.reason})"))
-        elif record.outcomes is None:
-            found.refused.append((line, "it has no per-item outcomes, so nothing can be checked"))
-        elif reasons := verdicts[line].reasons:
-            found.refused.append((line, "; ".join(reasons)))
+            found.refused.append((verdict.line, f"its status is {record.status!r} ({record.reason})"))
+        elif verdict.reasons:
+            found.refused.append((verdict.line, "; ".join(verdict.reasons)))
         elif reason := belongs(record):
-            found.refused.append((line, reason))
+            found.refused.append((verdict.line, reason))
         else:
-            kept[record.checksum] = journal.Stored(record, file.name, line, container)
+            kept[record.checksum] = stored_at[verdict.line]
     return list(kept.values())
 
 
-def _write(new: list[Stored], target: Path, found: Added) -> None:
-    """Write the container of the new records, then the records."""
+def _write(new: list[Stored], target: Path, found: Added, key: Path | None) -> None:
+    """Write the container of the new records, their signature, then the records."""
     blocks, lines, offset = [], [], 0
     for stored in new:
         where = stored.record.outcomes
@@ -113,5 +131,8 @@ def _write(new: list[Stored], target: Path, found: Added) -> None:
         found.records.append(placed)
     content = b"".join(lines)
     found.path = target / f"{hashlib.sha256(content).hexdigest()[:16]}.jsonl"
-    journal.write(found.path.with_suffix(SUFFIX), b"".join(blocks))
-    journal.write(found.path, content)
+    signature = sign(content, key) if key is not None else None
+    replace(found.path.with_suffix(SUFFIX), b"".join(blocks))
+    if signature is not None:
+        replace(found.path.with_name(found.path.name + SIGNATURE), signature)
+    replace(found.path, content)

@@ -217,7 +217,13 @@ def _compared(whole: Sequence[Stored], standing: Mapping[str, Stored]) -> tuple[
 
 
 def _other_run(one: Record, other: Record) -> bool:
-    """Whether two records were made at another time or elsewhere: a copy under another name reproduces nothing."""
+    """Whether two records were made at another time or elsewhere: a copy under another name or date reproduces nothing.
+
+    Two runs do not take the same time to the microsecond.
+    """
+    mine, theirs = (one.timing.fit_s, one.timing.score_s), (other.timing.fit_s, other.timing.score_s)
+    if mine == theirs and any(mine):
+        return False
     return one.created_utc != other.created_utc or one.environment != other.environment
 
 

@@ -22,8 +22,11 @@ if TYPE_CHECKING:
 #: Hashes of the pages or figures of a folder, and the lock of those who write them.
 WRITTEN, LOCK = "gapbench.sha256", ".gapbench.lock"
 
-#: Pages of a folder of results, and how it was made.
-PAGES = ("README.md", "page.html", "table.csv", "table.tex", "command.txt")
+#: The study behind a folder of results, where gapbench does not ship it.
+STUDY = "study.json"
+
+#: The pages of a folder of results.
+PAGES = ("README.md", "page.html", "table.csv", "table.tex")
 
 #: Folders of a folder of results, with the names that gapbench may give to what is in there.
 FOLDERS = {
@@ -57,7 +60,7 @@ def check_folder(folder: Path) -> None:
     if not folder.is_dir():
         return
     strange = [name for name in sorted(path.name for path in folder.iterdir()) if not _ours(folder, name)]
-    strange += [_edited(folder, name) for name in PAGES if name not in strange]
+    strange += [_edited(folder, name) for name in (*PAGES, STUDY) if name not in strange]
     strange = [name for name in strange if name]
     for below, pattern in FOLDERS.items():
         if (inner := folder / below).is_dir():
@@ -76,7 +79,7 @@ def _passed_over(name: str) -> bool:
 
 def _ours(folder: Path, name: str) -> bool:
     """Whether gapbench may have written a file or folder of this name."""
-    if _passed_over(name) or name in (*PAGES, WRITTEN):
+    if _passed_over(name) or name in (*PAGES, STUDY, WRITTEN):
         return True
     return name in FOLDERS and (folder / name).is_dir() and not (folder / name).is_symlink()
 

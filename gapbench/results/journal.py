@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 FOLDER, RUN = "records", "run.jsonl"
 
-_LOCK = ".lock"
+LOCK = ".lock"
 
 _encoder = msgspec.json.Encoder(order="deterministic")
 _decoder = msgspec.json.Decoder(Record)
@@ -79,7 +79,7 @@ def locked(folder: Path) -> Iterator[None]:
     place = folder / FOLDER
     try:
         place.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(place / _LOCK, is_singleton=True)
+        lock = FileLock(place / LOCK, is_singleton=True)
         lock.acquire(poll_interval=0.005)
     except (OSError, NotImplementedError) as error:
         reason = getattr(error, "strerror", None) or error
@@ -153,22 +153,6 @@ def _append(path: Path, content: bytes, after: bytes = b"") -> int:
     finally:
         os.close(file)
     return end
-
-
-def write(path: Path, content: bytes) -> None:
-    """Write a file and see it on disk, whole or not at all; an `OSError` names the file, not a temporary one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as out:
-            out.write(content)
-            out.flush()
-            os.fsync(out.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def read(path: Path) -> list[Stored]:

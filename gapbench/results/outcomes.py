@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from gapbench.components import Int64
+    from gapbench.components import Bools, Int64
     from gapbench.model.record import MetricValue, Outcomes
 
 SUFFIX = ".outcomes"
@@ -96,13 +96,34 @@ class Container:
         DataError
             As `block`, or the block does not hold what the values say.
         """
-        return {} if where is None else unpack(self.block(where), values, self.path.name)
+        if where is None:
+            return {}
+        block = self.opened(where)
+        found = ((name, block.measurement(name, value)) for name, value in values.items())
+        return {name: measurement for name, measurement in found if measurement is not None}
 
-    def predicted(self, where: Outcomes) -> Int64 | None:
-        """Return the predicted class of each item; None where the block has none."""
-        arrays = _arrays(self.block(where), self.path.name)
-        found = arrays.get(_PREDICTED)
-        return None if found is None else found.astype(np.int64)
+    def opened(self, where: Outcomes) -> Block:
+        """Open a block.
+
+        Raises
+        ------
+        DataError
+            As `block`, or it is no block of outcomes.
+        """
+        return Block(self.block(where), self.path.name)
+
+    @property
+    def size(self) -> int:
+        """Number of bytes; opens the container.
+
+        Raises
+        ------
+        DataError
+            It cannot be read.
+        """
+        if self._content is None:
+            self._content = _mapped(self.path)
+        return len(self._content)
 
 
 def _mapped(path: Path) -> mmap.mmap | bytes:
@@ -120,33 +141,86 @@ def _mapped(path: Path) -> mmap.mmap | bytes:
         os.close(file)
 
 
-def _arrays(content: bytes, name: str) -> dict[str, np.ndarray]:
-    try:
-        return safetensors.numpy.load(content)
-    except Exception as error:  # of a crafted header, safetensors raises several kinds
-        raise DataError(f"Outcomes in {name} are not in the safetensors format ({error}).") from error
+class Block:
+    """The outcomes of one record.
 
-
-def unpack(content: bytes, values: Mapping[str, MetricValue], where: str) -> dict[str, Measurement]:
-    """Read a block as measurements of the metrics that have a value.
+    Parameters
+    ----------
+    content
+        The bytes.
+    where
+        Where they come from, for messages.
 
     Raises
     ------
     DataError
-        The block does not hold what the values say; begins with ``where``.
+        They are not in the safetensors format.
     """
-    found: dict[str, Measurement] = {}
-    for key, array in _arrays(content, where).items():
-        kind, _, name = key.partition("/")
-        if name not in values:
-            continue
-        value, n = values[name].value, values[name].n
-        if array.ndim != 1 or (kind == _BITS and (array.dtype != np.uint8 or not 0 <= n <= 8 * len(array))):
-            raise DataError(f"{where} does not hold the outcomes of {n} items for {name}.")
+
+    def __init__(self, content: bytes, where: str) -> None:
+        try:
+            self._arrays = safetensors.numpy.load(content)
+        except Exception as error:  # of a crafted header, safetensors raises several kinds
+            raise DataError(f"Outcomes in {where} are not in the safetensors format ({error}).") from error
+        self._where = where
+        self._keys = {name: kind for kind, slash, name in (key.partition("/") for key in self._arrays) if slash}
+
+    def kind(self, name: str) -> str:
+        """Return what is kept of a metric: ``bits``, ``values`` or ``jackknife``; empty where nothing is."""
+        return self._keys.get(name, "")
+
+    def length(self, name: str) -> int:
+        """Return how many numbers are kept of a metric (of bits: bytes)."""
+        return int(self._array(name).size)
+
+    def fits(self, name: str, n: int) -> bool:
+        """Whether the bits of a metric are those of exactly n items: no byte more, and nothing behind the last item."""
+        array = self._array(name)
+        whole = array.dtype == np.uint8 and array.ndim == 1 and len(array) == (n + 7) // 8
+        return whole and not np.unpackbits(array)[n:].any()
+
+    def bits(self, name: str, n: int) -> Bools:
+        """Return the 0/1 outcomes ``(n,)`` of a metric."""
+        return np.unpackbits(self._array(name), count=n).view(np.bool_)
+
+    @property
+    def predicted(self) -> Int64 | None:
+        """``(n,)`` predicted class of each item; None where they are not kept.
+
+        Raises
+        ------
+        DataError
+            What is kept are no classes.
+        """
+        found = self._arrays.get(_PREDICTED)
+        if found is None:
+            return None
+        if found.ndim != 1 or found.dtype.kind not in "iu":
+            raise DataError(f"{self._where} does not hold predicted classes.")
+        return found.astype(np.int64)
+
+    def measurement(self, name: str, value: MetricValue) -> Measurement | None:
+        """Return what is kept of a metric as a measurement; None where nothing is.
+
+        Raises
+        ------
+        DataError
+            The block does not hold what the value says.
+        """
+        kind, n = self.kind(name), value.n
+        if not kind:
+            return None
+        array = self._array(name)
+        bits_fit = kind != _BITS or (array.dtype == np.uint8 and 0 < n <= 8 * len(array))
+        if array.ndim != 1 or not len(array) or not bits_fit:
+            raise DataError(f"{self._where} does not hold the outcomes of {n} items for {name}.")
         if kind == _BITS:
-            found[name] = Measurement(value=value, n=n, outcomes=np.unpackbits(array, count=n).view(np.bool_))
-        elif kind == _VALUES:
-            found[name] = Measurement(value=value, n=n, outcomes=array.astype(np.float64))
-        elif kind == _JACKKNIFE:
-            found[name] = Measurement(value=value, n=n, jackknife=array)
-    return found
+            return Measurement(value=value.value, n=n, outcomes=self.bits(name, n))
+        if kind == _VALUES:
+            if not np.isfinite(array).all():
+                raise DataError(f"{self._where} holds outcomes for {name} that are no finite numbers.")
+            return Measurement(value=value.value, n=n, outcomes=array.astype(np.float64))
+        return Measurement(value=value.value, n=n, jackknife=array.astype(np.float64)) if kind == _JACKKNIFE else None
+
+    def _array(self, name: str) -> np.ndarray:
+        return self._arrays[f"{self._keys[name]}/{name}"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gapbench.bench.materials import CAPTIONS
 from gapbench.components import PromptSet
 from gapbench.host.registry import Kind
+from gapbench.model.record import CAPTIONS
 from gapbench.specs import Pooling
 from gapbench.testing.checks import DoesNotApplyError, Subject, check
 from gapbench.testing.guards import no_global_changes

@@ -1,24 +1,36 @@
-"""A leaderboard is what its records give, and its records are what their outcomes give; every forgery is found."""
+"""Verifying a leaderboard on the command line: what a run leaves holds, what was changed is named, in few words or in full."""
 
 import json
 import shutil
 from pathlib import Path
 
 import msgspec
-import numpy as np
 import pytest
-from safetensors.numpy import load_file, save_file
 
 import gapbench
-from gapbench.results.verify import verify_records, well
+from gapbench.host.discovery import discover
+from gapbench.host.installed import Installed
+from gapbench.leaderboard.build import build
+from gapbench.leaderboard.kept import keep_study, kept_study, study_of_folder
+from gapbench.leaderboard.verification import verify
+from gapbench.model.identity import sealed
+from gapbench.model.study import Study, load_study
+from gapbench.results import journal
+from gapbench.results.verify import verify_folder, verify_records, well
 
 BOARDS = Path(__file__).parents[2] / "leaderboards"
 BOARD_NAMES = sorted(path.parent.name for path in BOARDS.glob("*/README.md") if path.parent.name != "local")
+LOCAL = Study(name="local", title="Local run")
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    """Give a folder with the results of a small run."""
+def installed():
+    return Installed(discover())
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, installed):
+    """Give a folder with the results of a small run, and its pages."""
     folder = tmp_path_factory.mktemp("whole")
     gapbench.run(
         datasets=["color-digits"],
@@ -27,174 +39,238 @@ def whole(tmp_path_factory):
         metrics=["top1", "i2t-recall@1", "t2i-recall@1", "ece", "centroid-l2"],
         out=folder,
     )
+    build(folder, LOCAL, installed.registry.metric_specs())
     return folder
 
 
 @pytest.fixture
-def forged(whole, tmp_path):
-    """Change the records as a forger would, and verify what comes of it."""
-
-    def forge(change, line=1):
-        folder = tmp_path / "forged"
-        shutil.copytree(whole, folder)
-        path = folder / "records/run.jsonl"
-        lines = path.read_text().splitlines()
-        record = json.loads(lines[line])
-        changed = change(record, folder)
-        lines[line] = json.dumps(record if changed is None else changed) if not isinstance(changed, str) else changed
-        path.write_text("\n".join(lines) + "\n")
-        return [verdict for verdict in verify_records(path) if verdict.reasons]
-
-    return forge
+def board(whole, tmp_path):
+    """Give a copy that may be changed."""
+    shutil.copytree(whole, tmp_path / "board")
+    return tmp_path / "board"
 
 
-def test_a_run_verifies(whole):
-    verdicts = verify_records(whole / "records/run.jsonl")
-    assert well(verdicts)
-    assert len(verdicts) == 6
-    assert all(verdict.checked >= 1 for verdict in verdicts)
-    assert {name for verdict in verdicts for name in verdict.resting} == {"centroid-l2", "ece"}
+def changed(folder, change, lines=None):
+    """Change records as somebody would who seals them again."""
+    path = journal.run_file(folder)
+    content = []
+    for number, stored in enumerate(journal.read(path)):
+        data = msgspec.to_builtins(stored.record)
+        if lines is None or number in lines:
+            change(data)
+        content.append(journal.line_of(sealed(msgspec.convert(data, type(stored.record)))))
+    path.write_bytes(b"".join(content))
 
 
-def metric_of(record):
-    return "top1" if "top1" in record["metrics"] else "i2t-recall@1"
+def test_a_run_verifies_and_each_row_says_what_was_checked(whole, installed):
+    done = verify_folder(whole, installed)
+    assert well(done)
+    assert [verdict.state for verdict in done.verdicts] == ["verified"] * 6
+    photo, captions = done.verdicts[0], done.verdicts[-1]
+    assert set(photo.values) == {"top1"}
+    assert set(photo.intervals) == {"top1", "ece", "centroid-l2"}
+    assert set(photo.as_told) == {"ece", "centroid-l2"}
+    assert photo.labels == 2
+    assert set(captions.values) == {"i2t-recall@1", "t2i-recall@1"}
+    assert captions.labels == 0
+    assert {state for verdict in done.verdicts for state in verdict.code.values()} == {"as recorded"}
 
 
-def test_a_better_value_is_found(forged):
-    def change(record, _):
-        record["metrics"][metric_of(record)]["value"] += 0.01
-
-    (verdict,) = [v for v in forged(change) if any("its outcomes give" in reason for reason in v.reasons)]
-    assert verdict.line == 2
-    assert verdict.state == "failed"
-
-
-def test_a_narrower_interval_is_found(forged):
-    def change(record, _):
-        low, high = record["metrics"][metric_of(record)]["ci95"]
-        record["metrics"][metric_of(record)]["ci95"] = [(low + high) / 2, high]
-
-    (verdict,) = forged(change)
-    assert "has the interval" in verdict.reasons[0]
+def test_every_metric_of_gapbench_verifies(tmp_path, installed):
+    gapbench.run(
+        datasets=["color-digits"],
+        prompts=["photo", "captions"],
+        aligners=["identity", "collapse-to-mean"],
+        metrics=list(installed.registry.metric_specs()),
+        fit_size=50,
+        out=tmp_path,
+    )
+    done = verify_folder(tmp_path, installed)
+    assert well(done), [verdict.reasons for verdict in done.verdicts]
+    assert len({name for verdict in done.verdicts for name in (*verdict.values, *verdict.as_told)}) > 45
 
 
-def test_a_narrower_interval_of_a_gap_is_found(forged):
-    def change(record, _):
-        low, high = record["metrics"]["centroid-l2"]["ci95"]
-        record["metrics"]["centroid-l2"]["ci95"] = [low + (high - low) / 4, high]
-
-    (verdict,) = forged(change)
-    assert "centroid-l2 has the interval" in verdict.reasons[0]
-
-
-@pytest.mark.parametrize("field", ["delta", "p", "p_holm"])
-def test_another_comparison_is_found(forged, field):
-    def change(record, _):
-        record["metrics"][metric_of(record)][field] = 0.5
-
-    (verdict,) = forged(change)
-    assert f"has {field} 0.5, but its table gives" in verdict.reasons[0]
-
-
-def test_another_fingerprint_is_found(forged):
-    def change(record, _):
-        record["encoder"]["fingerprint"] = "0" * 64
-
-    found = forged(change)
-    assert any("its id is not that of its encoder" in reason for verdict in found for reason in verdict.reasons)
-
-
-@pytest.mark.parametrize("part", ["params", "seed", "protocol"])
-def test_another_aligner_protocol_or_seed_is_found(forged, part):
-    def change(record, _):
-        if part == "seed":
-            record["seed"] = 7
-        elif part == "params":
-            record["aligner"]["params"]["strength"] = 0.123
-        else:
-            record["protocol"]["fit_size"] = 5
-
-    assert any("one of them was changed" in reason for verdict in forged(change) for reason in verdict.reasons)
+@pytest.mark.parametrize(
+    ("protocol", "more"),
+    [
+        ("in-sample", {"fit_size": 30}),
+        ("in-sample", {}),
+        ("held-out", {"shots": [3]}),
+        ("held-out", {"fit_size": [5, "all"]}),
+        ("held-out", {"aligners": ["identity", "gap-shift[delta=auto]", "procrustes[pull=0.3,center=true]"]}),
+    ],
+)
+def test_every_protocol_verifies(tmp_path, installed, protocol, more):
+    options = {"aligners": ["identity", "mean-center"], **more}
+    gapbench.run(
+        datasets=["digits"],
+        prompts=["photo"],
+        metrics=["top1"],
+        protocol=protocol,
+        seeds=[0, 1],
+        out=tmp_path,
+        **options,
+    )
+    done = verify_folder(tmp_path, installed)
+    assert well(done), [verdict.reasons for verdict in done.verdicts]
 
 
-def test_other_outcomes_are_found(forged):
-    def change(record, folder):
-        path = folder / "records" / record["outcomes"]["file"]
-        arrays = load_file(path)
-        name = next(key for key in arrays if key.startswith("bits/"))
-        arrays[name] = np.full_like(arrays[name], 255)
-        save_file(arrays, path)
-
-    assert any("SHA-256 differs" in reason for verdict in forged(change) for reason in verdict.reasons)
-
-
-def test_outcomes_that_were_changed_with_their_hash_are_found(forged):
-    def change(record, folder):
-        import hashlib
-
-        path = folder / "records" / record["outcomes"]["file"]
-        arrays = load_file(path)
-        name = next(key for key in arrays if key.startswith("bits/"))
-        arrays[name] = np.full_like(arrays[name], 255)
-        save_file(arrays, path)
-        record["outcomes"]["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
-
-    assert any("its outcomes give" in reason for verdict in forged(change, 2) for reason in verdict.reasons)
-
-
-def test_missing_outcomes_are_found(forged):
-    def change(record, folder):
-        (folder / "records" / record["outcomes"]["file"]).unlink()
-
-    assert any("is missing" in reason for verdict in forged(change) for reason in verdict.reasons)
-
-
-def test_outcomes_outside_the_folder_are_refused(forged):
-    def change(record, _):
-        record["outcomes"]["file"] = "../../somewhere.npz"
-
-    assert any("outside the folder" in reason for verdict in forged(change) for reason in verdict.reasons)
-
-
-def test_another_order_is_found(whole, tmp_path):
-    shutil.copytree(whole, tmp_path / "forged")
-    path = tmp_path / "forged" / "records/run.jsonl"
-    lines = path.read_text().splitlines()
-    path.write_text("\n".join([lines[1], lines[0], *lines[2:]]) + "\n")
-    failed = [verdict for verdict in verify_records(path) if verdict.reasons]
-    assert [verdict.line for verdict in failed] == [1, 2]
-    assert "order" in failed[0].reasons[0]
+def test_a_conflict_fails_both_runs_and_says_so(board, installed):
+    path = journal.run_file(board)
+    record = journal.read(path)[0].record
+    value = record.metrics["centroid-l2"]
+    other = msgspec.structs.replace(
+        record,
+        metrics={
+            **record.metrics,
+            "centroid-l2": msgspec.structs.replace(value, value=value.value + 0.01, ci95=(0.0, 1.0)),
+        },
+        timing=msgspec.structs.replace(record.timing, fit_s=1.0),
+    )
+    path.write_bytes(path.read_bytes() + journal.line_of(sealed(other)))
+    failed = [verdict for verdict in verify_folder(board, installed).verdicts if verdict.reasons]
+    assert len(failed) == 2
+    assert all("another run of the same cell does not agree" in " ".join(verdict.reasons) for verdict in failed)
 
 
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("no JSON}", "line 2, is damaged"),
-        ('{"schema_version": 99}', "schema version 99"),
-        ('{"schema_version": 1}', "no record"),
+        (b"no JSON}", "line 2, is damaged"),
+        (b'{"schema_version": 99}', "schema version 99"),
+        (b'{"schema_version": 2}', "no record"),
+        (b"\xff", "is damaged"),
     ],
 )
-def test_a_bad_line_is_named_and_the_others_are_checked(forged, line, words):
-    found = forged(lambda *_: line)
-    assert any(words in reason for verdict in found for reason in verdict.reasons)
-    assert found[0].line == 2
+def test_a_bad_line_is_named_and_the_others_are_checked(board, installed, line, words):
+    path = journal.run_file(board)
+    lines = path.read_bytes().split(b"\n")
+    lines[1] = line
+    path.write_bytes(b"\n".join(lines))
+    done = verify_records(path, installed)
+    (failed,) = [verdict for verdict in done.verdicts if verdict.reasons]
+    assert failed.line == 2
+    assert words in failed.reasons[0]
+    assert len(done.verdicts) == 6
 
 
-def test_the_command_verifies_builds_and_finds_stale_tables(gapbench, whole, tmp_path):
-    shutil.copytree(whole, tmp_path / "board")
-    stale = gapbench("leaderboard", "verify", "toy", "--out", "board", code=1)
+def test_a_torn_last_line_is_told_and_fails_nothing(board, installed):
+    path = journal.run_file(board)
+    path.write_bytes(path.read_bytes() + path.read_bytes()[:300])
+    result = verify(board, LOCAL, installed)
+    assert result.ok
+    assert result.done.verdicts[-1].state == "no result"
+    assert "is cut off" in result.done.verdicts[-1].remarks[0]
+
+
+def test_a_cell_that_failed_is_told_and_fails_nothing(gapbench, tmp_path):
+    (tmp_path / "boom.py").write_text(
+        "import gapbench\n"
+        "class Boom:\n"
+        "    def fit(self, data):\n"
+        "        raise ValueError('no luck')\n"
+        "@gapbench.hookimpl\n"
+        "def gapbench_aligners():\n"
+        "    return [gapbench.AlignerSpec(name='boom', factory='boom:Boom', summary='s', family='f', needs=frozenset(),"
+        " acts_on=gapbench.ActsOn.IMAGES)]\n"
+    )
+    words = ("-d", "digits", "-p", "photo", "-a", "identity", "-a", "boom", "-m", "top1", "--plugin", "boom.py")
+    gapbench("run", *words, "--no-figures", code=1)
+    told = " ".join(gapbench("leaderboard", "verify", "local").stdout.split())
+    assert "1 of 1 records verified" in told
+    assert "1 lines without a result" in told
+    assert "no luck" in told
+    assert "code of boom: not installed (1 records)" in told or "code of boom.py: not installed (1 records)" in told
+
+
+STUDY = """
+name = "mine"
+title = "My own & study"
+about = "Why I ask."
+datasets = ["digits"]
+encoders = ["mini-clip"]
+prompts = ["photo"]
+aligners = ["identity", "mean-center", "random-rotation"]
+metrics = ["top1", "centroid-l2"]
+[[reference]]
+metric = "top1"
+value = 0.5
+source = "a paper"
+prompts = "photo"
+"""
+
+
+def test_a_study_of_ones_own_is_kept_with_its_results(gapbench, tmp_path):
+    (tmp_path / "mine.toml").write_text(STUDY)
+    gapbench("run", "--study", "mine.toml")
+    (tmp_path / "mine.toml").unlink()
+    folder = tmp_path / "leaderboards" / "mine"
+    kept = kept_study(folder)
+    assert (kept.study.about, kept.command) == ("Why I ask.", "gapbench run --study mine.toml")
+    before = (folder / "README.md").read_bytes()
+    assert b"My own &amp; study" in before
+    assert b"a paper" in before
+    for study in (["mine"], [folder, "--figures"]):
+        assert "3 of 3 records verified" in gapbench("leaderboard", "verify", *study).stdout
+    gapbench("leaderboard", "build", "mine")
+    assert (folder / "README.md").read_bytes() == before
+    lines = journal.run_file(folder).read_bytes().splitlines(keepends=True)
+    journal.run_file(folder).write_bytes(b"".join(line for line in lines if b"random-rotation" not in line))
+    gapbench("leaderboard", "build", "mine")
+    told = " ".join(gapbench("leaderboard", "verify", "mine", code=1).stdout.split())
+    assert "the study has random-rotation, and the table mini-clip / digits / photo has not" in told
+
+
+def test_a_study_that_ships_is_not_kept_and_is_told_by_the_records(whole, tmp_path):
+    keep_study(tmp_path, LOCAL, "gapbench run")
+    assert kept_study(tmp_path).command == "gapbench run"
+    keep_study(tmp_path, load_study("digits"), "gapbench run --study digits")
+    assert kept_study(tmp_path) is None
+    assert study_of_folder(whole) == LOCAL
+    assert study_of_folder(tmp_path / "nothing", "toy") == Study(name="toy")
+    journal.run_file(tmp_path).parent.mkdir(exist_ok=True)
+    line = sealed(msgspec.structs.replace(journal.read(journal.run_file(whole))[0].record, study="digits"))
+    journal.run_file(tmp_path).write_bytes(journal.line_of(line))
+    assert study_of_folder(tmp_path) == load_study("digits")
+
+
+def test_a_damaged_kept_study_is_a_sentence(gapbench, board):
+    (board / "study.json").write_bytes(b'{"study": \xff')
+    told = gapbench("leaderboard", "verify", "board", code=None)
+    assert told.returncode in (1, 2)
+    assert "is no study" in told.stderr
+    assert "Traceback" not in told.stderr
+
+
+def test_the_command_verifies_builds_and_finds_stale_tables(gapbench, board):
+    (board / "README.md").unlink()
+    stale = gapbench("leaderboard", "verify", "local", "--out", "board", code=1)
     assert "README.md is not what the records give" in " ".join(stale.stdout.split())
-    built = gapbench("leaderboard", "build", "toy", "--out", "board")
+    built = gapbench("leaderboard", "build", "local", "--out", "board")
     assert {"README.md", "table.csv", "table.tex"} <= {line.split("/")[-1] for line in built.stdout.split()}
-    assert "6 of 6 records verified" in gapbench("leaderboard", "verify", "toy", "--out", "board").stdout
-    before = {path.name: path.read_bytes() for path in (tmp_path / "board").iterdir() if path.is_file()}
-    gapbench("leaderboard", "build", "toy", "--out", "board")
-    assert {path.name: path.read_bytes() for path in (tmp_path / "board").iterdir() if path.is_file()} == before
-    readme = tmp_path / "board" / "README.md"
+    assert "6 of 6 records verified" in gapbench("leaderboard", "verify", "board").stdout
+    before = {path.name: path.read_bytes() for path in board.iterdir() if path.is_file()}
+    gapbench("leaderboard", "build", "board")
+    assert {path.name: path.read_bytes() for path in board.iterdir() if path.is_file()} == before
+    readme = board / "README.md"
     readme.write_text(readme.read_text().replace("99.", "100."))
-    found = json.loads(gapbench("leaderboard", "verify", "toy", "--out", "board", "--json", code=1).stdout)
+    found = json.loads(gapbench("leaderboard", "verify", "board", "--json", code=1).stdout)
     assert found["stale"] == ["README.md"]
+    assert not found["ok"]
     assert {row["state"] for row in found["rows"]} == {"verified"}
+    assert found["rows"][0]["from_outcomes"]["values"] == ["top1"]
+    assert found["rows"][0]["code"] == {"gapbench": "as recorded"}
+    assert found["rows"][0]["from_embeddings"] is None
+
+
+def test_few_failures_are_told_and_all_are_counted(gapbench, board):
+    path = journal.run_file(board)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines * 4).replace(b'"seed":0', b'"seed":1'))
+    told = gapbench("leaderboard", "verify", "board", code=1).stdout
+    assert told.count("does not match its own checksum") == 20
+    assert "and 4 more rows" in told
+    assert len(json.loads(gapbench("leaderboard", "verify", "board", "--json", code=1).stdout)["rows"]) == 24
 
 
 def test_there_must_be_records(gapbench):
@@ -237,44 +313,40 @@ def test_latex_shows_text_as_it_is():
     )
 
 
-def test_gap_metrics_are_computed_again_from_embeddings(gapbench, whole, tmp_path):
-    shutil.copytree(whole, tmp_path / "board")
-    gapbench("leaderboard", "build", "toy", "--out", "board")
-    told = gapbench("leaderboard", "verify", "toy", "--out", "board", "--recompute").stdout
-    assert "all values of 6 records computed again from the embeddings, gap metrics too" in " ".join(told.split())
-    # A forger changes a gap of every record by the same amount, with its interval: only the embeddings can tell.
-    path = tmp_path / "board" / "records" / "run.jsonl"
-    lines = []
-    for line in path.read_text().splitlines():
-        record = json.loads(line)
-        gap = record["metrics"]["ece" if "ece" in record["metrics"] else "centroid-l2"]
-        gap["value"] += 0.05
-        gap["ci95"] = None
-        lines.append(json.dumps(record))
-    path.write_text("\n".join(lines) + "\n")
-    gapbench("leaderboard", "build", "toy", "--out", "board")
-    assert "6 of 6 records verified" in gapbench("leaderboard", "verify", "toy", "--out", "board").stdout
-    found = json.loads(
-        gapbench("leaderboard", "verify", "toy", "--out", "board", "--recompute", "--json", code=1).stdout
-    )
-    assert {row["state"] for row in found["rows"]} == {"failed"}
-    assert all("computed again from the embeddings" in row["reasons"][0] for row in found["rows"])
+def test_all_values_are_computed_again_from_embeddings(gapbench, board):
+    told = " ".join(gapbench("leaderboard", "verify", "board", "--recompute").stdout.split())
+    assert "all values of 6 records computed again from the embeddings, gap metrics too, by the recorded code" in told
+    changed(board, lambda data: data["code"]["gapbench"].update(sha256="0" * 64))
+    gapbench("leaderboard", "build", "board")
+    told = " ".join(gapbench("leaderboard", "verify", "board", "--recompute").stdout.split())
+    assert "gap metrics too, by other code than the recorded" in told
+    assert "code of gapbench: other code (6 records)" in told
 
 
-def test_a_cell_that_is_not_at_hand_is_left_as_it_is(whole, tmp_path):
-    from gapbench.bench.again import recompute
-    from gapbench.bench.materials import Materials
-    from gapbench.embeddings.store import Store
-    from gapbench.host.discovery import discover
-    from gapbench.results import journal
-    from gapbench.specs import Context
+def test_recomputing_nothing_is_an_error_with_the_reasons(gapbench, board):
+    def elsewhere(data):
+        data["dataset"]["fingerprint"] = "0" * 64
 
-    records = journal.read(whole / "records" / "run.jsonl")
-    elsewhere = [
-        msgspec.structs.replace(r, encoder=msgspec.structs.replace(r.encoder, name="open_clip:ViT-B-32/openai"))
-        for r in records
-    ]
-    unknown = [msgspec.structs.replace(r, aligner=msgspec.structs.replace(r.aligner, name="theirs")) for r in records]
-    context = Context(data_root=tmp_path, device="cpu", dtype="float32", offline=True, download=False)
-    materials = Materials(Store(tmp_path / "store"), context)
-    assert recompute([*elsewhere, *unknown], whole / "records", discover(), materials) == {}
+    changed(board, elsewhere)
+    gapbench("leaderboard", "build", "board")
+    assert gapbench("leaderboard", "verify", "board").returncode == 0
+    told = " ".join(gapbench("leaderboard", "verify", "board", "--recompute", code=1).stdout.split())
+    assert "nothing was recomputed" in told
+    assert "6 records could not be computed again: other data under the same names here" in told
+    found = json.loads(gapbench("leaderboard", "verify", "board", "--recompute", "--json", code=1).stdout)
+    assert found["failures"] == ["nothing could be recomputed"]
+    assert all("other data" in row["not_from_embeddings"] for row in found["rows"])
+
+
+def test_rows_that_are_not_at_hand_are_listed_and_the_others_are_computed(gapbench, board):
+    def unknown(data):
+        data["label"] = data["aligner"]["name"] = "theirs"
+        data["aligner"]["distribution"] = "their-plugin"
+        data["code"]["their-plugin"] = {"version": "1", "sha256": ""}
+
+    changed(board, unknown, lines=[1])
+    gapbench("leaderboard", "build", "board")
+    told = " ".join(gapbench("leaderboard", "verify", "board", "--recompute").stdout.split())
+    assert "all values of 5 records computed again" in told
+    assert "1 records could not be computed again: There is no aligner 'theirs'" in told
+    assert "code of their-plugin: not installed (1 records)" in told

@@ -216,16 +216,6 @@ def test_a_records_file_that_is_none_is_told(tmp_path):
     assert journal.read(tmp_path / "nothing.jsonl") == []
 
 
-def test_files_are_written_whole_or_not_at_all(tmp_path):
-    path = tmp_path / "page.html"
-    journal.write(path, b"old")
-    with largest_file(100), pytest.raises(OSError) as caught:
-        journal.write(path, b"n" * 1000)
-    assert caught.value.filename == str(path)
-    assert path.read_bytes() == b"old"
-    assert [one.name for one in tmp_path.iterdir()] == ["page.html"]
-
-
 def test_a_record_is_sealed_when_it_is_appended_whatever_it_said_before(tmp_path):
     draft, content = record("a", hits(0.5), cell_id="x", checksum="y")
     written = journal.append(journal.run_file(tmp_path), draft, content)

@@ -78,7 +78,7 @@ def _pictures(tables: Sequence[Table], folder: Path, room: int) -> list[tuple[st
     for method in ("umap", "pca"):
         for path in sorted((folder / "figures").glob(f"{method}-*.png")):
             title = titles.get(path.stem.partition("-")[2])
-            if title is None:
+            if title is None or not path.is_file():
                 continue
             address = f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
             room -= len(address) + 500

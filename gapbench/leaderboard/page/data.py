@@ -11,7 +11,7 @@ from gapbench.leaderboard.command import row_command
 from gapbench.leaderboard.curves import curves_of
 from gapbench.leaderboard.notices import notices
 from gapbench.leaderboard.pareto import pareto_front
-from gapbench.leaderboard.text import GAP, below, is_share
+from gapbench.leaderboard.text import GAP, below, is_share, made_with
 from gapbench.model.plain import plain_text
 
 if TYPE_CHECKING:
@@ -126,9 +126,7 @@ def _table(table: Table, specs: Mapping[str, MetricSpec]) -> dict[str, Any]:
 
 
 def _environment(record: Record) -> str:
-    made = record.environment
-    libraries = ", ".join(f"{name} {number}" for name, number in sorted(made.get("libraries", {}).items()))
-    return f"gapbench {made.get('gapbench')}, Python {made.get('python')}, {made.get('platform')}; {libraries}"
+    return made_with(record.environment)
 
 
 def _rows(
