@@ -14,7 +14,7 @@ from gapbench.leaderboard.svg import active_parts
 from gapbench.leaderboard.table import PRIMARY
 from gapbench.results import journal
 from gapbench.results.answers import BASELINE
-from gapbench.results.folder import PAGES, STUDY, WRITTEN
+from gapbench.results.folder import LOCK, PAGES, STUDY, WRITTEN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -67,7 +67,7 @@ def check_files(
                 failures.append(f"{FOLDER}/{path.name} holds more than a drawing: {', '.join(parts)}")
             elif path.name in expected:
                 _compare(path, expected[path.name], failures, remarks)
-            elif path.name not in of_pairs and path.suffix != ".npz" and path.name != WRITTEN:
+            elif path.name not in of_pairs and path.suffix != ".npz" and path.name not in (WRITTEN, LOCK):
                 remarks.append(f"{FOLDER}/{path.name} is no figure of these records")
         missing = [name for name in expected if not (place / name).exists()]
     failures += [f"{FOLDER}/{name} is missing" for name in missing]

@@ -543,7 +543,7 @@ def test_a_plugin_that_is_edited_while_it_runs_has_code_that_cannot_be_told(tmp_
     np.savez(tmp_path / "e.npz", **{name: a.astype(np.float32) for name, a in arrays.items()}, label=np.arange(40) % 2)
     plugin = tmp_path / "edits_itself.py"
     plugin.write_text(
-        "import gapbench\n\n\nclass It:\n    def fit(self, data):\n        open(__file__, 'a').write('# more\\n')\n\n"
+        "import gapbench\n\n\nclass It:\n    def fit(self, data):\n        with open(__file__, 'a') as me:\n            me.write('# more\\n')\n\n"
         "    def images(self, x):\n        return x\n\n\n@gapbench.hookimpl\ndef gapbench_aligners():\n"
         "    return [gapbench.AlignerSpec(name='edits-itself', factory='edits_itself:It', summary='s', family='f', "
         "needs=frozenset(), acts_on=gapbench.ActsOn.IMAGES)]\n"

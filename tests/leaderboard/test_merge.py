@@ -61,7 +61,7 @@ def record(name, right, *, made=HERE, created=EARLIER, seed=0, gap=0.5, code=COD
         cell_id="",
         study="toy",
         label=name,
-        encoder=EncoderRef(component="enc", name="enc", fingerprint="e" * 64, distribution="toy"),
+        encoder=EncoderRef(component="enc", name="enc", fingerprint="e" * 64, dtype="float32", distribution="toy"),
         dataset=DatasetRef(
             component="data", name="data", fingerprint="d" * 64, split="test", n=len(right), distribution="toy"
         ),
@@ -223,7 +223,7 @@ def test_a_new_aligner_is_compared_with_the_identity_that_is_there(first, tmp_pa
 
 
 def test_other_weights_of_the_same_name_are_another_table_and_the_older_one_is_stale(first, tmp_path):
-    newer = EncoderRef(component="enc", name="enc", fingerprint="0" * 64, distribution="toy")
+    newer = EncoderRef(component="enc", name="enc", fingerprint="0" * 64, dtype="float32", distribution="toy")
     add(run(tmp_path / "newer", [record("identity", hits(0.5), encoder=newer, created=LATER)]), first)
     tables = tables_of(first, SPECS)
     assert sorted((table.stale, len(table.rows)) for table in tables) == [(False, 1), (True, 2)]

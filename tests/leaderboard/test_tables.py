@@ -256,7 +256,7 @@ def test_rows_that_were_not_asked_for_are_hidden_and_still_count(tmp_path):
 
 
 def test_one_content_under_two_names_is_said(tmp_path):
-    twice = EncoderRef(component="enc", name="again", fingerprint="e", dtype="float32", distribution="gapbench")
+    twice = EncoderRef(component="enc", name="again", fingerprint="e" * 64, dtype="float32", distribution="gapbench")
     found = stored(tmp_path, [record("identity", hits(0.9)), record("identity", hits(0.9), encoder=twice)])
     again, enc = tables_of(found)
     assert "again has the same weights as enc." in again.remarks

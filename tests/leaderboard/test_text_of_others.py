@@ -12,6 +12,7 @@ from gapbench import run
 from gapbench.leaderboard.across import index
 from gapbench.leaderboard.build import pages
 from gapbench.leaderboard.exports import to_csv, to_latex
+from gapbench.leaderboard.kept import keep_study
 from gapbench.leaderboard.markdown import escape
 from gapbench.leaderboard.notebook import html
 from gapbench.leaderboard.page.data import page_data
@@ -133,7 +134,7 @@ def test_no_text_begins_a_list_or_underlines_a_heading(text, shown):
 
 
 def test_a_command_with_backticks_stays_in_its_block(results, tmp_path):
-    (tmp_path / "command.txt").write_text("gapbench run -d 'a\n```\n<script>'\n")
+    keep_study(tmp_path, Study(name="toy"), "gapbench run -d 'a\n```\n<script>'")
     readme = pages(tmp_path, Study(name="toy"), results.metrics, results.tables)["README.md"]
     fence = re.search("^(`{4,})$", readme, re.MULTILINE)[1]
     assert readme.split(f"\n{fence}\n")[1] == "gapbench run -d 'a\n```\n<script>'"

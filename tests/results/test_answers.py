@@ -139,7 +139,7 @@ def test_a_renamed_copy_reproduces_nothing(tmp_path):
 
 
 def test_one_question_under_two_names_is_two_answers_with_all_that_is_known(tmp_path):
-    twice = EncoderRef(component="enc", name="again", fingerprint="e", dtype="float32", distribution="gapbench")
+    twice = EncoderRef(component="enc", name="again", fingerprint="e" * 64, dtype="float32", distribution="gapbench")
     found = answers(
         stored(
             tmp_path,

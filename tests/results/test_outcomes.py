@@ -12,7 +12,7 @@ from gapbench.components import Measurement
 from gapbench.errors import DataError
 from gapbench.model.record import Outcomes
 from gapbench.results import journal
-from gapbench.results.outcomes import SUFFIX, Container, pack, unpack
+from gapbench.results.outcomes import SUFFIX, Block, Container, pack
 
 
 def placed(content, offset=0):
@@ -29,11 +29,12 @@ def test_outcomes_round_trip():
     }
     content = pack(given, np.arange(13))
     assert content == pack(given, np.arange(13))
-    found = unpack(content, {name: value(measured) for name, measured in given.items()}, "here")
+    block = Block(content, "here")
+    found = {name: block.measurement(name, value(measured)) for name, measured in given.items()}
     np.testing.assert_array_equal(found["hits"].outcomes, given["hits"].outcomes)
     np.testing.assert_allclose(found["real"].outcomes, given["real"].outcomes, rtol=1e-6)
     np.testing.assert_array_equal(found["jack"].jackknife, given["jack"].jackknife)
-    assert "bare" not in found
+    assert found["bare"] is None
 
 
 def test_every_block_of_a_container_comes_back_as_it_was_measured(tmp_path):
@@ -52,7 +53,7 @@ def test_tampering_is_noticed(tmp_path):
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
-    for read in (one.container.block, Container(path).block, Container(path).predicted):
+    for read in (one.container.block, Container(path).block, Container(path).opened):
         with pytest.raises(DataError, match="SHA-256"):
             read(one.record.outcomes)
     path.unlink()
@@ -91,7 +92,7 @@ def test_outcomes_of_another_number_of_items_are_no_outcomes_of_a_value(n):
     measured = binary(hits(0.5, n=8))
     said = msgspec.structs.replace(value(measured), n=n)
     with pytest.raises(DataError, match=f"outcomes of {n} items"):
-        unpack(pack({"top1": measured}, None), {"top1": said}, "here")
+        Block(pack({"top1": measured}, None), "here").measurement("top1", said)
 
 
 @pytest.mark.parametrize("predicted", [[-1, 0, 200], [-1, 3, 127], [0, 255, 3], [0, 70_000, 1]])
@@ -99,4 +100,4 @@ def test_classes_that_an_approximate_index_did_not_find_keep_their_mark(tmp_path
     content = pack({"top1": binary(np.zeros(3, bool))}, np.array(predicted))
     path = tmp_path / "run.outcomes"
     path.write_bytes(content)
-    assert Container(path).predicted(placed(content)).tolist() == predicted
+    assert Container(path).opened(placed(content)).predicted.tolist() == predicted
