@@ -15,6 +15,9 @@ from scipy.stats import kendalltau
 from gapbench.host.discovery import discover
 from gapbench.leaderboard.assemble import build_tables
 from gapbench.results import journal
+from gapbench.results.answers import answers
+from gapbench.results.comparisons import compare
+from gapbench.results.outcomes import SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -51,6 +54,9 @@ STRONG = 0.5
 
 SPECS = discover().metric_specs()
 
+#: What is kept of a study, compressed: records, and their container of outcomes.
+KEPT = (".jsonl", SUFFIX)
+
 
 @dataclass(frozen=True)
 class Split:
@@ -74,12 +80,12 @@ class Split:
         return len(self.better) + len(self.same) + len(self.worse)
 
 
-def load(path: Path) -> list[Table]:
-    """Read the kept records of one study into tables."""
+def load(place: Path, study: str) -> list[Table]:
+    """Read the kept records of one study, and the outcomes of every item, into tables."""
     with tempfile.TemporaryDirectory() as folder:
-        plain = Path(folder) / "records.jsonl"
-        plain.write_bytes(gzip.decompress(path.read_bytes()))
-        return build_tables(journal.read(plain), Path(folder), SPECS)
+        for suffix in KEPT:
+            (Path(folder) / f"{study}{suffix}").write_bytes(gzip.decompress((place / f"{study}{suffix}.gz").read_bytes()))
+        return build_tables(compare(answers(journal.read(Path(folder) / f"{study}.jsonl"))), SPECS)
 
 
 def place(table: Table) -> str:

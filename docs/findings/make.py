@@ -48,13 +48,14 @@ def run(study: str, data: Path, jobs: str) -> None:
         command = [sys.executable, "-m", "gapbench", "run", "--study", str(HERE / f"{study}.toml")]
         command += ["--out", folder, "--no-figures", "--jobs", jobs]
         subprocess.run(command, cwd=data, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
-        records = journal.run_file(Path(folder)).read_bytes()
-    (HERE / f"{study}.jsonl.gz").write_bytes(gzip.compress(records, mtime=0))
+        for suffix in facts.KEPT:
+            content = journal.run_file(Path(folder)).with_suffix(suffix).read_bytes()
+            (HERE / f"{study}{suffix}.gz").write_bytes(gzip.compress(content, mtime=0))
 
 
 def write(out: Path) -> None:
     """Write the page and its figures."""
-    tables = {study: facts.load(HERE / f"{study}.jsonl.gz") for study in STUDIES}
+    tables = {study: facts.load(HERE, study) for study in STUDIES}
     found = facts.everything(tables)
     environment = Environment(  # the page is Markdown, and its text is ours
         loader=FileSystemLoader(HERE), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
