@@ -33,6 +33,10 @@ class DataError(GapbenchError):
     """A file or an array is not what it should be: names the file, the array and the row."""
 
 
+class UnwritableError(DataError):
+    """What was to be kept cannot be written, to a full disk, say: names the path. What was kept before stays."""
+
+
 class MissingAssetError(GapbenchError):
     """Weights or data are not on this machine: says what, how large, and how to supply them."""
 

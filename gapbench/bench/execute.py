@@ -16,7 +16,7 @@ from gapbench.bench.plan import Cell, Plan, Source, needed_splits, wanted_metric
 from gapbench.bench.reuse import Known
 from gapbench.bench.task import CellTask
 from gapbench.bench.workers import run_cells
-from gapbench.errors import DataError, GapbenchError
+from gapbench.errors import GapbenchError, UnwritableError
 from gapbench.host.provenance import Provenance, edited
 from gapbench.model.record import Code, Timing
 from gapbench.results import journal
@@ -134,7 +134,7 @@ class Runner:
 
         Raises
         ------
-        DataError
+        UnwritableError
             It cannot be written: the disk is full, say.
         """
         # What was edited while it ran is in no file any more: nobody can say which code has answered.
@@ -145,7 +145,7 @@ class Runner:
         try:
             written = journal.append(self.path, record, content)
         except OSError as error:
-            raise DataError(
+            raise UnwritableError(
                 f"{error.filename} cannot be written ({error.strerror}). What was finished is kept: make room, and the same "
                 "command goes on from there."
             ) from error

@@ -14,7 +14,7 @@ import traceback
 from importlib.metadata import PackageNotFoundError, entry_points, version
 
 from gapbench import __version__
-from gapbench.errors import BrokenPluginError, GapbenchError, UsageError
+from gapbench.errors import BrokenPluginError, GapbenchError, UnwritableError, UsageError
 from gapbench.model.plain import one_line, plain_text
 
 #: Whose versions a report tells.
@@ -43,7 +43,7 @@ def told(error: BaseException) -> int:
     if strict:
         _print("".join(traceback.format_exception(error)).rstrip())
     if isinstance(error, GapbenchError):
-        code = 3 if isinstance(error, BrokenPluginError) else 2
+        code = 3 if isinstance(error, BrokenPluginError) else 1 if isinstance(error, UnwritableError) else 2
         if strict:
             return code if isinstance(error, UsageError | BrokenPluginError) else 1
         _print(f"error: {error}")

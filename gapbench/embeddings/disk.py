@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from gapbench.errors import DataError, GapbenchWarning
+from gapbench.errors import GapbenchWarning, UnwritableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,13 +68,13 @@ def writing(root: Path) -> Iterator[None]:
 
     Raises
     ------
-    DataError
+    UnwritableError
         The disk is full, the folder cannot be written to, or a file stands in its place.
     """
     try:
         yield
     except OSError as error:
-        raise DataError(
+        raise UnwritableError(
             f"The store of embeddings at {root} cannot be written to ({reason(error)}). Make room or allow writing there, "
             "or name another folder in the environment variable GAPBENCH_CACHE."
         ) from error

@@ -27,9 +27,7 @@ def content(folder):
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize(
-    "name", ["README.md", "table.csv", "page.html", "command.txt", "notes.txt", "figures/mine.png"]
-)
+@pytest.mark.parametrize("name", ["README.md", "table.csv", "page.html", "study.json", "notes.txt", "figures/mine.png"])
 def test_a_folder_of_somebody_is_refused_before_work_and_stays_as_it_is(toy, tmp_path, name):
     (tmp_path / "o" / name).parent.mkdir(parents=True)
     (tmp_path / "o" / name).write_text("years of work")
@@ -52,7 +50,7 @@ def test_own_results_are_written_again_and_an_edited_page_stays(toy, tmp_path):
     assert "procrustes" in page.read_text()
 
 
-@pytest.mark.parametrize("name", ["README.md", "table.csv", "command.txt"])
+@pytest.mark.parametrize("name", ["README.md", "table.csv", "study.json"])
 def test_a_page_that_cannot_be_written_is_named_and_costs_no_record(toy, tmp_path, name):
     (tmp_path / "o" / name).mkdir(parents=True)
     done = toy("--out", "o", code=1)

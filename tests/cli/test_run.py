@@ -88,7 +88,7 @@ def test_records_follow_the_published_schema_and_outcomes_give_the_values(gapben
     for stored in journal.read_folder(tmp_path):
         measured = stored.container.measurements(stored.record.outcomes, stored.record.metrics)
         assert measured["top1"].outcomes.mean() == pytest.approx(stored.record.metrics["top1"].value)
-        assert len(measured["top1"].outcomes) == len(stored.container.predicted(stored.record.outcomes)) == 500
+        assert len(measured["top1"].outcomes) == len(stored.container.opened(stored.record.outcomes).predicted) == 500
     identity = next(r for r in records if r["aligner"]["name"] == "identity")
     rotated = next(r for r in records if r["aligner"]["name"] == "random-rotation")
     assert identity["metrics"]["top1"]["value"] >= 0.95

@@ -113,12 +113,12 @@ def test_links_and_pipes_are_nobodys_pages(tmp_path):
 
 
 def test_only_own_pages_are_removed(tmp_path):
-    write_pages(tmp_path, {"command.txt": b"one", "README.md": b"one"})
-    remove_page(tmp_path, "command.txt")
-    assert not (tmp_path / "command.txt").exists()
-    (tmp_path / "command.txt").write_text("mine")
-    remove_page(tmp_path, "command.txt")
-    assert (tmp_path / "command.txt").read_text() == "mine"
+    write_pages(tmp_path, {"study.json": b"one", "README.md": b"one"})
+    remove_page(tmp_path, "study.json")
+    assert not (tmp_path / "study.json").exists()
+    (tmp_path / "study.json").write_text("mine")
+    remove_page(tmp_path, "study.json")
+    assert (tmp_path / "study.json").read_text() == "mine"
 
 
 class Killed(BaseException):
