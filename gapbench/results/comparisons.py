@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from gapbench.embeddings.fingerprint import fingerprint
 from gapbench.errors import DataError
 from gapbench.host.provenance import gapbench_code
@@ -23,8 +25,7 @@ if TYPE_CHECKING:
     from gapbench.results.answers import Answer, TableKey
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(msgspec.Struct, frozen=True, gc=False):
     """How one value compares with that of ``identity``: difference, p value of the paired test, and after Holm."""
 
     delta: float
@@ -157,7 +158,7 @@ def _tested(
     name = _memo_name(group, base) if memos is not None and slow else ""
     if name and memos is not None and (known := _recalled(memos.recall(KIND, name, ()), len(group))) is not None:
         return known
-    tested = [{} if i == base else _paired(mine, measured[base]) for i, mine in enumerate(measured)]
+    tested = _paired(measured, base)
     if name and memos is not None:
         memos.remember(KIND, name, (), {"p": tested})
     return tested
@@ -167,11 +168,16 @@ def _is_real(found: Measurement) -> bool:
     return found.outcomes is not None and found.outcomes.dtype != bool
 
 
-def _paired(mine: Mapping[str, Measurement], theirs: Mapping[str, Measurement]) -> dict[str, float]:
-    from gapbench.stats import paired_p
+def _paired(measured: Sequence[Mapping[str, Measurement]], base: int) -> list[dict[str, float]]:
+    from gapbench.stats import paired_ps
 
-    found = {name: paired_p(outcomes, theirs[name]) for name, outcomes in mine.items() if name in theirs}
-    return {name: p for name, p in found.items() if p is not None}
+    tested: list[dict[str, float]] = [{} for _ in measured]
+    for name, theirs in measured[base].items():
+        have = [i for i, mine in enumerate(measured) if name in mine and i != base]
+        for i, p in zip(have, paired_ps([measured[i][name] for i in have], theirs), strict=True):
+            if p is not None:
+                tested[i][name] = p
+    return tested
 
 
 def _memo_name(group: Sequence[Answer], base: int) -> str:

@@ -22,7 +22,7 @@ from gapbench.components import Measurement
 from gapbench.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
     from gapbench.components import Bools, Int64
@@ -99,7 +99,7 @@ class Container:
         if where is None:
             return {}
         block = self.opened(where)
-        found = ((name, block.measurement(name, value)) for name, value in values.items())
+        found = ((name, block.measurement(name, values[name])) for name in block.metrics if name in values)
         return {name: measurement for name, measurement in found if measurement is not None}
 
     def opened(self, where: Outcomes) -> Block:
@@ -164,6 +164,11 @@ class Block:
             raise DataError(f"Outcomes in {where} are not in the safetensors format ({error}).") from error
         self._where = where
         self._keys = {name: kind for kind, slash, name in (key.partition("/") for key in self._arrays) if slash}
+
+    @property
+    def metrics(self) -> Collection[str]:
+        """The metrics that something is kept of."""
+        return self._keys.keys()
 
     def kind(self, name: str) -> str:
         """Return what is kept of a metric: ``bits``, ``values`` or ``jackknife``; empty where nothing is."""
