@@ -6,7 +6,6 @@ does not agree and was measured by other code is *superseded*; by the same code,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -33,8 +32,7 @@ NamesKey = tuple[object, ...]
 TableKey = tuple[object, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What is known of one question under one set of names.
 
     Parameters

@@ -6,7 +6,6 @@ into a record, so nothing is half-compared, whatever ends a run.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -39,8 +38,7 @@ KIND = "tests"
 NO_DIFFERENCES: Mapping[str, Difference] = {}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Compared:
+class Compared(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One answer with what its table makes of it.
 
     Parameters
@@ -56,8 +54,8 @@ class Compared:
     """
 
     answer: Answer
-    differences: Mapping[str, Difference] = field(default_factory=dict)
-    measured: Mapping[str, Measurement] = field(default_factory=dict)
+    differences: Mapping[str, Difference] = {}
+    measured: Mapping[str, Measurement] = {}
     untested: str = ""
 
     @property
@@ -68,7 +66,7 @@ class Compared:
 
 def without_outcomes(one: Compared) -> Compared:
     """Let go of the outcomes, which are large, once everything was computed from them."""
-    return replace(one, measured={})
+    return msgspec.structs.replace(one, measured={})
 
 
 def compare(answers: Iterable[Answer], memos: Memos | None = None) -> Iterator[list[Compared]]:
@@ -101,7 +99,7 @@ def by_table(answers: Iterable[Answer]) -> dict[TableKey, list[Answer]]:
         else:
             older, newer = sorted((known, answer), key=lambda one: one.record.created_utc)
             line = f"{record.label} with other parameters or fit items ({made_on(older.record)})"
-            table[row] = replace(newer, superseded=(*newer.superseded, *older.superseded, line))
+            table[row] = msgspec.structs.replace(newer, superseded=(*newer.superseded, *older.superseded, line))
     return {key: list(table.values()) for key, table in tables.items()}
 
 

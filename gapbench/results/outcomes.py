@@ -64,6 +64,8 @@ class Container:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._content: mmap.mmap | bytes | None = None
+        self._where: Outcomes | None = None
+        self._block = b""
 
     def block(self, where: Outcomes) -> bytes:
         """Return one block.
@@ -73,6 +75,11 @@ class Container:
         DataError
             The container is missing or no plain file, ends before the block does, or the block has another hash.
         """
+        if where != self._where:  # what is asked for is often the same again: metric by metric of one cell
+            self._block, self._where = self._read(where), where
+        return self._block
+
+    def _read(self, where: Outcomes) -> bytes:
         if self._content is None:
             self._content = _mapped(self.path)
         content = self._content[where.offset : where.offset + where.length] if where.offset >= 0 else b""
