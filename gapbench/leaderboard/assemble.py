@@ -45,7 +45,9 @@ def build_tables(
         Published numbers.
     """
     tables = []
-    with threadpool_limits(limits=1):  # the products of one table are so small that threads take longer to meet than to work
+    with threadpool_limits(
+        limits=1
+    ):  # the products of one table are so small that threads take longer to meet than to work
         for group in groups:
             table = _table(group[0].record, _rows(group), metrics, reference)
             rank(table, metrics)
