@@ -45,6 +45,7 @@ __all__ = [
     "jackknife_interval",
     "mcnemar_exact",
     "mcnemar_exact_matrix",
+    "mcnemar_exact_rows",
     "mean_interval",
     "median_interval",
     "minimum_detectable_effect",
@@ -52,6 +53,7 @@ __all__ = [
     "paired_error",
     "paired_errors",
     "paired_p",
+    "paired_ps",
     "rank_intervals",
     "shared_ranks",
     "wilson",
@@ -98,6 +100,12 @@ def mcnemar_exact(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
     """
     only_a, only_b = int(np.count_nonzero(a & ~b)), int(np.count_nonzero(b & ~a))
     return _fair_coin(min(only_a, only_b), only_a + only_b)
+
+
+def mcnemar_exact_rows(rows: NDArray[np.bool_], base: NDArray[np.bool_]) -> Float64:
+    """``(R,)`` p values of `mcnemar_exact` for rows of outcomes ``(R, n)`` against a base ``(n,)``. O(R n)."""
+    only_a, only_b = np.count_nonzero(rows & ~base, axis=1), np.count_nonzero(base & ~rows, axis=1)
+    return _fair_coins(np.minimum(only_a, only_b), only_a + only_b)
 
 
 def mcnemar_exact_matrix(outcomes: NDArray[np.bool_]) -> Float64:
@@ -226,6 +234,25 @@ def paired_p(a: Measurement, b: Measurement) -> float | None:
     if a.jackknife is not None and b.jackknife is not None and len(a.jackknife) == len(b.jackknife) > 1:
         return jackknife_difference(a.value, a.jackknife, b.value, b.jackknife)
     return None
+
+
+def paired_ps(many: Sequence[Measurement], base: Measurement) -> list[float | None]:
+    """Give `paired_p` of each of many measurements against one; those of 0/1 outcomes are tested together."""
+    theirs = base.outcomes
+    if theirs is None or theirs.dtype != np.bool_:
+        return [paired_p(one, base) for one in many]
+    found: list[float | None] = [None] * len(many)
+    hits: dict[int, NDArray[np.bool_]] = {}
+    for i, one in enumerate(many):
+        if one.outcomes is not None and one.outcomes.dtype == np.bool_ and len(one.outcomes) == len(theirs):
+            hits[i] = one.outcomes.astype(np.bool_, copy=False)
+        else:
+            found[i] = paired_p(one, base)
+    if hits:
+        p = mcnemar_exact_rows(np.stack(list(hits.values())), theirs.astype(np.bool_, copy=False))
+        for i, one_p in zip(hits, p.tolist(), strict=True):
+            found[i] = one_p
+    return found
 
 
 def paired_error(a: Measurement, b: Measurement) -> float | None:

@@ -460,6 +460,19 @@ def test_all_pairs_at_once_equal_mcnemar_one_by_one(n):  # 2,500 items: fewer an
     np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
+@pytest.mark.parametrize("n", [1, 300, 2_500])
+def test_many_tests_against_one_baseline_are_those_made_one_by_one(n):
+    rng = np.random.default_rng(5)
+    rows = rng.random((9, n)) < np.linspace(0.4, 0.9, 9)[:, None]
+    hits = [Measurement(value=float(row.mean()), n=n, outcomes=row) for row in rows]
+    real = Measurement(value=0.5, n=n, outcomes=rng.random(n))
+    shorter = Measurement(value=1.0, n=3, outcomes=np.ones(3, dtype=bool))
+    slices = Measurement(value=0.5, n=n, jackknife=rng.random(20))
+    many = [hits[1], real, *hits[2:], shorter, hits[0], slices, Measurement(value=0.2, n=n)]
+    for base in (hits[0], real, slices):
+        assert stats.paired_ps(many, base) == [stats.paired_p(one, base) for one in many]
+
+
 @pytest.mark.parametrize("n", [200, 6000])
 def test_joint_resamples_have_the_covariance_of_the_means(n):
     from gapbench.bootstrap import joint_means

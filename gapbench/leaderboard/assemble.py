@@ -6,6 +6,8 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from threadpoolctl import threadpool_limits
+
 from gapbench.leaderboard.ranking import better_of, rank, ranks_by
 from gapbench.leaderboard.table import PRIMARY, Row, Table, Value
 from gapbench.results.answers import BASELINE, environments, names_key
@@ -15,10 +17,10 @@ from gapbench.specs import MetricFamily
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-    from gapbench.model.record import Record
+    from gapbench.model.record import MetricValue, Record
     from gapbench.model.study import Reference, Study
     from gapbench.results.answers import NamesKey
-    from gapbench.results.comparisons import Compared
+    from gapbench.results.comparisons import Compared, Difference
     from gapbench.specs import MetricSpec
 
 #: The distribution whose aligners are named alone; another one with an aligner of the same name is named with it.
@@ -43,12 +45,15 @@ def build_tables(
         Published numbers.
     """
     tables = []
-    for group in groups:
-        table = _table(group[0].answer.record, _rows(group), metrics, reference)
-        rank(table, metrics)
-        for row in table.rows:
-            row.compared = [without_outcomes(one) for one in row.compared]
-        tables.append(table)
+    with threadpool_limits(
+        limits=1
+    ):  # the products of one table are so small that threads take longer to meet than to work
+        for group in groups:
+            table = _table(group[0].record, _rows(group), metrics, reference)
+            rank(table, metrics)
+            for row in table.rows:
+                row.compared = [without_outcomes(one) for one in row.compared]
+            tables.append(table)
     _mark_stale(tables)
     _mark_equal(tables)
     return tables
@@ -125,14 +130,11 @@ def _rows(group: Sequence[Compared]) -> list[Row]:
 
 
 def _values(compared: Sequence[Compared]) -> dict[str, Value]:
-    names = dict.fromkeys(name for one in compared for name in one.answer.record.metrics)
-    return {name: _mean([_value(one, name) for one in compared if name in one.answer.record.metrics]) for name in names}
-
-
-def _value(one: Compared, name: str) -> Value:
-    measured, difference = one.answer.record.metrics[name], one.differences.get(name)
-    delta, p = (None, None) if difference is None else (difference.delta, difference.p_holm)
-    return Value(value=measured.value, ci95=measured.ci95, delta=delta, p_holm=p)
+    of_metric: dict[str, list[tuple[MetricValue, Difference | None]]] = {}
+    for one in compared:
+        for name, measured in one.record.metrics.items():
+            of_metric.setdefault(name, []).append((measured, one.differences.get(name)))
+    return {name: _mean(found) for name, found in of_metric.items()}
 
 
 def _reported(reference: Sequence[Reference], prompts: str, metrics: Collection[str]) -> list[Row]:
@@ -213,15 +215,14 @@ def _primary(metrics: Sequence[str], specs: Mapping[str, MetricSpec]) -> str:
     return next((name for name in (*PRIMARY, *tasks, *metrics) if name in metrics), "")
 
 
-def _mean(values: Sequence[Value]) -> Value:
+def _mean(seeds: Sequence[tuple[MetricValue, Difference | None]]) -> Value:
     """Average over seeds; of the p values the largest counts, so that no lucky seed makes a difference."""
-    if len(values) == 1:
-        return values[0]
-    lows, highs = zip(*ends, strict=True) if (ends := [v.ci95 for v in values if v.ci95 is not None]) else ((), ())
-    deltas = [value.delta for value in values if value.delta is not None]
-    p = [value.p_holm for value in values if value.p_holm is not None]
+    ends = [value.ci95 for value, _ in seeds if value.ci95 is not None]
+    lows, highs = zip(*ends, strict=True) if ends else ((), ())
+    deltas = [difference.delta for _, difference in seeds if difference is not None]
+    p = [difference.p_holm for _, difference in seeds if difference is not None and difference.p_holm is not None]
     return Value(
-        value=_average([value.value for value in values]),
+        value=_average([value.value for value, _ in seeds]),
         ci95=(_average(lows), _average(highs)) if ends else None,
         delta=_average(deltas) if deltas else None,
         p_holm=max(p) if p else None,

@@ -6,7 +6,7 @@ does not agree and was measured by other code is *superseded*; by the same code,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -32,8 +32,7 @@ NamesKey = tuple[object, ...]
 TableKey = tuple[object, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What is known of one question under one set of names.
 
     Parameters
@@ -69,7 +68,8 @@ class Answer:
         """
         found: dict[str, Measurement] = {}
         for source in {id(one): one for one in self.stored.values()}.values():
-            mine = {name: value for name, value in source.record.metrics.items() if self.stored.get(name) is source}
+            metrics = source.record.metrics
+            mine = {name: metrics[name] for name, one in self.stored.items() if one is source}
             found |= source.container.measurements(source.record.outcomes, mine)
         return found
 
@@ -129,8 +129,12 @@ def answers(found: Iterable[Stored]) -> list[Answer]:
 
 def _order(record: Record) -> tuple[object, ...]:
     """Sort as tables are read: by names, then seed, ``identity`` first."""
-    key = [f"{part:012d}" if isinstance(part, int) else str(part) for part in table_key(record)]
-    return (*key, record.seed, record.aligner.name != BASELINE, record.label, record.cell_id)
+    return (_place(table_key(record)), record.seed, record.aligner.name != BASELINE, record.label, record.cell_id)
+
+
+@lru_cache(maxsize=10_000)  # of all rows of a table it is the same
+def _place(table: TableKey) -> tuple[str, ...]:
+    return tuple(f"{part:012d}" if isinstance(part, int) else str(part) for part in table)
 
 
 #: What every other aligner is compared with.

@@ -6,8 +6,9 @@ into a record, so nothing is half-compared, whatever ends a run.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from gapbench.embeddings.fingerprint import fingerprint
 from gapbench.errors import DataError
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
     from gapbench.results.answers import Answer, TableKey
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(msgspec.Struct, frozen=True, gc=False):
     """How one value compares with that of ``identity``: difference, p value of the paired test, and after Holm."""
 
     delta: float
@@ -38,8 +38,7 @@ KIND = "tests"
 NO_DIFFERENCES: Mapping[str, Difference] = {}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Compared:
+class Compared(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One answer with what its table makes of it.
 
     Parameters
@@ -55,8 +54,8 @@ class Compared:
     """
 
     answer: Answer
-    differences: Mapping[str, Difference] = field(default_factory=dict)
-    measured: Mapping[str, Measurement] = field(default_factory=dict)
+    differences: Mapping[str, Difference] = {}
+    measured: Mapping[str, Measurement] = {}
     untested: str = ""
 
     @property
@@ -67,7 +66,7 @@ class Compared:
 
 def without_outcomes(one: Compared) -> Compared:
     """Let go of the outcomes, which are large, once everything was computed from them."""
-    return replace(one, measured={})
+    return msgspec.structs.replace(one, measured={})
 
 
 def compare(answers: Iterable[Answer], memos: Memos | None = None) -> Iterator[list[Compared]]:
@@ -100,7 +99,7 @@ def by_table(answers: Iterable[Answer]) -> dict[TableKey, list[Answer]]:
         else:
             older, newer = sorted((known, answer), key=lambda one: one.record.created_utc)
             line = f"{record.label} with other parameters or fit items ({made_on(older.record)})"
-            table[row] = replace(newer, superseded=(*newer.superseded, *older.superseded, line))
+            table[row] = msgspec.structs.replace(newer, superseded=(*newer.superseded, *older.superseded, line))
     return {key: list(table.values()) for key, table in tables.items()}
 
 
@@ -157,7 +156,7 @@ def _tested(
     name = _memo_name(group, base) if memos is not None and slow else ""
     if name and memos is not None and (known := _recalled(memos.recall(KIND, name, ()), len(group))) is not None:
         return known
-    tested = [{} if i == base else _paired(mine, measured[base]) for i, mine in enumerate(measured)]
+    tested = _paired(measured, base)
     if name and memos is not None:
         memos.remember(KIND, name, (), {"p": tested})
     return tested
@@ -167,11 +166,16 @@ def _is_real(found: Measurement) -> bool:
     return found.outcomes is not None and found.outcomes.dtype != bool
 
 
-def _paired(mine: Mapping[str, Measurement], theirs: Mapping[str, Measurement]) -> dict[str, float]:
-    from gapbench.stats import paired_p
+def _paired(measured: Sequence[Mapping[str, Measurement]], base: int) -> list[dict[str, float]]:
+    from gapbench.stats import paired_ps
 
-    found = {name: paired_p(outcomes, theirs[name]) for name, outcomes in mine.items() if name in theirs}
-    return {name: p for name, p in found.items() if p is not None}
+    tested: list[dict[str, float]] = [{} for _ in measured]
+    for name, theirs in measured[base].items():
+        have = [i for i, mine in enumerate(measured) if name in mine and i != base]
+        for i, p in zip(have, paired_ps([measured[i][name] for i in have], theirs), strict=True):
+            if p is not None:
+                tested[i][name] = p
+    return tested
 
 
 def _memo_name(group: Sequence[Answer], base: int) -> str:

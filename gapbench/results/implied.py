@@ -105,7 +105,8 @@ def disagreements(records: Sequence[Record]) -> Iterator[Finding]:
     for position, record in enumerate(records):
         if record.status != "ok":
             continue
-        protocol, texts = record.protocol, (record.prompts.name, record.prompts.fingerprint)
+        protocol = record.protocol
+        scored_on = (_items(record), record.prompts.name, record.prompts.fingerprint)
         of_items.setdefault(record.dataset.fingerprint, {})[position] = record.dataset.n
         if protocol.fit_split == "train":
             drawn = record.seed if protocol.shots is not None else None
@@ -114,7 +115,7 @@ def disagreements(records: Sequence[Record]) -> Iterator[Finding]:
             )
         for name, value in record.metrics.items():
             if value.distribution == OWN:
-                of_metric.setdefault((name, (_items(record), texts)), {})[position] = value.n
+                of_metric.setdefault((name, scored_on), {})[position] = value.n
     for (name, _), found in of_metric.items():
         yield from _fewer(found, f"{name} rests on {{}} items, and in the other rows of these items on {{}}")
     for found in of_fit.values():

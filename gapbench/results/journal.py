@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -40,8 +39,7 @@ class _Version(msgspec.Struct):
     schema_version: int
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(msgspec.Struct, frozen=True, gc=False):
     """A record where it lies: its file and line, and the container of its outcomes."""
 
     record: Record
@@ -171,12 +169,15 @@ def read(path: Path) -> list[Stored]:
             continue
         if isinstance(found, DataError):
             raise found
-        records.append(Stored(_sharing(found, shared), path.name, number, container))
+        records.append(Stored(sharing(found, shared), path.name, number, container))
     return records
 
 
-def _sharing(record: Record, shared: dict[object, Any]) -> Record:
-    """Hold what many records have in common once: of a large leaderboard that is a third of the memory."""
+def sharing(record: Record, shared: dict[object, Any]) -> Record:
+    """Return a record that has what it has in common with others from ``shared``, where it is noted.
+
+    So it is held once: of a large leaderboard that is a third of the memory.
+    """
     environment, code = _encoder.encode(record.environment), _encoder.encode(record.code)
     return msgspec.structs.replace(
         record,

@@ -22,7 +22,7 @@ from gapbench.components import Measurement
 from gapbench.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
     from gapbench.components import Bools, Int64
@@ -64,6 +64,8 @@ class Container:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._content: mmap.mmap | bytes | None = None
+        self._where: Outcomes | None = None
+        self._block = b""
 
     def block(self, where: Outcomes) -> bytes:
         """Return one block.
@@ -73,6 +75,11 @@ class Container:
         DataError
             The container is missing or no plain file, ends before the block does, or the block has another hash.
         """
+        if where != self._where:  # what is asked for is often the same again: metric by metric of one cell
+            self._block, self._where = self._read(where), where
+        return self._block
+
+    def _read(self, where: Outcomes) -> bytes:
         if self._content is None:
             self._content = _mapped(self.path)
         content = self._content[where.offset : where.offset + where.length] if where.offset >= 0 else b""
@@ -99,7 +106,7 @@ class Container:
         if where is None:
             return {}
         block = self.opened(where)
-        found = ((name, block.measurement(name, value)) for name, value in values.items())
+        found = ((name, block.measurement(name, values[name])) for name in block.metrics if name in values)
         return {name: measurement for name, measurement in found if measurement is not None}
 
     def opened(self, where: Outcomes) -> Block:
@@ -164,6 +171,11 @@ class Block:
             raise DataError(f"Outcomes in {where} are not in the safetensors format ({error}).") from error
         self._where = where
         self._keys = {name: kind for kind, slash, name in (key.partition("/") for key in self._arrays) if slash}
+
+    @property
+    def metrics(self) -> Collection[str]:
+        """The metrics that something is kept of."""
+        return self._keys.keys()
 
     def kind(self, name: str) -> str:
         """Return what is kept of a metric: ``bits``, ``values`` or ``jackknife``; empty where nothing is."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gapbench.errors import DataError
 from gapbench.results import implied, journal
@@ -154,13 +154,14 @@ def verify_records(path: Path, installed: Installed | None = None) -> Verified:
 def _check_file(path: Path, installed: Installed | None, done: Verified) -> None:
     """Check each line of a file by itself."""
     container = journal.container_of(path)
+    shared: dict[object, Any] = {}
     for line, record in journal.scan(path):
         if isinstance(record, TornLineError):
             done.verdicts.append(Verdict(file=path.name, line=line, name=f"line {line}", remarks=[str(record)]))
         elif isinstance(record, DataError):
             done.verdicts.append(Verdict(file=path.name, line=line, name=f"line {line}", reasons=[str(record)]))
         else:
-            stored = Stored(record, path.name, line, container)
+            stored = Stored(journal.sharing(record, shared), path.name, line, container)
             verdict = _of_fields(stored, installed)
             if record.outcomes is not None:
                 _of_outcomes(verdict, stored, installed, done.labels, len(done.found))
