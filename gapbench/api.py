@@ -14,7 +14,7 @@ from gapbench.errors import GapbenchError, UsageError
 from gapbench.model.request import DTypeName, EngineName, FitSize, IndexName, ProtocolName, Request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     import pandas as pd
     from rich.console import Console, ConsoleOptions, RenderableType
@@ -234,6 +234,7 @@ def _run(request: Request, objects: Sequence[object]) -> Results:
     from gapbench.bench.workers import Options
     from gapbench.embeddings.store import Store, default_root
     from gapbench.host.discovery import discover
+    from gapbench.host.registry import OBJECT
     from gapbench.leaderboard.assemble import build_tables, only
     from gapbench.model.study import chosen_study
     from gapbench.results import journal
@@ -247,7 +248,7 @@ def _run(request: Request, objects: Sequence[object]) -> Results:
     study, _ = chosen_study(request)
     registry = discover(plugin_files=request.plugins, objects=objects, blocked=request.no_plugin, strict=request.strict)
     for broken in registry.broken:
-        if broken.origin.entry_point == "object":
+        if broken.origin.entry_point in (OBJECT, "module"):
             raise UsageError(f"run(): plugins: {broken.origin} is no plugin: {broken.cause}")
     materials = Materials(Store(default_root()), request.context())
     plan = make_plan(study, registry, materials)
@@ -269,11 +270,16 @@ def _run(request: Request, objects: Sequence[object]) -> Results:
         runner = Runner(plan, study.name, materials, registry, options)
         outcome = runner.run()
         specs = registry.metric_specs()
-        groups = list(compare(answers(journal.read_folder(folder)), materials.store.memos))
-        tables = build_tables(groups, specs, study.reference)
-        asked = [one for group in groups for one in group if question(one.record) in outcome.asked]
+        asked: list[Compared] = []
+
+        def compared() -> Iterator[list[Compared]]:
+            for group in compare(answers(journal.read_folder(folder)), materials.store.memos):
+                asked.extend(without_outcomes(one) for one in group if question(one.record) in outcome.asked)
+                yield group
+
+        tables = build_tables(compared(), specs, study.reference)
     return Results(
-        compared=[without_outcomes(one) for one in asked],
+        compared=asked,
         tables=only(tables, lambda record: question(record) in outcome.asked),
         skipped=[(skip.what, skip.reason) for skip in plan.skips],
         failures=outcome.failures,

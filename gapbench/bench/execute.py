@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import msgspec
 from threadpoolctl import threadpool_limits
@@ -16,12 +16,12 @@ from gapbench.bench.plan import Cell, Plan, Source, needed_splits, wanted_metric
 from gapbench.bench.reuse import Known
 from gapbench.bench.task import CellTask
 from gapbench.bench.workers import run_cells
-from gapbench.errors import GapbenchError, UnwritableError
-from gapbench.host.provenance import Provenance, edited
-from gapbench.model.record import Code, Timing
+from gapbench.errors import GapbenchError
+from gapbench.host.provenance import Provenance
+from gapbench.model.record import Timing
 from gapbench.results import journal
-from gapbench.results.answers import answers, distributions, question
-from gapbench.results.journal import Stored
+from gapbench.results.answers import answers, distributions, names_of, question
+from gapbench.results.runlog import RunLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -94,18 +94,21 @@ class Runner:
         self.path = journal.run_file(options.folder.resolve())
         self.tasks: dict[str, CellTask] = {}
         self._provenance = Provenance(registry)
+        self._run = uuid4().hex
 
     def run(self, *, encoding: Progress | None = None, on_cell: Callable[[Record], None] | None = None) -> Outcome:
         """Encode, and run what has no answer of the installed code yet; each record is appended as its cell ends."""
         outcome = Outcome()
         tell = on_cell or _tell_nobody
-        records = journal.read(self.path)
-        known = Known(records, self.registry, self._provenance)
+        log = RunLog(self.path)
+        known = Known(log.records, self.registry, self._provenance)
         tasks: list[CellTask] = []
         for task in self._all_tasks(outcome, encoding):
             outcome.asked[question(task.header)] = task.metrics
             missing = known.missing(task)
-            records += [self._append(record, content) for record, content in known.renamed(task)]
+            if len(missing) < len(task.metrics):
+                for record, content in known.renamed(task):
+                    log.append(record, content)
             if missing:
                 tasks.append(replace(task, metrics=missing))
             else:
@@ -115,10 +118,11 @@ class Runner:
         # Two OpenMP runtimes and a BLAS would each take all cores for matrices of a few rows: one thread is faster,
         # and sums then round the same way on every machine. More cores are used by --jobs.
         with threadpool_limits(limits=1):
-            for record, content in run_cells(tasks, self.registry, self.options):
-                records.append(self._append(record, content))
+            open_tasks = (task for task in tasks if not log.answered(task.header, task.metrics))
+            for record, content in run_cells(open_tasks, len(tasks), self.registry, self.options):
+                log.append(record, content)
                 tell(record)
-        outcome.answers = [answer for answer in answers(records) if question(answer.record) in outcome.asked]
+        outcome.answers = [answer for answer in answers(log.records) if question(answer.record) in outcome.asked]
         return outcome
 
     def changes(self) -> list[str]:
@@ -126,30 +130,16 @@ class Runner:
         known = Known(journal.read(self.path), self.registry, self._provenance)
         for cell in self.plan.cells:
             metrics = wanted_metrics(self.plan.metrics, cell.source, captioned=cell.captioned)
-            known.look(_names(cell, self.plan.index), [metric.name for metric in metrics])
+            names = names_of(
+                encoder=cell.source.encoder_name,
+                dtype="" if cell.source.encoder is None else self.materials.context.dtype,
+                dataset=cell.source.dataset_name,
+                prompts=cell.prompts_name,
+                protocol=cell.protocol,
+                index=self.plan.index,
+            )
+            known.look((*names, cell.aligner.label, cell.seed), [metric.name for metric in metrics])
         return known.changes()
-
-    def _append(self, record: Record, content: bytes | None) -> Stored:
-        """Keep an answer; returns it as it is stored.
-
-        Raises
-        ------
-        UnwritableError
-            It cannot be written: the disk is full, say.
-        """
-        # What was edited while it ran is in no file any more: nobody can say which code has answered.
-        unknown = {name: Code(version=code.version, sha256="") for name, code in record.code.items() if edited(name)}
-        record = msgspec.structs.replace(record, code=record.code | unknown) if unknown else record
-        if not record.created_utc:
-            record = msgspec.structs.replace(record, created_utc=datetime.now(UTC).isoformat(timespec="milliseconds"))
-        try:
-            written = journal.append(self.path, record, content)
-        except OSError as error:
-            raise UnwritableError(
-                f"{error.filename} cannot be written ({error.strerror}). What was finished is kept: make room, and the same "
-                "command goes on from there."
-            ) from error
-        return Stored(written, self.path.name, 0, journal.container_of(self.path))
 
     def _all_tasks(self, outcome: Outcome, encoding: Progress | None) -> Iterator[CellTask]:
         """Yield the cells of all sources, each after its pictures and texts were encoded; note what failed before that."""
@@ -214,6 +204,7 @@ class Runner:
             of_metrics = [metric.component.origin.distribution for metric in metrics]
             code = self._provenance.codes([*distributions(header), *of_metrics])
             yield CellTask(
+                run=self._run,
                 header=msgspec.structs.replace(header, code=code),
                 test=test,
                 train=train,
@@ -242,22 +233,6 @@ class Runner:
         names = {"study": self.study, "index": self.plan.index, "dtype": self.materials.context.dtype}
         header = record_header(cell, test, train, prompts, encoder=encoder, **names)
         return msgspec.structs.replace(header, timing=Timing(encode_s=round(seconds, 3), fit_s=0.0, score_s=0.0))
-
-
-def _names(cell: Cell, index: str) -> tuple[object, ...]:
-    """Name a cell as `gapbench.results.answers.row_key` names a record."""
-    protocol = cell.protocol
-    return (
-        cell.source.encoder_name,
-        cell.source.dataset_name,
-        cell.prompts_name,
-        protocol.name,
-        -1 if protocol.fit_size is None else protocol.fit_size,
-        -1 if protocol.shots is None else protocol.shots,
-        index,
-        cell.aligner.label,
-        cell.seed,
-    )
 
 
 def _tell_nobody(record: Record) -> None:

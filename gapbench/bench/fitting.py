@@ -98,7 +98,7 @@ def rows_of(task: CellTask, *, raw: bool) -> tuple[FitRows, FitRows]:
         header.prompts.name,
         header.prompts.fingerprint,
     )
-    key += (task.protocol, task.seed, task.captioned, raw)
+    key += (task.run, task.protocol, task.seed, task.captioned, raw)
     if key not in _FIT_ROWS:
         while len(_FIT_ROWS) >= _FIT_ROWS_KEPT:
             del _FIT_ROWS[next(iter(_FIT_ROWS))]

@@ -111,7 +111,9 @@ class Materials:
     def encoder_fingerprint(self, selected: Selected) -> str:
         """Identify an encoder by its content."""
         if selected.name not in self._fingerprints:
-            self._fingerprints[selected.name] = fingerprint(self.identity(selected))
+            self._fingerprints[selected.name] = fingerprint(
+                {"identity": self.identity(selected), "dtype": self.context.dtype}
+            )
         return self._fingerprints[selected.name]
 
     def manifest(self, selected: Selected, split: str, *, read: bool = True) -> Manifest | None:

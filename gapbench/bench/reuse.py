@@ -43,6 +43,7 @@ class Known:
         self._provenance = provenance
         self._changed: Counter[str] = Counter()
         self._damaged = 0
+        self._blocks: dict[str, bool] = {}
 
     def missing(self, task: CellTask) -> tuple[str, ...]:
         """Return the metrics of a cell that have to be measured; those of a cell that failed all have to."""
@@ -89,13 +90,22 @@ class Known:
         if cause := self._cause(stored.record, metric):
             self._changed[cause] += 1
             return False
-        try:
-            if stored.record.outcomes is not None:
-                stored.container.block(stored.record.outcomes)
-        except DataError:
+        if not self._whole(stored):
             self._damaged += 1
             return False
         return True
+
+    def _whole(self, stored: Stored) -> bool:
+        """Whether the outcomes of a record are there; looked at once."""
+        name = stored.record.checksum
+        if name not in self._blocks:
+            try:
+                if stored.record.outcomes is not None:
+                    stored.container.block(stored.record.outcomes)
+                self._blocks[name] = True
+            except DataError:
+                self._blocks[name] = False
+        return self._blocks[name]
 
     def _cannot_be_measured(self, record: Record, metric: str) -> bool:
         """Whether the installed code has found already that a metric has no meaning here."""

@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 class CellTask:
     """All that a worker needs; components travel by name, since specs and plugins need not be picklable.
 
-    ``header`` is the record without its results.
+    ``run`` names the run: what cells share is shared within one run alone, since the code behind the rows may be another
+    one in the next. ``header`` is the record without its results.
     """
 
+    run: str
     header: Record
     test: EmbeddedSplit
     train: EmbeddedSplit | None

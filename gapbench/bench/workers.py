@@ -41,21 +41,21 @@ class Options:
     blocked: tuple[str, ...] = ()
 
 
-def run_cells(tasks: Sequence[CellTask], registry: Registry, options: Options) -> Iterable[Ended]:
+def run_cells(tasks: Iterable[CellTask], count: int, registry: Registry, options: Options) -> Iterable[Ended]:
     """Run cells and yield each as it ends.
 
     Parameters
     ----------
-    tasks
-        The cells.
+    tasks, count
+        The cells, one after the other taken when it is to run, and how many there are at most.
     registry
         The components, for cells that run in this process.
     options
         How many processes run, and with which engine.
     """
-    if options.jobs == 1 or len(tasks) <= 1:
+    if options.jobs == 1 or count <= 1:
         return map(partial(run_cell, registry=registry), tasks)
-    return _parallel(tasks, options)
+    return _parallel(list(tasks), options)
 
 
 def _parallel(tasks: Sequence[CellTask], options: Options) -> Iterator[Ended]:
@@ -89,9 +89,10 @@ def run_in_worker(task: CellTask, plugin_files: tuple[Path, ...], blocked: tuple
 
     key, code = (plugin_files, blocked), task.header.code
     registry = _REGISTRIES.get(key)
-    if registry is None or Provenance(registry).codes(code) != code:
+    mine = {} if registry is None else Provenance(registry).codes(code)
+    if registry is None or mine != code:
         registry = _REGISTRIES[key] = discover(plugin_files=plugin_files, blocked=blocked)
-    mine = Provenance(registry).codes(code)
+        mine = Provenance(registry).codes(code)
     for name, theirs in code.items():
         if theirs.sha256 and mine.get(name) != theirs:
             reason = f"a worker process has other code of {name} than the one that started it; run again"

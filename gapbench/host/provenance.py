@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gapbench import __version__
+from gapbench.host.registry import OBJECT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -85,8 +86,9 @@ def _code_of(origins: list[Origin]) -> Code:
 
     if origins[0].distribution == GAPBENCH:
         return gapbench_code()
-    # Edited since it was imported: what runs here is in no file any more.
-    sha256 = _hash_files(dict(_named_files(origins))) if not edited(origins[0].distribution) else ""
+    # What an object of this process returns, and what was edited since it was imported, is in no file.
+    untold = origins[0].entry_point == OBJECT or edited(origins[0].distribution)
+    sha256 = "" if untold else _hash_files(dict(_named_files(origins)))
     return Code(version=origins[0].version, sha256=sha256)
 
 

@@ -51,6 +51,10 @@ SPEC_TYPES: Mapping[Kind, type[Spec]] = {
 UNKNOWN = "unknown"
 
 
+#: Stands in place of an entry point for a plugin that is an object of this process.
+OBJECT = "object"
+
+
 @dataclass(frozen=True)
 class Origin:
     """Where a plugin comes from: a distribution's entry point, or a file.

@@ -83,7 +83,7 @@ def _mark_stale(tables: Sequence[Table]) -> None:
             for row in table.rows:
                 row.rank = row.rank_interval = None
                 if row.state != "reported":
-                    row.state, row.remark = "stale", "made of older weights, images or texts under the same names"
+                    row.state, row.remark = "stale", "older, and of other weights, images or texts under the same names"
 
 
 def _mark_equal(tables: Sequence[Table]) -> None:
@@ -112,7 +112,7 @@ def _rows(group: Sequence[Compared]) -> list[Row]:
         makers.setdefault(label, set()).add(maker)
         rows.setdefault((label, maker), Row(label=label)).compared.append(one)
     for (label, maker), row in rows.items():
-        if len(makers[label]) > 1 and maker != OWN:
+        if maker != OWN and (len(makers[label]) > 1 or label == BASELINE):
             row.label = f"{label} ({maker})"
     seeds = len({one.answer.record.seed for one in group})
     for row in rows.values():
@@ -174,6 +174,8 @@ def _table(first: Record, rows: list[Row], specs: Mapping[str, MetricSpec], refe
         protocol=first.protocol.name,
         fit_size=first.protocol.fit_size,
         shots=first.protocol.shots,
+        index=first.index,
+        dtype=first.encoder.dtype,
         fit_split=first.protocol.fit_split,
         n=first.dataset.n if first.protocol.fit_split != "half of test" else first.dataset.n - first.dataset.n // 2,
         n_texts=first.prompts.n_texts,

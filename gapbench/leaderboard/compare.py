@@ -120,7 +120,9 @@ def _where(record: Record) -> str:
     size = f" {protocol.shots} shots" if protocol.shots is not None else f" {protocol.fit_size or 'all'}"
     seed = f", seed {record.seed}" if record.seed else ""
     names = f"{record.encoder.name} / {record.dataset.name} / {record.prompts.name}"
-    return f"{names}, {protocol.name}{size}{seed}"
+    index = "" if record.index == "flat" else f", {record.index}"
+    dtype = "" if record.encoder.dtype in ("", "float32") else f", {record.encoder.dtype}"
+    return f"{names}, {protocol.name}{size}{index}{dtype}{seed}"
 
 
 def _name(record: Record) -> str:

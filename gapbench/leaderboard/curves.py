@@ -44,11 +44,11 @@ class Curves:
 
 def curves_of(tables: Sequence[Table]) -> list[Curves]:
     """Make the curves of all tables that differ only in how much was fitted on."""
-    groups: dict[tuple[str, str, str], list[Table]] = {}
+    groups: dict[tuple[str, ...], list[Table]] = {}
     for table in tables:
-        groups.setdefault((table.title, table.protocol, table.primary), []).append(table)
+        groups.setdefault((table.title, table.protocol, table.primary, table.index, table.dtype), []).append(table)
     found = []
-    for (title, protocol, primary), group in groups.items():
+    for (title, protocol, primary, *_), group in groups.items():
         if len({table.fitted_items for table in group}) > 1:
             ordered = sorted(group, key=lambda table: table.fitted_items)
             names = [BASELINE, *_names(ordered)]

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from gapbench.specs import MetricSpec
 
 COLUMNS = (
-    "encoder", "dataset", "prompts", "protocol", "fit_size", "shots", "aligner", "control", "state", "rank",
-    "rank_low", "rank_high", "seeds", "metric", "value", "low", "high", "delta", "p_holm",
+    "encoder", "dtype", "dataset", "prompts", "protocol", "fit_size", "shots", "index", "aligner", "control",
+    "state", "rank", "rank_low", "rank_high", "seeds", "metric", "value", "low", "high", "delta", "p_holm",
 )  # fmt: skip
 
 #: What LaTeX reads as commands, and how it is written as text.
@@ -37,7 +37,8 @@ def to_csv(tables: Sequence[Table]) -> str:
     """Write one line for each row and metric; values as the records have them, fractions and not per cent."""
     lines = [_fields(COLUMNS)]
     for table in tables:
-        of = (table.encoder, table.dataset, table.prompts, table.protocol, table.fit_size, table.shots)
+        names = (table.encoder, table.dtype, table.dataset, table.prompts, table.protocol)
+        of = (*names, table.fit_size, table.shots, table.index)
         metrics = {name: _fields([name]) for name in table.metrics}
         for row in table.rows:
             ends = row.rank_interval or (None, None)

@@ -136,6 +136,8 @@ class Table:
     metrics: list[str]
     rows: list[Row]
     shots: int | None = None
+    index: str = "flat"
+    dtype: str = ""
     detectable: float | None = None
     remarks: list[str] = field(default_factory=list)
 
@@ -152,8 +154,10 @@ class Table:
         size = "all items" if self.fit_size is None else f"{self.fit_size} items"
         if self.shots is not None:
             size = f"{self.shots} images of each class"
+        extra = "" if self.index == "flat" else f", {self.index} index"
+        extra += "" if self.dtype in ("", "float32") else f", encoded in {self.dtype}"
         words = "images and their captions" if self.prompts == "captions" else f"images, {self.n_texts} texts"
-        return f"{self.protocol}: fitted on {size} of {self.fit_split}, scored on {self.n:,} {words}"
+        return f"{self.protocol}: fitted on {size} of {self.fit_split}, scored on {self.n:,} {words}{extra}"
 
     @property
     def stale(self) -> bool:
@@ -173,9 +177,9 @@ class Table:
 
 def largest_fits(tables: Sequence[Table]) -> list[Table]:
     """Of tables that differ only in how much was fitted on, keep the one that was fitted on most, in their order."""
-    most: dict[tuple[str, str], Table] = {}
+    most: dict[tuple[str, ...], Table] = {}
     for table in tables:
-        key = (table.title, table.protocol)
+        key = (table.title, table.protocol, table.index, table.dtype)
         if table.stale:
             continue
         if key not in most or most[key].fitted_items < table.fitted_items:

@@ -13,12 +13,14 @@ import msgspec
 import numpy as np
 
 from gapbench.errors import DataError
+from gapbench.host.provenance import GAPBENCH
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from gapbench.components import Measurement
-    from gapbench.model.record import Code, Record
+    from gapbench.model.record import Code, ProtocolRef, Record
+    from gapbench.model.study import Protocol
     from gapbench.results.journal import Stored
 
 #: Values of one cell from two machines agree up to this share of the larger one (or this much, where both are below 1):
@@ -74,17 +76,24 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return found
 
 
-def names_key(record: Record) -> NamesKey:
+def names_of(
+    *, encoder: str, dtype: str, dataset: str, prompts: str, protocol: Protocol | ProtocolRef, index: str
+) -> NamesKey:
     """Return what the rows of tables of one title and one protocol share: names, not contents."""
-    protocol = record.protocol
-    return (
-        record.encoder.name,
-        record.dataset.name,
-        record.prompts.name,
-        protocol.name,
-        -1 if protocol.fit_size is None else protocol.fit_size,
-        -1 if protocol.shots is None else protocol.shots,
-        record.index,
+    fit_size = -1 if protocol.fit_size is None else protocol.fit_size
+    shots = -1 if protocol.shots is None else protocol.shots
+    return (encoder, dataset, prompts, protocol.name, fit_size, shots, index, dtype)
+
+
+def names_key(record: Record) -> NamesKey:
+    """Return `names_of` a record."""
+    return names_of(
+        encoder=record.encoder.name,
+        dtype=record.encoder.dtype,
+        dataset=record.dataset.name,
+        prompts=record.prompts.name,
+        protocol=record.protocol,
+        index=record.index,
     )
 
 
@@ -129,12 +138,17 @@ def answers(found: Iterable[Stored]) -> list[Answer]:
 
 def _order(record: Record) -> tuple[object, ...]:
     """Sort as tables are read: by names, then seed, ``identity`` first."""
-    return (_place(table_key(record)), record.seed, record.aligner.name != BASELINE, record.label, record.cell_id)
+    return (_place(table_key(record)), record.seed, not is_baseline(record), record.label, record.cell_id)
 
 
 @lru_cache(maxsize=10_000)  # of all rows of a table it is the same
 def _place(table: TableKey) -> tuple[str, ...]:
     return tuple(f"{part:012d}" if isinstance(part, int) else str(part) for part in table)
+
+
+def is_baseline(record: Record) -> bool:
+    """Whether a record is of gapbench's own ``identity``: what every other aligner is compared with."""
+    return record.aligner.name == BASELINE and record.aligner.distribution == GAPBENCH
 
 
 #: What every other aligner is compared with.

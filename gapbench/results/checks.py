@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from gapbench.host.selection import AUTO
 from gapbench.model.identity import cell_id
 from gapbench.model.record import CAPTIONS, GIVEN, PRECOMPUTED
-from gapbench.results.answers import distributions
+from gapbench.results.answers import BASELINE, distributions, is_baseline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,13 +53,15 @@ def check_fields(record: Record, installed: Installed | None) -> Iterator[str]:
 
 
 def _when_and_where(record: Record) -> Iterator[str]:
+    if record.aligner.name == BASELINE and not is_baseline(record):
+        yield f"it is of another distribution's {BASELINE}, a name that gapbench keeps"
     try:
         made = datetime.fromisoformat(record.created_utc)
     except ValueError:
         yield f"created_utc {record.created_utc!r} is no time"
     else:
-        if made.utcoffset() != timedelta(0):
-            yield f"created_utc {record.created_utc!r} is not in UTC"
+        if made.utcoffset() != timedelta(0) or made.isoformat(timespec="milliseconds") != record.created_utc:
+            yield f"created_utc {record.created_utc!r} is not in UTC, or not to the millisecond as records have it"
         elif made > datetime.now(UTC) + CLOCK:
             yield f"created_utc {record.created_utc!r} is in the future"
     missing = [name for name in ("gapbench", "python", "platform", "libraries") if not record.environment.get(name)]

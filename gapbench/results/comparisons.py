@@ -13,7 +13,7 @@ import msgspec
 from gapbench.embeddings.fingerprint import fingerprint
 from gapbench.errors import DataError
 from gapbench.host.provenance import gapbench_code
-from gapbench.results.answers import BASELINE, made_on, table_key
+from gapbench.results.answers import is_baseline, made_on, table_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -116,12 +116,13 @@ def compare_table(answers: Sequence[Answer], memos: Memos | None = None) -> list
 
 def _compare_seed(group: Sequence[Answer], memos: Memos | None) -> list[Compared]:
     read = [_read(answer) for answer in group]
-    base = next((i for i, one in enumerate(group) if one.record.aligner.name == BASELINE and one.stored), None)
+    base = next((i for i, one in enumerate(group) if is_baseline(one.record) and one.stored), None)
     if base is None:
         return [
             Compared(answer=one, measured=found, untested=why) for one, (found, why) in zip(group, read, strict=True)
         ]
-    tested = _tested(group, [found for found, _ in read], base, memos)
+    whole = not any(why for _, why in read)  # of damaged outcomes nothing is remembered
+    tested = _tested(group, [found for found, _ in read], base, memos if whole else None)
     adjusted = _adjusted(tested)
     theirs = group[base].record.metrics
     return [

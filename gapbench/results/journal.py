@@ -173,6 +173,21 @@ def read(path: Path) -> list[Stored]:
     return records
 
 
+def since(path: Path, start: int) -> tuple[list[Record], int]:
+    """Return the records that were appended behind a place in a records file, and the place behind the last whole line.
+
+    A line that is no record is passed over here; whoever reads the file tells it.
+    """
+    if not path.is_file():
+        return [], start
+    with path.open("rb") as file:
+        file.seek(start)
+        content = file.read()
+    end = content.rfind(b"\n") + 1
+    found = [_record_in(line, str(path)) for line in content[:end].split(b"\n") if line.strip()]
+    return [record for record in found if isinstance(record, Record)], start + end
+
+
 def sharing(record: Record, shared: dict[object, Any]) -> Record:
     """Return a record that has what it has in common with others from ``shared``, where it is noted.
 

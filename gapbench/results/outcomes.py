@@ -9,7 +9,6 @@ beside it; each record says where its block begins, how long it is, and which SH
 from __future__ import annotations
 
 import hashlib
-import mmap
 import os
 import stat
 from typing import TYPE_CHECKING
@@ -63,9 +62,12 @@ class Container:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._content: mmap.mmap | bytes | None = None
-        self._where: Outcomes | None = None
-        self._block = b""
+        self._file: int | None = None
+
+    def __del__(self) -> None:
+        """Close the container."""
+        if self._file is not None:
+            os.close(self._file)
 
     def block(self, where: Outcomes) -> bytes:
         """Return one block.
@@ -75,20 +77,24 @@ class Container:
         DataError
             The container is missing or no plain file, ends before the block does, or the block has another hash.
         """
-        if where != self._where:  # what is asked for is often the same again: metric by metric of one cell
-            self._block, self._where = self._read(where), where
-        return self._block
-
-    def _read(self, where: Outcomes) -> bytes:
-        if self._content is None:
-            self._content = _mapped(self.path)
-        content = self._content[where.offset : where.offset + where.length] if where.offset >= 0 else b""
+        file = self._opened()
+        try:  # reading, not mapping: a file that others shorten then ends early, and does not end the process
+            content = os.pread(file, where.length, where.offset) if min(where.offset, where.length) >= 0 else b""
+        except (OverflowError, MemoryError):
+            content = b""  # nobody wrote a block of that length
+        except OSError as error:
+            raise DataError(f"The outcomes {self.path.name} cannot be read ({error.strerror}).") from error
         if len(content) != where.length or hashlib.sha256(content).hexdigest() != where.sha256:
             raise DataError(
                 f"The outcomes at byte {where.offset} of {self.path.name} are not those that were recorded "
                 "(their SHA-256 differs)."
             )
         return content
+
+    def _opened(self) -> int:
+        if self._file is None:
+            self._file = _open(self.path)
+        return self._file
 
     def measurements(self, where: Outcomes | None, values: Mapping[str, MetricValue]) -> dict[str, Measurement]:
         """Read the outcomes of a record as measurements; empty where it has none.
@@ -128,24 +134,19 @@ class Container:
         DataError
             It cannot be read.
         """
-        if self._content is None:
-            self._content = _mapped(self.path)
-        return len(self._content)
+        return os.fstat(self._opened()).st_size
 
 
-def _mapped(path: Path) -> mmap.mmap | bytes:
+def _open(path: Path) -> int:
     try:
         file = os.open(path, _PLAIN)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise DataError(f"The outcomes {path.name} cannot be read ({reason}).") from error
-    try:
-        status = os.fstat(file)
-        if not stat.S_ISREG(status.st_mode):
-            raise DataError(f"The outcomes {path.name} are no plain file.")
-        return mmap.mmap(file, 0, access=mmap.ACCESS_READ) if status.st_size else b""
-    finally:
+    if not stat.S_ISREG(os.fstat(file).st_mode):
         os.close(file)
+        raise DataError(f"The outcomes {path.name} are no plain file.")
+    return file
 
 
 class Block:

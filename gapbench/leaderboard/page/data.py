@@ -114,7 +114,7 @@ def _table(table: Table, specs: Mapping[str, MetricSpec]) -> dict[str, Any]:
         "encoder": table.encoder,
         "dataset": table.dataset,
         "prompts": table.prompts,
-        "protocol": f"{table.protocol}, {size}",
+        "protocol": ", ".join([table.protocol, size, *_unusual(table)]),
         "how": table.how,
         "primary": table.primary,
         "metrics": table.metrics,
@@ -123,6 +123,11 @@ def _table(table: Table, specs: Mapping[str, MetricSpec]) -> dict[str, Any]:
         if first is None
         else {"encoder": first.encoder.fingerprint, "dataset": first.dataset.fingerprint},
     }
+
+
+def _unusual(table: Table) -> list[str]:
+    """Name index and type where they are not the usual ones."""
+    return [name for name in (table.index, table.dtype) if name not in ("flat", "float32", "")]
 
 
 def _environment(record: Record) -> str:
