@@ -110,3 +110,48 @@ def test_rows_of_an_encoder_that_was_edited_are_not_carried_into_the_next_run(tm
         after = values(text.replace("return rows  # EDIT", "return rows[:, ::-1] + np.float32(1)"), "one")
     assert after != before
     assert after == values(plugin.read_text(), "two")
+
+
+def test_what_an_object_returns_is_in_no_file_and_is_never_reused(tmp_path):
+    class Plugin:
+        def __init__(self, factor):
+            self.factor = factor
+
+        @gapbench.hookimpl
+        def gapbench_aligners(self):
+            acts_on, needs = gapbench.ActsOn.IMAGES, frozenset()
+            options = {"factor": self.factor}
+            return [
+                gapbench.AlignerSpec(
+                    name="scaled", factory=f"{__name__}:Scaled", summary="s", family="f", needs=needs, acts_on=acts_on,
+                    options=options,
+                )
+            ]  # fmt: skip
+
+    chosen = {"datasets": embeddings(tmp_path / "e.npz"), "aligners": "scaled", "metrics": "centroid-l2"}
+    one, other = (gapbench.run(**chosen, plugins=Plugin(f), out=tmp_path / "out").records[0] for f in (0.5, -1.0))
+    assert one.metrics["centroid-l2"].value != other.metrics["centroid-l2"].value
+
+
+class Scaled:
+    def __init__(self, factor):
+        self.factor = factor
+
+    def fit(self, data):
+        return self
+
+    def images(self, x):
+        return np.float32(self.factor) * x
+
+
+def test_rows_of_another_type_are_another_question(tmp_path, monkeypatch):
+    """Also where an encoder's identity does not say in what it computes."""
+    monkeypatch.setenv("GAPBENCH_CACHE", str(tmp_path / "store"))
+    plugin = tmp_path / "edited_encoder_of_a_type.py"
+    plugin.write_text(ENCODER.replace("edited_encoder:", "edited_encoder_of_a_type:"))
+    chosen = {"encoders": "edited-encoder", "datasets": "color-digits", "prompts": "plain", "metrics": "centroid-l2"}
+    chosen |= {"aligners": "identity", "protocol": "in-sample", "fit_size": 100, "plugins": plugin}
+    one, other = (gapbench.run(**chosen, dtype=dtype).records[0] for dtype in ("float32", "bfloat16"))
+    assert (one.encoder.dtype, other.encoder.dtype) == ("float32", "bfloat16")
+    assert one.encoder.fingerprint != other.encoder.fingerprint
+    assert one.cell_id != other.cell_id

@@ -16,6 +16,7 @@ from gapbench.host.registry import Kind
 from gapbench.leaderboard.assemble import build_tables, only
 from gapbench.leaderboard.exports import to_csv
 from gapbench.leaderboard.markdown import code, escape, markdown
+from gapbench.leaderboard.table import largest_fits
 from gapbench.leaderboard.terminal import print_table
 from gapbench.leaderboard.text import number
 from gapbench.model.record import EncoderRef, MetricValue, Unmeasured
@@ -275,3 +276,26 @@ def test_what_other_code_gave_before_is_told_under_the_table(tmp_path):
 def test_numbers_below_zero_have_a_minus_sign_and_nothing_is_less_than_no_difference():
     assert [number(x, share=False) for x in (-0.0151, -0.0001, 0.25)] == ["−0.015", "0.000", "0.250"]
     assert [number(x, share=True) for x in (-0.0151, -0.0001, 0.25)] == ["−1.5", "0.0", "25.0"]
+
+
+def test_tables_of_another_index_or_type_are_told_apart_everywhere(tmp_path):
+    encoder = record()[0].encoder
+    rows = [
+        record("identity", hits(0.5)),
+        record("identity", hits(0.6), index="hnsw"),
+        record("identity", hits(0.7), encoder=msgspec.structs.replace(encoder, dtype="bfloat16", fingerprint="b" * 64)),
+    ]
+    tables = tables_of(stored(tmp_path, rows))
+    assert [table.stale for table in tables] == [False] * 3
+    assert len({table.how for table in tables}) == 3
+    assert {line.split(",")[1] for line in to_csv(tables).splitlines()[1:]} == {"float32", "bfloat16"}
+    assert len({line.partition(",0.")[0] for line in to_csv(tables).splitlines()}) > 3
+    assert len(largest_fits(tables)) == 3
+
+
+def test_an_identity_of_another_distribution_is_named_with_it(tmp_path):
+    draft, content = record("identity", hits(0.9))
+    theirs = msgspec.structs.replace(draft, aligner=msgspec.structs.replace(draft.aligner, distribution="toy"))
+    (table,) = tables_of(stored(tmp_path, [(theirs, content), record("other", hits(0.5))]))
+    assert sorted(row.label for row in table.rows) == ["identity (toy)", "other"]
+    assert table.row("identity") is None

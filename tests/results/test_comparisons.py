@@ -7,6 +7,7 @@ from records import binary, failed, hits, other_code, record, run, stored, value
 from scipy import stats as scipy_stats
 
 from gapbench.components import Measurement
+from gapbench.embeddings.memo import Memos
 from gapbench.results import journal
 from gapbench.results.answers import answers
 from gapbench.results.comparisons import compare, without_outcomes
@@ -136,3 +137,46 @@ def test_outcomes_are_let_go_of_and_the_comparison_stays(tmp_path):
     light = without_outcomes(one)
     assert not light.measured
     assert light.differences == one.differences
+
+
+def test_identity_of_another_distribution_is_no_baseline(tmp_path):
+    """Whatever the order of their ids: a submission must not define the differences of everybody."""
+    for seed in range(6):
+        mine = record("identity", hits(0.5), seed=seed)
+        draft, content = record("identity", hits(0.9), seed=seed)
+        aligner = msgspec.structs.replace(draft.aligner, distribution="toy")
+        theirs = (msgspec.structs.replace(draft, aligner=aligner), content)
+        (table,) = compare(answers(stored(tmp_path / str(seed), [theirs, mine, record("other", hits(0.7), seed=seed)])))
+        found = {(one.record.label, one.record.aligner.distribution): one.differences.get("top1") for one in table}
+        assert found["identity", "gapbench"] is None
+        assert found["other", "toy"].delta == pytest.approx(0.2)
+        assert found["identity", "toy"].delta == pytest.approx(0.4)
+
+
+def real(name, shift):
+    """Return an answer of a metric with one real number an item, whose test is a bootstrap."""
+    values = np.random.default_rng(0).random(60) + shift
+    measured = Measurement(value=float(values.mean()), n=60, outcomes=values)
+    draft, _ = record(name, hits(0.5), metrics={"real": value(measured)})
+    return draft, pack({"real": measured}, None)
+
+
+def test_p_values_are_remembered_and_damaged_outcomes_leave_nothing_that_is(tmp_path):
+    memos = Memos(tmp_path / "store")
+    found = stored(tmp_path / "out", [real("identity", 0.0), real("other", 0.3)])
+    path = journal.run_file(tmp_path / "out").with_suffix(SUFFIX)
+    whole = path.read_bytes()
+
+    def p():
+        (table,) = compare(answers(journal.read_folder(tmp_path / "out")), memos)
+        return [one.differences["real"].p for one in table if one.differences]
+
+    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    assert p() == [None]
+    path.write_bytes(whole)
+    (expected,) = p()
+    assert expected is not None
+    assert p() == [expected]
+    assert list((tmp_path / "store" / "memo" / "tests").iterdir())
+    (table,) = compare(answers(found))
+    assert [one.differences["real"].p for one in table if one.differences] == [expected]

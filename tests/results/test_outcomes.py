@@ -12,6 +12,7 @@ from gapbench.components import Measurement
 from gapbench.errors import DataError
 from gapbench.model.record import Outcomes
 from gapbench.results import journal
+from gapbench.results.answers import answers
 from gapbench.results.outcomes import SUFFIX, Block, Container, pack
 
 
@@ -101,3 +102,23 @@ def test_classes_that_an_approximate_index_did_not_find_keep_their_mark(tmp_path
     path = tmp_path / "run.outcomes"
     path.write_bytes(content)
     assert Container(path).opened(placed(content)).predicted.tolist() == predicted
+
+
+def test_a_container_sees_what_is_appended_later_and_bears_being_cut_short(tmp_path):
+    (first,) = stored(tmp_path, [record("a", hits(0.5))])
+    first.container.block(first.record.outcomes)
+    later = stored(tmp_path, [record("b", hits(0.7))])[1]
+    assert first.container.block(later.record.outcomes) == later.container.block(later.record.outcomes)
+    os.truncate(first.container.path, 10)
+    with pytest.raises(DataError, match="SHA-256"):
+        first.container.block(later.record.outcomes)
+
+
+def test_many_answers_of_one_file_take_one_descriptor(tmp_path):
+    found = stored(tmp_path, [record(f"a{i}", hits(0.5), created=when) for i in range(30) for when in TWICE])
+    before = len(os.listdir("/proc/self/fd"))
+    assert len(answers(found)) == 30
+    assert len(os.listdir("/proc/self/fd")) <= before + 1
+
+
+TWICE = ("2026-01-01T00:00:00.000+00:00", "2026-01-02T00:00:00.000+00:00")
