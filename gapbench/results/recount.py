@@ -74,19 +74,19 @@ def check_outcomes(record: Record, block: Block, installed: Installed | None) ->
         measured = block.measurement(name, value)
         spec = None if installed is None else installed.metric(record, name, value.distribution)
         unit = "" if spec is None else spec.unit
-        reasons = [*_value(name, value, unit), *_kept(record, name, value, block)]
+        found.reasons += _value(name, value, unit)
+        found.reasons += _kept(record, name, value, block)
         if measured is not None and measured.outcomes is not None:
-            reasons += _mean(name, value, measured.outcomes)
+            found.reasons += _mean(name, value, measured.outcomes)
             values.append(name)
         else:
             told.append(name)
         wrong = _ends(name, value, measured, unit)
         # A plugin's metric may bring an interval of its own, which its outcomes need not give.
         if wrong and value.distribution == OWN:
-            reasons.append(wrong)
+            found.reasons.append(wrong)
         elif not wrong and measured is not None and value.ci95 is not None:
             intervals.append(name)
-        found.reasons += reasons
     found.reasons += _nested(record, block)
     found.reasons += _predicted(record, block)
     found.values, found.intervals, found.as_told = tuple(values), tuple(intervals), tuple(told)
@@ -141,9 +141,11 @@ def _mean(name: str, value: MetricValue, outcomes: np.ndarray) -> Iterator[str]:
 
 def _ends(name: str, value: MetricValue, measured: Measurement | None, unit: str) -> str:
     """Say where an interval is not what is kept gives."""
-    ends = None if measured is None else interval(measured)
+    if measured is None:
+        return ""
+    ends = interval(measured)
     ends = None if ends is None or not all(map(math.isfinite, ends)) else within_unit(ends, unit)
-    if measured is None or (ends is None and value.ci95 is None):
+    if ends is None and value.ci95 is None:
         return ""
     if ends is None or value.ci95 is None:
         return (
