@@ -120,7 +120,8 @@ def _array(path: Path, archive: zipfile.ZipFile, file: BinaryIO, member: zipfile
 def _header(stream: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     version = np.lib.format.read_magic(stream)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    return read(stream)
+    shape, fortran, dtype = read(stream)
+    return tuple(map(int, shape)), fortran, dtype  # NumPy's parser takes True for a number, its memory maps do not
 
 
 def _check_count(archive: zipfile.ZipFile, file: BinaryIO) -> None:
