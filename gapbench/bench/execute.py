@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -91,7 +93,7 @@ class Runner:
         self.materials = materials
         self.registry = registry
         self.options = options
-        self.path = journal.run_file(options.folder.resolve())
+        self.path = journal.run_file(Path(os.path.realpath(options.folder)))  # links may go round
         self.tasks: dict[str, CellTask] = {}
         self._provenance = Provenance(registry)
 

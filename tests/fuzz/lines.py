@@ -84,6 +84,46 @@ METRICS = (
 BOARDS = ("small", "local", "digits", "board", "more", "empty", "folder", "leaderboards", "leaderboards/small", *STUDIES[:6], *PATHS[:24])
 COMMITS = ("HEAD", "HEAD:board", "HEAD:", ":", "HEAD~9", "-x", "--output=x", "HEAD:../..", "main@{now}", "HEAD:folder")
 
+#: Values that are well-formed, by option.
+GOOD = {
+    "--study": ("small.toml", "small.toml", "odd.toml"),
+    "-d": ("embeddings:t.npz", "embeddings:t.npz", "embeddings:pairs.npz", "embeddings:clip", "embeddings:broken.npz"),
+    "-a": ("identity", "mean-center", "procrustes", "mean-*", "gap-shift[delta=0.2]", "gap-shift[delta=0.1,0.3]", "gap-shift[delta=auto]", "dn"),
+    "-m": ("top1", "top1", "centroid-l2", "i2t-recall@1", "paired-cos", "top*"),
+    "-e": ("given",),
+    "-p": ("given", "captions"),
+    "--protocol": ("held-out", "in-sample", "transductive"),
+    "--fit-size": ("10", "5,10", "all"),
+    "--shots": ("1", "2,3"),
+    "--seeds": ("0", "0,1", "0:2"),
+    "--index": ("flat", "hnsw"),
+    "--device": ("cpu", "auto"),
+    "--dtype": ("float32",),
+    "--data-root": ("folder", "nothing"),
+    "--out": ("new", "new/deep", "board", "leaderboards/local", "more", "leaderboards/small"),
+    "--plugin": ("half.py",),
+    "--no-plugin": ("half",),
+    "--jobs": ("1",),
+    "--engine": ("loky",),
+    "--timeout": ("60",),
+    "--to": ("small", "new"),
+    "--sign": ("key",),
+    "--signers": ("signers",),
+    "--format": ("png", "svg", "png,pdf"),
+    "--licence": ("MIT", "none", "Apache-2.0"),
+    "--author": ("Somebody", "é\u202e"),
+    "BOARD": ("small", "board", "leaderboards/small", "more", "leaderboards/local", "local"),
+    "RESULTS": ("small", "board", "more", "leaderboards", "leaderboards/local", "more/records/run.jsonl", "board/records/run.jsonl"),
+    "FILE": ("more/records/run.jsonl", "board/records/run.jsonl", "broken.jsonl"),
+    "KIND": ("encoder", "dataset", "prompts", "aligner", "metric"),
+}  # fmt: skip
+
+
+def _one(rng, what, values):
+    """Return an argument."""
+    return rng.choice(GOOD[what] if rng.random() >= rng.odd else values if rng.random() < 0.85 else TEXTS)
+
+
 #: Options that may be wrong for a command, and are given to it all the same.
 STRAY = ("--jsn", "--json", "--out", "--help", "-h", "--version", "--", "--strict", "-", "-zzz", "--study=", "--out=", "--seeds", "-a", "--download")
 
@@ -106,13 +146,14 @@ class Line:
 def draw(seed, number):
     """Draw a line."""
     rng = random.Random(f"line {seed} {number}")
+    rng.odd = rng.choice((0.0, 0.0, 0.1, 0.3, 0.9))  # how often a value is an odd one: what is wrong is told first
     command = rng.choices(list(DRAWN), [share for _, share in DRAWN.values()])[0]
     words = [*command.split(), *DRAWN[command][0](rng)]
-    if rng.random() < 0.06:
+    if rng.random() < rng.odd / 5:
         words.insert(rng.randint(0, len(words)), rng.choice((*STRAY, *TEXTS)))
-    if rng.random() < 0.04:
+    if rng.random() < rng.odd / 8:
         words.remove(rng.choice(words))
-    if rng.random() < 0.04:
+    if rng.random() < rng.odd / 8:
         words.append(rng.choice(words))
     words = [word for word in words if "\0" not in word]
     line = Line(words, {name: rng.choice(values) for name, values in ENVIRONMENT.items() if rng.random() < 0.05})
@@ -135,7 +176,7 @@ ENVIRONMENT = {
     "FORCE_COLOR": ("1",),
     "LC_ALL": ("C", "POSIX", "xx"),
     "MPLBACKEND": ("nothing", "TkAgg"),
-    "TMPDIR": ("nothing", "empty"),
+    "TMPDIR": ("empty",),
     "HOME": ("", "nothing", "t.npz"),
     "CUDA_VISIBLE_DEVICES": ("", "9", "x"),
 }
@@ -147,7 +188,11 @@ def _some(rng, flag, values, chance, most=1):
         return []
     found = []
     for _ in range(rng.randint(1, most)):
-        value = rng.choice(values if rng.random() < 0.9 else rng.choice((TEXTS, NUMBERS, PATHS)))
+        if rng.random() >= rng.odd:
+            values = GOOD.get(flag, values)
+        elif rng.random() < 0.1:
+            values = rng.choice((TEXTS, NUMBERS, PATHS))
+        value = rng.choice(values)
         found += [f"{flag}={value}"] if flag.startswith("--") and rng.random() < 0.3 else [flag, value]
     return found
 
@@ -166,9 +211,9 @@ def _request(rng):
     known = rng.random() < 0.2
     words = _some(rng, "--study", STUDIES if rng.random() < 0.8 else TEXTS, 1.0 if known else 0.0)
     # Something small is always named: what is asked here is how it ends, not how long everything takes.
-    words += ["-d", rng.choice(DATASETS if rng.random() < 0.93 else TEXTS + PATHS)]
+    words += ["-d", _one(rng, "-d", DATASETS)]
     words += _some(rng, "-d", DATASETS, 0.15)
-    words += ["-a", rng.choice(tuple(name for name in ALIGNERS))]
+    words += ["-a", _one(rng, "-a", ALIGNERS)]
     words += _some(rng, "-a", ALIGNERS, 0.5, 2)
     words += _some(rng, "-m", METRICS, 0.6, 2)
     words += _some(rng, "-e", ENCODERS, 0.12) + _some(rng, "-p", PROMPTS, 0.15, 2)
@@ -194,7 +239,7 @@ def _run(rng):
 
 def _named(*pools):
     def draw_named(rng):
-        words = [rng.choice(pool if rng.random() < 0.85 else TEXTS) for pool in pools]
+        words = [_one(rng, "KIND", pool) if pool is KIND_NAMES else rng.choice(pool) for pool in pools]
         return words + _flag(rng, "--json", 0.25) + _plugins(rng)
 
     return draw_named
@@ -207,14 +252,14 @@ CHECKED = ("identity", "mean-center", "top1", "photo", "no-such", "half", "templ
 
 def _new(rng):
     names = ("mine", "my-method", "identity", "x" * 41, "gapbench-x", "class", "a..b", "os", "numpy", "1", "é", "A", "a_b", "-x", "half")
-    words = [rng.choice(KIND_NAMES), rng.choice(names if rng.random() < 0.8 else TEXTS)]
+    words = [_one(rng, "KIND", KIND_NAMES), rng.choice(names if rng.random() < 0.8 else TEXTS)]
     words += _flag(rng, "--single-file", 0.4) + _some(rng, "--licence", ("MIT", "none", "GPL", "mit", ""), 0.2)
     return words + _some(rng, "--author", TEXTS, 0.3) + _some(rng, "--to", PATHS, 0.6) + _plugins(rng)
 
 
 def _board(*flags):
     def draw_board(rng):
-        words = [rng.choice(BOARDS if rng.random() < 0.9 else TEXTS)] if rng.random() < 0.95 else []
+        words = [_one(rng, "BOARD", BOARDS)] if rng.random() < 0.95 else []
         words += _some(rng, "--out", ("board", "leaderboards/small", *PATHS), 0.4)
         for flag, values, chance in flags:
             words += _some(rng, flag, values, chance) if values else _flag(rng, flag, chance)
@@ -224,13 +269,13 @@ def _board(*flags):
 
 
 def _add(rng):
-    words = [rng.choice(("more/records/run.jsonl", "more/records/run.jsonl", "broken.jsonl", "board/records/run.jsonl", *PATHS))]
+    words = [_one(rng, "FILE", PATHS)]
     words += _some(rng, "--to", BOARDS, 0.6) + _some(rng, "--out", ("new", "board", *PATHS), 0.4)
     return words + _some(rng, "--sign", ("key", "key.pub", "half.py", *PATHS), 0.15) + _plugins(rng)
 
 
 def _compare(rng):
-    words = [rng.choice((*BOARDS, *BOARDS, *COMMITS, "more/records/run.jsonl", "broken.jsonl")) for _ in range(2)]
+    words = [_one(rng, "RESULTS", (*BOARDS, *COMMITS, "broken.jsonl")) for _ in range(2)]
     return words + _flag(rng, "--markdown", 0.3) + _flag(rng, "--json", 0.3) + _plugins(rng)
 
 
