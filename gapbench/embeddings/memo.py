@@ -69,7 +69,7 @@ class Memos:
                 raise ValueError("it belongs to another name")
             value = memo["value"]
             if not isinstance(value, dict):
-                raise ValueError("it holds no fields")
+                raise ValueError("it holds no fields")  # noqa: TRY004 - the same kind of damage
             known = memo["files"]
         except (FileNotFoundError, NotADirectoryError):
             return None

@@ -172,6 +172,6 @@ def kept_pair(path: Path) -> PairData:
         title, after, one, two, *classes = (str(word) for word in arrays.pop("words"))
         data = PairData(**arrays, title=title, after=after, scores=(one, two), classes=tuple(classes))
         check_pair(data)
-        return data
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path} is not the data of a figure ({error}); remove it and run again.") from error
+    return data

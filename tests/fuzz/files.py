@@ -112,7 +112,7 @@ def _stored(folder, path, rng):
     housekeeping.verify(store)
     store.missing_texts("e" * 64, "c" * 64, ["a", "x"])
     _errors_aside(lambda: store.texts("e" * 64, "c" * 64, list("abcd")).sum())
-    _errors_aside(lambda: store.images("k" * 64, "c" * 64)[:].sum())
+    _errors_aside(store.images("k" * 64, "c" * 64)[:].sum)
     housekeeping.prune(store)
 
 
@@ -243,15 +243,16 @@ INSTALLED = SPECS = None
 
 def prepare():
     """Import what readers need, so that forked children have it."""
-    global INSTALLED, SPECS
+    global INSTALLED, SPECS  # noqa: PLW0603 - forked children inherit them
+    import helpers  # noqa: F401
+
     import gapbench.bench.again
     import gapbench.builtin.datasets.captions
     import gapbench.builtin.prompts.strategies
     import gapbench.figures.draw
     import gapbench.leaderboard.verification
     import gapbench.results.add
-    import gapbench.state
-    import helpers  # noqa: F401
+    import gapbench.state  # noqa: F401
     from gapbench.host.discovery import discover
     from gapbench.host.installed import Installed
 
@@ -329,7 +330,9 @@ def run(seed, count, root, scratch, at_once):
                     if code == 0:
                         break
                     words = path.with_suffix(".err").read_text(errors="replace")[-3_000:]
-                    journal.write(json.dumps([last[0], "?", f"the interpreter ended with {code} (or hung)\n{words}"]) + "\n")
+                    journal.write(
+                        json.dumps([last[0], "?", f"the interpreter ended with {code} (or hung)\n{words}"]) + "\n"
+                    )
                 numbers = range(last[0] + 1, numbers[-1] + 1)
 
     shared(-(-count // BATCH), share, at_once)

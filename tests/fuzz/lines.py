@@ -32,6 +32,7 @@ DEADLINE = 60
 
 CODES = (0, 1, 2, 3, 130)
 TRACEBACK = "Traceback (most recent call last)"
+LOST = re.compile(r"^Exception ignored in.*\nTraceback .*\n(?: .*\n)*KeyboardInterrupt: *$", re.MULTILINE)
 
 # -- values -----------------------------------------------------------------------------------------------------------
 
@@ -81,7 +82,19 @@ ALIGNERS = (
 METRICS = (
     "top1", "top1", "top5", "centroid-l2", "i2t-recall@1", "paired-cos", "top*", "no-such", "top1[k=3]", "recall[k=0]", "top1 ", "TOP1", "top1,top5",
 )  # fmt: skip
-BOARDS = ("small", "local", "digits", "board", "more", "empty", "folder", "leaderboards", "leaderboards/small", *STUDIES[:6], *PATHS[:24])
+BOARDS = (
+    "small",
+    "local",
+    "digits",
+    "board",
+    "more",
+    "empty",
+    "folder",
+    "leaderboards",
+    "leaderboards/small",
+    *STUDIES[:6],
+    *PATHS[:24],
+)
 COMMITS = ("HEAD", "HEAD:board", "HEAD:", ":", "HEAD~9", "-x", "--output=x", "HEAD:../..", "main@{now}", "HEAD:folder")
 
 #: Values that are well-formed, by option.
@@ -125,7 +138,23 @@ def _one(rng, what, values):
 
 
 #: Options that may be wrong for a command, and are given to it all the same.
-STRAY = ("--jsn", "--json", "--out", "--help", "-h", "--version", "--", "--strict", "-", "-zzz", "--study=", "--out=", "--seeds", "-a", "--download")
+STRAY = (
+    "--jsn",
+    "--json",
+    "--out",
+    "--help",
+    "-h",
+    "--version",
+    "--",
+    "--strict",
+    "-",
+    "-zzz",
+    "--study=",
+    "--out=",
+    "--seeds",
+    "-a",
+    "--download",
+)
 
 
 @dataclass
@@ -139,7 +168,11 @@ class Line:
     interrupt: float | None = None
 
     def __str__(self):
-        extra = {key: value for key, value in vars(self).items() if key != "words" and value not in ("file", "utf-8", None, {})}
+        extra = {
+            key: value
+            for key, value in vars(self).items()
+            if key != "words" and value not in ("file", "utf-8", None, {})
+        }
         return f"gapbench {shlex.join(self.words)[:1_500]}{f'   {extra}' if extra else ''}"
 
 
@@ -167,7 +200,19 @@ def draw(seed, number):
 
 
 ENVIRONMENT = {
-    "GAPBENCH_CACHE": ("", "t.npz", "pipe", "/dev/null", "/dev/full/x", "new store", "empty", "link", "kept", "locked", "\udcff"),
+    "GAPBENCH_CACHE": (
+        "",
+        "t.npz",
+        "pipe",
+        "/dev/null",
+        "/dev/full/x",
+        "new store",
+        "empty",
+        "link",
+        "kept",
+        "locked",
+        "\udcff",
+    ),
     "GAPBENCH_DATA": ("", " ", "nothing", "t.npz", "/dev/null", "~", "\x1b[31m"),
     "GAPBENCH_PLUGINS": ("", "x", "*", "gapbench", "\udcff", ",,,"),
     "COLUMNS": ("0", "1", "-5", "x", "99999999", "20"),
@@ -231,7 +276,7 @@ def _request(rng):
 
 
 def _run(rng):
-    words = _request(rng) + ["--no-figures"]
+    words = [*_request(rng), "--no-figures"]
     words += _some(rng, "--jobs", ("1", "1", "0", "-1", "x", "99999", ""), 0.1)
     words += _some(rng, "--engine", ("loky", "dask", "ray", "x"), 0.05)
     return words + _some(rng, "--timeout", ("0.1", "5", "0", "-1", "nan", "inf", "1e9", "x"), 0.08)
@@ -246,12 +291,51 @@ def _named(*pools):
 
 
 KIND_NAMES = ("encoder", "dataset", "prompts", "aligner", "metric", "aligners", "Metrics", "s", "")
-NAMES = ("identity", "procrustes", "mini-clip", "digits", "photo", "top1", "embeddings", "file", "half", "no-such", "top")
-CHECKED = ("identity", "mean-center", "top1", "photo", "no-such", "half", "template:a {}", "template:", "embeddings:t.npz", "embeddings:broken.npz")
+NAMES = (
+    "identity",
+    "procrustes",
+    "mini-clip",
+    "digits",
+    "photo",
+    "top1",
+    "embeddings",
+    "file",
+    "half",
+    "no-such",
+    "top",
+)
+CHECKED = (
+    "identity",
+    "mean-center",
+    "top1",
+    "photo",
+    "no-such",
+    "half",
+    "template:a {}",
+    "template:",
+    "embeddings:t.npz",
+    "embeddings:broken.npz",
+)
 
 
 def _new(rng):
-    names = ("mine", "my-method", "identity", "x" * 41, "gapbench-x", "class", "a..b", "os", "numpy", "1", "é", "A", "a_b", "-x", "half")
+    names = (
+        "mine",
+        "my-method",
+        "identity",
+        "x" * 41,
+        "gapbench-x",
+        "class",
+        "a..b",
+        "os",
+        "numpy",
+        "1",
+        "é",
+        "A",
+        "a_b",
+        "-x",
+        "half",
+    )
     words = [_one(rng, "KIND", KIND_NAMES), rng.choice(names if rng.random() < 0.8 else TEXTS)]
     words += _flag(rng, "--single-file", 0.4) + _some(rng, "--licence", ("MIT", "none", "GPL", "mit", ""), 0.2)
     return words + _some(rng, "--author", TEXTS, 0.3) + _some(rng, "--to", PATHS, 0.6) + _plugins(rng)
@@ -332,11 +416,15 @@ def scene(seed, number, root, folder):
     damage = mutations.damaged
     (work / "broken.npz").write_bytes(mutations.as_npz((root / "t.npz").read_bytes(), rng))
     (work / "broken.toml").write_bytes(damage((root / "small.toml").read_bytes(), rng))
-    (work / "broken.py").write_bytes(rng.choice((b"raise SystemExit(7)", b"import nothing_there", damage((root / "half.py").read_bytes(), rng))))
+    (work / "broken.py").write_bytes(
+        rng.choice((b"raise SystemExit(7)", b"import nothing_there", damage((root / "half.py").read_bytes(), rng)))
+    )
     (work / "exits.py").write_text("import sys\nsys.exit(5)\n")
     (work / "broken.jsonl").write_bytes(mutations.as_json((root / "more/records/run.jsonl").read_bytes(), rng))
     shutil.copyfile(root / "more/records/run.outcomes", work / "broken.outcomes")
-    odd = mutations.odd_value({"name": "odd", "datasets": ["embeddings:t.npz"], "aligners": ["identity"], "seeds": [0, 1]}, rng)
+    odd = mutations.odd_value(
+        {"name": "odd", "datasets": ["embeddings:t.npz"], "aligners": ["identity"], "seeds": [0, 1]}, rng
+    )
     (work / "odd.toml").write_text(_toml(odd), errors="replace")
     (work / "nul.toml").write_text('name = "nul"\ndatasets = ["embeddings:a\\u0000b", "embeddings:\\u202e"]\n')
     (work / "deep.toml").write_text("a = " + "[" * 5_000)
@@ -362,6 +450,7 @@ def scene(seed, number, root, folder):
 
 def _toml(data):
     """Write plain data as TOML, as far as that can be."""
+
     def written(value):
         if isinstance(value, str):
             return json.dumps(value)
@@ -369,11 +458,24 @@ def _toml(data):
             return f"[{', '.join(map(written, value))}]"
         return str(value).lower()
 
-    return "".join(f"{json.dumps(key)} = {written(value)}\n" for key, value in data.items()) if isinstance(data, dict) else str(data)
+    return (
+        "".join(f"{json.dumps(key)} = {written(value)}\n" for key, value in data.items())
+        if isinstance(data, dict)
+        else str(data)
+    )
 
 
 #: What opens a file for writing, or changes what lies in a folder; the first arguments that are paths.
-CHANGES = {"os.mkdir": 1, "os.remove": 1, "os.rename": 2, "os.rmdir": 1, "os.link": 2, "os.symlink": 2, "os.truncate": 1, "os.chmod": 1}
+CHANGES = {
+    "os.mkdir": 1,
+    "os.remove": 1,
+    "os.rename": 2,
+    "os.rmdir": 1,
+    "os.link": 2,
+    "os.symlink": 2,
+    "os.truncate": 1,
+    "os.chmod": 1,
+}
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 SYSTEM = ("/dev", "/proc", "/sys")
 
@@ -436,7 +538,9 @@ def _child(line, folder, ready, told):
     os.dup2(err, 2)
     sys.stdin = open(0, closefd=False)
     sys.stdout, sys.stderr = (
-        io.TextIOWrapper(io.BufferedWriter(io.FileIO(number, "w", closefd=False)), encoding=line.encoding, errors=errors)
+        io.TextIOWrapper(
+            io.BufferedWriter(io.FileIO(number, "w", closefd=False)), encoding=line.encoding, errors=errors
+        )
         for number, errors in ((1, "strict"), (2, "backslashreplace"))
     )
     sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr  # as the interpreter, which keeps both open
@@ -507,6 +611,8 @@ def one(seed, number, root, folder):
 
 def _wrong(line, code, printed):
     """Say what is wrong with how a line ended."""
+    if line.interrupt is not None:  # in a callback of the interpreter's own an interrupt is lost, and told so
+        printed = LOST.sub("", printed)
     if code is None:
         yield f"it did not end within {DEADLINE} seconds"
     elif code not in CODES:
@@ -539,8 +645,12 @@ def run(seed, count, root, scratch, at_once):
                 line, code, wrong = one(seed, number, root, folder)
                 text = ""
                 if wrong:
-                    printed = "".join((folder / name).read_text(errors="replace")[-3_000:] for name in ("stdout", "stderr"))
-                    reports = "".join(path.read_text(errors="replace") for path in (folder / "tmp").glob("gapbench-report*"))
+                    printed = "".join(
+                        (folder / name).read_text(errors="replace")[-3_000:] for name in ("stdout", "stderr")
+                    )
+                    reports = "".join(
+                        path.read_text(errors="replace") for path in (folder / "tmp").glob("gapbench-report*")
+                    )
                     text = "\n".join([str(line), *wrong, printed, reports])
                 journal.write(json.dumps([number, code, line.words[:1], time.monotonic() - began, text]) + "\n")
                 shutil.rmtree(folder, ignore_errors=True)
@@ -563,7 +673,9 @@ def main():
     parser.add_argument("--jobs", type=int, default=min(4, os.cpu_count() or 1))
     given = parser.parse_args()
     top = Path(tempfile.mkdtemp(prefix="gapbench-fuzz-"))
-    os.environ.update(GAPBENCH_CACHE=str(top / "store"), GAPBENCH_PLUGINS="", OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+    os.environ.update(
+        GAPBENCH_CACHE=str(top / "store"), GAPBENCH_PLUGINS="", OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1"
+    )
     sys.dont_write_bytecode = True
     with forked(lambda: material.make(top / "material") or 0) as child:
         assert ended(child, 120) == 0, "the material could not be made"

@@ -113,7 +113,9 @@ def _results(root):
     board = root / "board"
     gapbench.run(study="small.toml", out=board)
     gapbench.run(datasets=["embeddings:pairs.npz"], aligners=list(ALIGNERS), out=root / "leaderboards" / "local")
-    gapbench.run(datasets=["embeddings:t.npz"], aligners=list(ALIGNERS), metrics=["top1", "centroid-l2"], out=root / "more")
+    gapbench.run(
+        datasets=["embeddings:t.npz"], aligners=list(ALIGNERS), metrics=["top1", "centroid-l2"], out=root / "more"
+    )
     assert not add(root / "more" / "records" / "run.jsonl", board).refused
     study = load_study("small.toml")
     keep_study(board, study, "gapbench run --study small.toml")
@@ -127,18 +129,21 @@ def _store(root):
 
     store = Store(root / "kept")
     images, texts, _ = two_cones()
-    with store.write_images("k" * 64, {"encoder_name": "e", "dataset_name": "d", "split": "test"}, N, DIM, code="c" * 64) as out:
+    with store.write_images(
+        "k" * 64, {"encoder_name": "e", "dataset_name": "d", "split": "test"}, N, DIM, code="c" * 64
+    ) as out:
         out.append(images)
     store.write_texts("e" * 64, list("abcd"), texts, code="c" * 64, identity={"encoder_name": "e"})
     store.memos.remember("dataset", "a name", (), {"items": "0" * 64, "n": N, "classes": list("abcd")})
 
 
 def _figures(root):
+    from helpers import BY_NAME, class_split
+
     from gapbench.figures.draw import _keep
     from gapbench.figures.pair import PairData, draw_pair
     from gapbench.state import save_aligner
     from gapbench.testing.fits import fit_aligner
-    from helpers import BY_NAME, class_split
 
     images, texts, labels = two_cones()
     data = PairData(

@@ -132,10 +132,14 @@ def odd_value(data, rng):
         case 1 if isinstance(place, dict):
             place[rng.choice(("", "a", "../x", "\x00", str(last) + " ", "schema_version"))] = place[last]
         case 2 if isinstance(place[last], int | float) and not isinstance(place[last], bool):
-            place[last] = rng.choice((place[last] + 1, -place[last], place[last] * 1e9, str(place[last]), [place[last]]))
+            place[last] = rng.choice(
+                (place[last] + 1, -place[last], place[last] * 1e9, str(place[last]), [place[last]])
+            )
         case 3 if isinstance(place[last], str):
             text = place[last]
-            place[last] = rng.choice((text * 50, text.upper(), text[:-1], text + "\n", text + "\x00", [text], text[::-1]))
+            place[last] = rng.choice(
+                (text * 50, text.upper(), text[:-1], text + "\n", text + "\x00", [text], text[::-1])
+            )
         case 4 if isinstance(place[last], list):
             place[last] = rng.choice((place[last] * 20, place[last][::-1], place[last][:1], {"0": place[last]}))
         case 5:
@@ -189,7 +193,7 @@ def odd_array(array, rng):
         lambda a: a[:0], lambda a: a[:1], lambda a: a.reshape(-1), lambda a: a[None], lambda a: a.astype("f8"),
         lambda a: a.astype(">f4"), lambda a: a.astype("f2"), lambda a: a.astype("i8"), lambda a: a.astype("U3"),
         lambda a: a.astype("S3"), lambda a: a.astype("c16"), lambda a: a.astype("M8[s]"), lambda a: a.astype(bool),
-        lambda a: np.zeros_like(a), lambda a: np.asfortranarray(a), lambda a: np.concatenate([a, a]), lambda a: a[::-1],
+        np.zeros_like, np.asfortranarray, lambda a: np.concatenate([a, a]), lambda a: a[::-1],
         lambda a: np.asarray(7), lambda a: np.zeros(3, [("x", "f4"), ("y", "i2")]), lambda a: np.zeros((2, 0), "f4"),
         lambda a: np.array([None, {}], dtype=object), lambda a: a[:, :2], lambda a: a[..., None], lambda a: a - 3,
         lambda a: _with(a, np.nan), lambda a: _with(a, np.inf), lambda a: _with(a, 3e38), lambda a: a * 0 + 1e-40,
@@ -245,7 +249,9 @@ def as_npz(content, rng):
             case 0:
                 del members[name]
             case 1:
-                members[rng.choice(("label.npy", "pair.npy", "x.npy", "names.npy", "../x", name.removesuffix(".npy")))] = members[name]
+                members[
+                    rng.choice(("label.npy", "pair.npy", "x.npy", "names.npy", "../x", name.removesuffix(".npy")))
+                ] = members[name]
             case 2:
                 members[name] = damaged(members[name], rng)
             case 3:
@@ -253,7 +259,9 @@ def as_npz(content, rng):
             case _:
                 members[name] = as_npy(members[name], rng)
         out = io.BytesIO()
-        with zipfile.ZipFile(out, "w", rng.choice((zipfile.ZIP_STORED, zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))) as archive:
+        with zipfile.ZipFile(
+            out, "w", rng.choice((zipfile.ZIP_STORED, zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
+        ) as archive:
             for key, value in members.items():
                 archive.writestr(key, value)
         return out.getvalue()

@@ -14,7 +14,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from fuzz import files, lines
 
 HERE = Path(__file__).parent
@@ -24,7 +23,9 @@ FILES = int(os.environ.get("GAPBENCH_FUZZ_FILES", "10000"))
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not hasattr(os, "fork") or not Path("/proc/self/statm").exists(), reason="forks, on Linux alone"),
+    pytest.mark.skipif(
+        not hasattr(os, "fork") or not Path("/proc/self/statm").exists(), reason="forks, on Linux alone"
+    ),
 ]
 
 

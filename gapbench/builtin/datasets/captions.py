@@ -83,7 +83,7 @@ class CaptionFile(Dataset):
         for number, (image, caption) in enumerate(captions):
             where = f"{self.path}, annotation {number}"
             if image not in names:
-                raise DataError(f"{where}: there is no image {image!r}.")
+                raise DataError(f"{where}: there is no image {image}.")
             found.setdefault(self._picture(names[image], where), []).append(caption.strip())
         return found
 
