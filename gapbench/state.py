@@ -44,16 +44,19 @@ def load_aligner(aligner: object, path: Path) -> None:
     DataError
         The file was not written by `save_aligner`, or for an aligner of another distribution.
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
     try:
         with safe_open(path, framework="numpy") as file:
             tree = json.loads((file.metadata() or {})[_KEY])
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        package = type(aligner).__module__.partition(".")[0]
+        learnt = {name: _unpack(value, arrays, package) for name, value in tree.items()}
+    except DataError:
+        raise
+    except Exception as error:  # of a damaged file safetensors, JSON and dataclasses raise many kinds
         raise DataError(f"{path} does not hold a fitted aligner ({error}); write it with save_aligner.") from error
-    package = type(aligner).__module__.partition(".")[0]
-    vars(aligner).update({name: _unpack(value, arrays, package) for name, value in tree.items()})
+    vars(aligner).update(learnt)
 
 
 def _pack(value: Any, where: str, arrays: dict[str, np.ndarray[Any, Any]]) -> Any:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -91,7 +93,7 @@ class Runner:
         self.materials = materials
         self.registry = registry
         self.options = options
-        self.path = journal.run_file(options.folder.resolve())
+        self.path = journal.run_file(Path(os.path.realpath(options.folder)))  # links may go round
         self.tasks: dict[str, CellTask] = {}
         self._provenance = Provenance(registry)
         self._run = uuid4().hex

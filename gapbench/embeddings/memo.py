@@ -68,13 +68,16 @@ class Memos:
             if memo["name"] != name:
                 raise ValueError("it belongs to another name")
             value = memo["value"]
+            if not isinstance(value, dict):
+                raise ValueError("it holds no fields")  # noqa: TRY004 - the same kind of damage
+            known = memo["files"]
         except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, ValueError, KeyError, RecursionError) as error:
             self.distrust(kind, name, reason(error))
             return None
         try:
-            return value if memo["files"] == stamp(files) else None
+            return value if known == stamp(files) else None
         except OSError:  # a file is gone
             return None
 

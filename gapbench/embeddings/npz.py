@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import os
 import struct
+import sys
 import tokenize
 import zipfile
 import zlib
@@ -105,6 +106,7 @@ def _array(path: Path, archive: zipfile.ZipFile, file: BinaryIO, member: zipfile
     except (zlib.error, EOFError, struct.error, *NPY_ERRORS) as error:
         raise DataError(f"{where} is not an array ({error}). Save the file again with numpy.savez.") from error
     if not mapped:
+        _check_strings(array, where)
         return array
     # A stored member is its bytes as they are: they can be mapped at the place where they lie. The length of the local
     # header's extra field can differ from the central directory's, so it is read from the local header itself.
@@ -114,13 +116,24 @@ def _array(path: Path, archive: zipfile.ZipFile, file: BinaryIO, member: zipfile
     if offset + size > os.fstat(file.fileno()).st_size:
         raise DataError(f"{where} is cut short: it goes on after the end of the file. Copy or make the file again.")
     order = "F" if fortran else "C"
-    return np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape, order=order)  # type: ignore[call-overload]
+    array = np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape, order=order)  # type: ignore[call-overload]
+    _check_strings(array, where)
+    return array
+
+
+def _check_strings(array: Any, where: str) -> None:
+    """Refuse strings with numbers that are no characters: NumPy makes them texts that Python cannot use."""
+    if array.dtype.kind == "U" and array.size:
+        codes = np.frombuffer(array.tobytes(), np.dtype("u4").newbyteorder(array.dtype.byteorder))
+        if codes.max(initial=0) > sys.maxunicode:
+            raise DataError(f"{where} holds strings with {codes.max()}, which is no character. Save the file again.")
 
 
 def _header(stream: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     version = np.lib.format.read_magic(stream)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    return read(stream)
+    shape, fortran, dtype = read(stream)
+    return tuple(map(int, shape)), fortran, dtype  # NumPy's parser takes True for a number, its memory maps do not
 
 
 def _check_count(archive: zipfile.ZipFile, file: BinaryIO) -> None:

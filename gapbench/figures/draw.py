@@ -12,7 +12,7 @@ from gapbench.embeddings.npz import open_npz
 from gapbench.errors import DataError
 from gapbench.figures.gap_accuracy import draw_gap_accuracy
 from gapbench.figures.learning import draw_learning_curves
-from gapbench.figures.pair import PairData, draw_pair
+from gapbench.figures.pair import PairData, check_pair, draw_pair
 from gapbench.figures.style import attempt
 from gapbench.leaderboard.build import tables_of
 from gapbench.leaderboard.table import PRIMARY, largest_fits
@@ -170,6 +170,8 @@ def kept_pair(path: Path) -> PairData:
     arrays = open_npz(path)
     try:
         title, after, one, two, *classes = (str(word) for word in arrays.pop("words"))
-        return PairData(**arrays, title=title, after=after, scores=(one, two), classes=tuple(classes))
+        data = PairData(**arrays, title=title, after=after, scores=(one, two), classes=tuple(classes))
+        check_pair(data)
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path} is not the data of a figure ({error}); remove it and run again.") from error
+    return data

@@ -41,6 +41,30 @@ class PairData:
     scores: tuple[str, str] = ("", "")
 
 
+def check_pair(data: PairData) -> None:
+    """See to it that the data of a picture fits together.
+
+    Raises
+    ------
+    ValueError
+        It does not; says in what.
+    """
+    n, m = len(data.images_before), len(data.texts_before)
+    sides = (("images", n, data.images_before, data.images_after), ("texts", m, data.texts_before, data.texts_after))
+    for name, count, *pair in sides:
+        for rows in pair:
+            if rows.dtype != np.float32 or rows.ndim != 2 or len(rows) != count or not np.isfinite(rows).all():  # noqa: PLR2004
+                raise ValueError(f"its {name} are {rows.dtype} of shape {rows.shape}, or not finite")
+    if len({rows.shape[1] for _, _, *pair in sides for rows in pair}) > 1:
+        raise ValueError("its rows have different numbers of dimensions")
+    classes = len(data.classes)
+    limits = (("owner", data.owner, m, classes or n), ("labels", data.labels, n if classes else 0, classes))
+    for name, places, count, limit in limits:
+        whole = places.dtype.kind in "iu" and places.shape == (count,)
+        if not whole or ((places < 0) | (places >= limit)).any():
+            raise ValueError(f"its {name} are not {count} whole numbers below {limit}")
+
+
 def project(rows: Float32, method: str, seed: int = 0) -> Float64:
     """Give rows ``(N, d)`` a place in the plane ``(N, 2)``.
 

@@ -68,7 +68,7 @@ def discover(
         if names & left_out or (allowed is not None and not names & allowed):
             continue
         host.add(origin, entry_point.load)
-    for path in {file.resolve(): file for file in plugin_files}.values():  # one given twice counts once
+    for path in {os.path.realpath(file): file for file in plugin_files}.values():  # one given twice counts once
         if not path.is_file():
             raise UsageError(f"There is no plugin file {str(path)!r}. Check the path after --plugin.")
         if not {_plain(path.stem), _plain(path.name)} & left_out:

@@ -12,6 +12,7 @@ from gapbench.errors import DataError
 from gapbench.figures.draw import FOLDER, draw_both, draw_tables, kept_pair
 from gapbench.leaderboard.svg import active_parts
 from gapbench.leaderboard.table import PRIMARY
+from gapbench.model.plain import one_line
 from gapbench.results import journal
 from gapbench.results.answers import BASELINE
 from gapbench.results.folder import LOCK, PAGES, STUDY, WRITTEN
@@ -100,6 +101,9 @@ def _pairs(
                 found |= {one.name: one for one in draw_both(data, scratch, stem)}
         except (DataError, OSError) as error:
             failures.append(str(error))
+            continue
+        except Exception as error:  # what is no data of a figure in a way that only drawing it shows
+            failures.append(f"{FOLDER}/{path.name} cannot be drawn ({one_line(str(error))})")
             continue
         told = _told(data, tables)
         if told is None:

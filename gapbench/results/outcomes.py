@@ -77,11 +77,11 @@ class Container:
         DataError
             The container is missing or no plain file, ends before the block does, or the block has another hash.
         """
-        file = self._opened()
+        file, content = self._opened(), b""
         try:  # reading, not mapping: a file that others shorten then ends early, and does not end the process
-            content = os.pread(file, where.length, where.offset) if min(where.offset, where.length) >= 0 else b""
-        except (OverflowError, MemoryError):
-            content = b""  # nobody wrote a block of that length
+            if where.offset >= 0 and 0 <= where.length <= os.fstat(file).st_size - where.offset:
+                os.lseek(file, where.offset, os.SEEK_SET)
+                content = os.read(file, where.length)
         except OSError as error:
             raise DataError(f"The outcomes {self.path.name} cannot be read ({error.strerror}).") from error
         if len(content) != where.length or hashlib.sha256(content).hexdigest() != where.sha256:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,6 +54,12 @@ class CaptionFile(Dataset):
         return found
 
     def _read_csv(self) -> dict[Path, list[str]]:
+        try:
+            return self._read_rows()
+        except (csv.Error, UnicodeDecodeError, OSError) as error:
+            raise DataError(f"{self.path} is no CSV file in UTF-8 ({error}).") from error
+
+    def _read_rows(self) -> dict[Path, list[str]]:
         found: dict[Path, list[str]] = {}
         with self.path.open(newline="", encoding="utf-8") as file:
             rows = csv.DictReader(file)
@@ -68,16 +75,16 @@ class CaptionFile(Dataset):
     def _read_json(self) -> dict[Path, list[str]]:
         try:
             content = json.loads(self.path.read_bytes())
-            names = {image["id"]: image["file_name"] for image in content["images"]}
-            captions = [(note["image_id"], note["caption"]) for note in content["annotations"]]
-        except (ValueError, KeyError, TypeError) as error:
+            names = {str(image["id"]): str(image["file_name"]) for image in content["images"]}
+            captions = [(str(note["image_id"]), str(note["caption"])) for note in content["annotations"]]
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise DataError(f"{self.path} is no COCO-captions file ({type(error).__name__}: {error}).") from error
         found: dict[Path, list[str]] = {}
         for number, (image, caption) in enumerate(captions):
             where = f"{self.path}, annotation {number}"
             if image not in names:
-                raise DataError(f"{where}: there is no image {image!r}.")
-            found.setdefault(self._picture(names[image], where), []).append(str(caption).strip())
+                raise DataError(f"{where}: there is no image {image}.")
+            found.setdefault(self._picture(names[image], where), []).append(caption.strip())
         return found
 
     @cached_property
@@ -88,8 +95,9 @@ class CaptionFile(Dataset):
 
     def _picture(self, name: str, where: str) -> Path:
         for folder in self._folders:
-            if (folder / name).is_file():
-                return folder / name
+            with suppress(OSError, ValueError):  # no name of a file: too long, say
+                if (folder / name).is_file():
+                    return folder / name
         raise DataError(f"{where}: there is no picture {name!r} beside the file or in a folder beside it.")
 
     def split(self, name: str) -> Split:

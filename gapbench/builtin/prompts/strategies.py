@@ -91,6 +91,8 @@ def from_file(path: str) -> Templates | Table:
         No such file, nothing in it, or not of that form.
     """
     file = Path(path).expanduser()
+    if file.exists() and not file.is_file():  # opening a pipe would wait for ever
+        raise DataError(f"The prompt file {str(file)!r} is no ordinary file.")
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -107,7 +109,7 @@ def from_file(path: str) -> Templates | Table:
 def _table(file: Path, text: str) -> Mapping[str, Any]:
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # ValueError: also of a number of thousands of digits
         raise DataError(f"The prompt file {file} is not valid TOML: {error}.") from error
 
 
