@@ -10,7 +10,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from gapbench.errors import GapbenchError, UsageError
+from gapbench.errors import BrokenPluginError, GapbenchError, UsageError
 from gapbench.model.request import DTypeName, EngineName, FitSize, IndexName, ProtocolName, Request
 
 if TYPE_CHECKING:
@@ -248,6 +248,8 @@ def _run(request: Request, objects: Sequence[object]) -> Results:
     study, _ = chosen_study(request)
     registry = discover(plugin_files=request.plugins, objects=objects, blocked=request.no_plugin, strict=request.strict)
     for broken in registry.broken:
+        if broken.origin.file:
+            raise BrokenPluginError(f"run(): plugins: {broken.origin.file} is broken: {broken.cause} {broken.fix}")
         if broken.origin.entry_point in (OBJECT, "module"):
             raise UsageError(f"run(): plugins: {broken.origin} is no plugin: {broken.cause}")
     materials = Materials(Store(default_root()), request.context())

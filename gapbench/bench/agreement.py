@@ -75,7 +75,8 @@ def sentence(name: str, what: str, found: Sequence[Comparison], code: str) -> st
     """Tell what came of a comparison, for one encoder and one kind of items."""
     n = sum(one.n for one in found)
     total = sum(one.stored.n for one in found)
-    changed = "its code changed" if code and all(one.stored.code for one in found) else "its code cannot be told"
+    whose = "its code" if what == "texts" else "its code or that of the dataset"
+    changed = f"{whose} {'changed' if code and all(one.stored.code for one in found) else 'cannot be told'}"
     if all(one.agrees for one in found):
         return f"Encoder {name}: {changed}; {n} {what} encoded again are equal, and {total} stored embeddings are kept."
     worst = max(one.distance for one in found)

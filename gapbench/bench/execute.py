@@ -15,7 +15,7 @@ from gapbench.bench.header import record_header
 from gapbench.bench.isolation import calling
 from gapbench.bench.materials import prompt_set
 from gapbench.bench.plan import Cell, Plan, Source, needed_splits, wanted_metrics
-from gapbench.bench.reuse import Known
+from gapbench.bench.reuse import Known, renamed
 from gapbench.bench.task import CellTask
 from gapbench.bench.workers import run_cells
 from gapbench.errors import GapbenchError
@@ -23,7 +23,7 @@ from gapbench.host.provenance import Provenance
 from gapbench.model.record import Timing
 from gapbench.results import journal
 from gapbench.results.answers import answers, distributions, names_of, question
-from gapbench.results.runlog import RunLog
+from gapbench.results.runlog import RunLog, now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -102,7 +102,7 @@ class Runner:
         """Encode, and run what has no answer of the installed code yet; each record is appended as its cell ends."""
         outcome = Outcome()
         tell = on_cell or _tell_nobody
-        log = RunLog(self.path)
+        log, waiting = RunLog(self.path), dict[str, list[CellTask]]()
         known = Known(log.records, self.registry, self._provenance)
         tasks: list[CellTask] = []
         for task in self._all_tasks(outcome, encoding):
@@ -111,7 +111,10 @@ class Runner:
             if len(missing) < len(task.metrics):
                 for record, content in known.renamed(task):
                     log.append(record, content)
-            if missing:
+            if missing and task.header.cell_id in waiting:  # the same question under another name: it is measured once
+                waiting[task.header.cell_id].append(task)
+            elif missing:
+                waiting[task.header.cell_id] = []
                 tasks.append(replace(task, metrics=missing))
             else:
                 outcome.reused += 1
@@ -121,9 +124,11 @@ class Runner:
         # and sums then round the same way on every machine. More cores are used by --jobs.
         with threadpool_limits(limits=1):
             open_tasks = (task for task in tasks if not log.answered(task.header, task.metrics))
-            for record, content in run_cells(open_tasks, len(tasks), self.registry, self.options):
-                log.append(record, content)
-                tell(record)
+            for ended, content in run_cells(open_tasks, len(tasks), self.registry, self.options):
+                record = msgspec.structs.replace(ended, created_utc=now())
+                for named in (record, *(renamed(record, task.header) for task in waiting[record.cell_id])):
+                    log.append(named, content)
+                    tell(named)
         outcome.answers = [answer for answer in answers(log.records) if question(answer.record) in outcome.asked]
         return outcome
 

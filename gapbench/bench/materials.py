@@ -89,6 +89,11 @@ class Materials:
             self._codes[key] = code_hash(selected.component)
         return self._codes[key]
 
+    def image_code(self, encoder: Selected, dataset: Selected) -> str:
+        """Hash of all code that makes embeddings of pictures: that of the dataset decodes them; empty where one is untold."""
+        both = [self.code(encoder), self.code(dataset)]
+        return fingerprint(both) if all(both) else ""
+
     def identity(self, selected: Selected) -> dict[str, Any]:
         """Everything that changes an encoder's embeddings; remembered while its files and its code are unchanged."""
         encoder, name = self.encoder(selected), f"{self.code(selected)}|{selected.name}|{self.context.dtype}"
@@ -167,7 +172,7 @@ class Materials:
 
     def has_images(self, encoder: Selected, dataset: Selected, split: str) -> bool:
         """Whether the store has the embeddings of a split, as the encoder's code makes them now."""
-        return self.store.has_images(self.image_key(encoder, dataset, split), self.code(encoder))
+        return self.store.has_images(self.image_key(encoder, dataset, split), self.image_code(encoder, dataset))
 
     def missing_texts(self, encoder: Selected, strings: Sequence[str]) -> list[str]:
         """List the strings that the store does not have as the encoder's code encodes them now."""
@@ -177,16 +182,13 @@ class Materials:
         """Encode the pictures of a split unless the store has them; what other code made is kept if a sample agrees."""
         if self.has_images(encoder, dataset, split):
             return
-        key, code, pictures = (
-            self.image_key(encoder, dataset, split),
-            self.code(encoder),
-            self._pictures(dataset, split),
-        )
+        key, code = self.image_key(encoder, dataset, split), self.image_code(encoder, dataset)
+        pictures = self._pictures(dataset, split)
         built, start = self.encoder(encoder), perf_counter()
         with calling(encoder):
             others = self.store.images_by_others(key, code)
             found = compare_images(others, built, pictures.images, self.context.dtype)
-        self._settle(encoder, f"pictures of {dataset.name} ({split})", found, any_will_do=True)
+        self._settle(encoder, f"pictures of {dataset.name} ({split})", found, code, any_will_do=True)
         if not any(one.agrees for one in found):
             identity = {
                 "encoder": self.identity(encoder),
@@ -224,7 +226,7 @@ class Materials:
                 compare_texts(stored, self.encoder(encoder), self.context.dtype)
                 for stored in self.store.texts_by_others(fp, code, missing)
             ]
-        self._settle(encoder, "texts", found, any_will_do=False)
+        self._settle(encoder, "texts", found, code, any_will_do=False)
         identity = {"encoder": self.identity(encoder), "encoder_name": encoder.name}
         with calling(encoder):
             encode_texts(
@@ -232,9 +234,10 @@ class Materials:
             )
         self._add_seconds(encoder, dataset, perf_counter() - start)
 
-    def _settle(self, encoder: Selected, what: str, found: Sequence[Comparison], *, any_will_do: bool) -> None:
+    def _settle(
+        self, encoder: Selected, what: str, found: Sequence[Comparison], code: str, *, any_will_do: bool
+    ) -> None:
         """Keep the entries whose sample agrees, and tell; of entries of the same items, one that agrees will do."""
-        code = self.code(encoder)
         agreeing = [one for one in found if one.agrees]
         for one in agreeing:
             self.store.agree(one.stored, code)
@@ -264,7 +267,7 @@ class Materials:
                 strings=prompts.prompts,
             )
         return EmbeddedSplit(
-            images=self.store.images(self.image_key(encoder, dataset, split), code),
+            images=self.store.images(self.image_key(encoder, dataset, split), self.image_code(encoder, dataset)),
             fingerprint=manifest.fingerprint,
             classes=manifest.classes,
             labels=None if manifest.labels is None else np.asarray(manifest.labels, dtype=np.int64),

@@ -65,15 +65,13 @@ class Known:
         mine = names_key(task.header)
         if not found or any(names_key(answer.record) == mine for answer in found):
             return
-        header = task.header
         for stored in {id(one): one for one in found[0].stored.values()}.values():
             record, where = stored.record, stored.record.outcomes
             try:
                 content = None if where is None else stored.container.block(where)
             except DataError:  # damaged or gone: it is measured again
                 continue
-            names = {"study": header.study, "encoder": header.encoder, "dataset": header.dataset}
-            yield msgspec.structs.replace(record, **names), content
+            yield renamed(record, task.header), content
 
     def changes(self) -> list[str]:
         """Say what is measured again, and why."""
@@ -133,6 +131,13 @@ class Known:
     def _is_current(self, record: Record, distribution: str) -> bool:
         code = record.code.get(distribution)
         return code is not None and bool(code.sha256) and code == self._provenance.code(distribution)
+
+
+def renamed(record: Record, header: Record) -> Record:
+    """Return a record with the names under which its question is asked."""
+    return msgspec.structs.replace(
+        record, study=header.study, encoder=header.encoder, dataset=header.dataset, prompts=header.prompts
+    )
 
 
 def _count(values: int) -> str:

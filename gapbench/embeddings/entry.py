@@ -165,11 +165,18 @@ def _checked(folder: Path, layout: Layout) -> Stored | str:
     identity = json.loads(read_regular(folder / IDENTITY))
     if not isinstance(identity, dict) or not isinstance(identity.get("code"), str):
         return f"{IDENTITY.as_posix()} does not say what code made the rows"
+    if identity.get("place") != _place(folder):
+        return f"it was written as {identity.get('place')}, and lies where another entry belongs"
     n = len(_mapped(folder / layout.array))
     strings = () if layout.strings is None else _strings(folder / layout.strings)
     if layout.strings is not None and len(strings) != n:
         return f"there are {len(strings)} strings for {n} rows"
     return Stored(folder, layout, identity, hashlib.sha256(listed).hexdigest(), n, strings)
+
+
+def _place(folder: Path) -> str:
+    """Name the place of an entry below the store: what it holds belongs there and nowhere else."""
+    return "/".join(folder.parts[-3:])
 
 
 def _strings(path: Path) -> tuple[str, ...]:
@@ -248,7 +255,8 @@ class Writer:
         with writing(self._root):
             self._file.flush()
             os.fsync(self._file.fileno())
-            write(self._temporary / IDENTITY, json.dumps(dict(identity), indent=1, sort_keys=True).encode())
+            placed = {**identity, "place": _place(folder)}
+            write(self._temporary / IDENTITY, json.dumps(placed, indent=1, sort_keys=True).encode())
             sums = {name.as_posix(): hash_file(self._temporary / name) for name in self._layout.files}
             write(self._temporary / CHECKSUMS, canonical_json(sums))
             for made in {self._temporary, *(self._temporary / name.parent for name in self._layout.files)}:

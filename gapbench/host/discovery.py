@@ -237,6 +237,9 @@ def _loader(path: Path) -> Callable[[], Any]:
         taken = getattr(known, "__file__", "") if known is not None else home.origin if home is not None else None
         if taken is not None and taken != str(path.resolve()):
             raise ImportError(f"the name {path.stem!r} is taken by another module; rename the file")
+        beside = str(path.resolve().parent)
+        if beside not in sys.path:  # last, so that a module beside it hides none that is installed
+            sys.path.append(beside)
         if path.suffix != ".py":
             raise ImportError(f"{path} is no Python file; its name must end in .py")
 

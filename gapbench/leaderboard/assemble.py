@@ -10,6 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from gapbench.leaderboard.ranking import better_of, rank, ranks_by
 from gapbench.leaderboard.table import PRIMARY, Row, Table, Value
+from gapbench.model.record import PRECOMPUTED
 from gapbench.results.answers import BASELINE, environments, names_key
 from gapbench.results.comparisons import without_outcomes
 from gapbench.specs import MetricFamily
@@ -70,20 +71,29 @@ def only(tables: Sequence[Table], asked: Callable[[Record], bool]) -> list[Table
 
 
 def _mark_stale(tables: Sequence[Table]) -> None:
-    """The older of two tables of one name is stale: weights, images or texts have changed under their names."""
-    latest: dict[NamesKey, str] = {}
-    made = {}
-    for number, table in enumerate(tables):
+    """Of two tables of one name the older is stale: weights, images or texts have changed under their names.
+
+    Two embedding files of one name are two things, wherever they lie: they are marked with the beginning of their hashes.
+    """
+    named: dict[NamesKey, list[tuple[str, Table, Record]]] = {}
+    for table in tables:
         records = [record for row in table.rows for record in row.records]
-        made[number] = names_key(records[0]), max(record.created_utc for record in records)
-        latest[made[number][0]] = max(latest.get(made[number][0], ""), made[number][1])
-    for number, table in enumerate(tables):
-        names, when = made[number]
-        if when < latest[names]:
-            for row in table.rows:
-                row.rank = row.rank_interval = None
-                if row.state != "reported":
-                    row.state, row.remark = "stale", "older, and of other weights, images or texts under the same names"
+        latest = max(record.created_utc for record in records)
+        named.setdefault(names_key(records[0]), []).append((latest, table, records[0]))
+    for same in named.values():
+        newest = max(when for when, _, _ in same)
+        for when, table, first in same if len(same) > 1 else ():
+            if first.encoder.component == PRECOMPUTED:
+                table.mark = first.dataset.fingerprint[:8]
+            elif when < newest:
+                _make_stale(table)
+
+
+def _make_stale(table: Table) -> None:
+    for row in table.rows:
+        row.rank = row.rank_interval = None
+        if row.state != "reported":
+            row.state, row.remark = "stale", "older, and of other weights, images or texts under the same names"
 
 
 def _mark_equal(tables: Sequence[Table]) -> None:

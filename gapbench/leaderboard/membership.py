@@ -19,6 +19,14 @@ def study_of(file: Path) -> str | None:
     return next((found.study for _, found in journal.scan(file) if isinstance(found, Record)), None)
 
 
+def _is_named(name: str, asked: str) -> bool:
+    """Whether a name in a record is what a study asks for; of what is given by a path a record may have the last part alone."""
+    if name == asked or fnmatchcase(name, asked):
+        return True
+    (family, colon, shown), (wanted, _, path) = name.partition(":"), asked.partition(":")
+    return bool(colon) and family == wanted and "/" in path and path.rpartition("/")[2] == shown.rpartition("/")[2]
+
+
 def outside(record: Record, study: Study) -> str:
     """Say why a record is no part of a study, or nothing.
 
@@ -30,7 +38,7 @@ def outside(record: Record, study: Study) -> str:
         ("dataset", record.dataset.name, study.datasets),
         ("prompt strategy", record.prompts.name, study.prompts),
     ):
-        if allowed and not any(name == one or fnmatchcase(name, one) for one in allowed):
+        if allowed and not any(_is_named(name, one) for one in allowed):
             return f"its {kind} {name!r} is no part of the study {study.name!r} ({', '.join(allowed)})"
     if study.datasets:  # the study is known: its protocol is as well
         fitted = [(one.name, one.fit_size, one.shots) for one in study.protocols]

@@ -122,7 +122,10 @@ class Row:
 
 @dataclass(kw_only=True)
 class Table:
-    """The rows of one encoder, dataset, prompt strategy and protocol, best first; ``remarks`` go under it."""
+    """The rows of one encoder, dataset, prompt strategy and protocol, best first.
+
+    ``mark`` tells it from a table of another file of the same name; ``remarks`` go under it.
+    """
 
     encoder: str
     dataset: str
@@ -138,13 +141,15 @@ class Table:
     shots: int | None = None
     index: str = "flat"
     dtype: str = ""
+    mark: str = ""
     detectable: float | None = None
     remarks: list[str] = field(default_factory=list)
 
     @property
     def title(self) -> str:
         """Name the table."""
-        return f"{self.encoder} / {self.dataset} / {self.prompts}"
+        mark = f" ({self.mark})" if self.mark else ""
+        return f"{self.encoder} / {self.dataset}{mark} / {self.prompts}"
 
     @property
     def how(self) -> str:

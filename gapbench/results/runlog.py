@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from gapbench.model.record import Record
 
 
+def now() -> str:
+    """Return the time as records have it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
 class RunLog:
     """Reads the journal once, and then follows it.
 
@@ -52,7 +57,7 @@ class RunLog:
         return any(_answers(record, header, metrics) for record in self._of_others)
 
     def append(self, record: Record, content: bytes | None) -> None:
-        """Keep an answer, unless another run has answered the same meanwhile.
+        """Keep an answer, with the time when it ended, unless another run has answered the same meanwhile.
 
         Raises
         ------
@@ -62,8 +67,6 @@ class RunLog:
         # What was edited while it ran is in no file any more: nobody can say which code has answered.
         unknown = {name: Code(version=code.version, sha256="") for name, code in record.code.items() if edited(name)}
         record = msgspec.structs.replace(record, code=record.code | unknown) if unknown else record
-        if not record.created_utc:
-            record = msgspec.structs.replace(record, created_utc=datetime.now(UTC).isoformat(timespec="milliseconds"))
         try:
             with journal.locked(self.path.parent.parent):
                 if record.status == "ok" and self.answered(record, {*record.metrics, *record.unmeasured}):
