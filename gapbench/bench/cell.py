@@ -63,11 +63,15 @@ def run_cell(task: CellTask, registry: Registry) -> tuple[Record, bytes | None]:
 @contextlib.contextmanager
 def _same_folder() -> Iterator[None]:
     """Go back to the working folder: a plugin may have changed it, and paths are relative to it."""
-    here = os.getcwd()  # noqa: PTH109 - as a string, whatever it is
+    try:
+        here = os.getcwd()  # noqa: PTH109 - as a string, whatever it is
+    except FileNotFoundError:  # it was removed: there is none to go back to
+        here = ""
     try:
         yield
     finally:
-        os.chdir(here)
+        if here:
+            os.chdir(here)
 
 
 def _measured(task: CellTask, registry: Registry) -> tuple[Record, bytes]:

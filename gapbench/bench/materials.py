@@ -90,7 +90,7 @@ class Materials:
         return self._codes[key]
 
     def image_code(self, encoder: Selected, dataset: Selected) -> str:
-        """Hash of all code that makes embeddings of pictures: that of the dataset decodes them; empty where one is untold."""
+        """Hash of all code that makes embeddings of pictures, which the dataset decodes; empty where one cannot be told."""
         both = [self.code(encoder), self.code(dataset)]
         return fingerprint(both) if all(both) else ""
 

@@ -237,9 +237,6 @@ def _loader(path: Path) -> Callable[[], Any]:
         taken = getattr(known, "__file__", "") if known is not None else home.origin if home is not None else None
         if taken is not None and taken != str(path.resolve()):
             raise ImportError(f"the name {path.stem!r} is taken by another module; rename the file")
-        beside = str(path.resolve().parent)
-        if beside not in sys.path:  # last, so that a module beside it hides none that is installed
-            sys.path.append(beside)
         if path.suffix != ".py":
             raise ImportError(f"{path} is no Python file; its name must end in .py")
 
@@ -280,6 +277,9 @@ def _claimed(module: Any) -> list[tuple[Kind, str]]:
 
 def _how_to_mend(origin: Origin, error: BaseException) -> str:
     if isinstance(error, ModuleNotFoundError) and error.name:
+        beside = os.path.dirname(origin.file)  # noqa: PTH120 - as a string, whatever it is
+        if origin.file and any(os.path.exists(os.path.join(beside, error.name + end)) for end in ("", ".py")):  # noqa: PTH110, PTH118
+            return f"It lies beside the plugin: set PYTHONPATH={beside}, or start there with `python -m gapbench`."
         return f"Install {error.name.partition('.')[0]!r}, or leave the plugin out with --no-plugin {origin.handle}."
     return _ask_author(origin)
 

@@ -20,7 +20,7 @@ def study_of(file: Path) -> str | None:
 
 
 def _is_named(name: str, asked: str) -> bool:
-    """Whether a name in a record is what a study asks for; of what is given by a path a record may have the last part alone."""
+    """Whether a name in a record is what a study asks for; of a path a record may have the last part alone."""
     if name == asked or fnmatchcase(name, asked):
         return True
     (family, colon, shown), (wanted, _, path) = name.partition(":"), asked.partition(":")

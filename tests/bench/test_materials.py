@@ -15,6 +15,8 @@ from gapbench.testing.toys import ToyDataset, ToyEncoder
 
 OLD, NEW, NEWER = "a" * 64, "b" * 64, "d" * 64
 
+EITHER = "its code or that of the dataset"
+
 
 class Counting(ToyEncoder):
     """Counts what it encodes; its images can be off by a factor, its texts by a shift."""
@@ -50,8 +52,7 @@ def test_what_other_code_made_is_kept_where_a_sample_agrees(tmp_path):
     texts = len(set(before.captions.strings))
     assert (encoder.images, encoder.texts) == (32, texts)
     assert [str(one.message) for one in told] == [
-        "Encoder toy: its code or that of the dataset changed; 32 pictures of toys (test) encoded again are equal, and 60 stored "
-        "embeddings are kept.",
+        f"Encoder toy: {EITHER} changed; 32 pictures of toys (test) encoded again are equal, and 60 stored embeddings are kept.",
         f"Encoder toy: its code changed; {texts} texts encoded again are equal, and {texts} stored embeddings are kept.",
     ]
     np.testing.assert_array_equal(after.images[:], before.images[:])

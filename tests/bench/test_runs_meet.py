@@ -9,6 +9,8 @@ import pytest
 from records import hits, other_code, record, run
 
 import gapbench
+from gapbench.host.discovery import discover
+from gapbench.leaderboard.build import tables_of
 from gapbench.model.identity import sealed
 from gapbench.results import journal
 from gapbench.results.runlog import RunLog
@@ -103,7 +105,9 @@ def test_rows_of_an_encoder_that_was_edited_are_not_carried_into_the_next_run(tm
     def values(text, cache):
         monkeypatch.setenv("GAPBENCH_CACHE", str(tmp_path / cache))
         Path(plugin).write_text(text)
-        return [one.metrics["centroid-l2"].value for one in gapbench.run(**chosen).records]
+        found = gapbench.run(**chosen).records
+        assert [one.reason for one in found] == [""] * 3
+        return [one.metrics["centroid-l2"].value for one in found]
 
     before = values(text, "one")
     with pytest.warns(gapbench.errors.GapbenchWarning, match="code .*changed"):
@@ -155,3 +159,83 @@ def test_rows_of_another_type_are_another_question(tmp_path, monkeypatch):
     assert (one.encoder.dtype, other.encoder.dtype) == ("float32", "bfloat16")
     assert one.encoder.fingerprint != other.encoder.fingerprint
     assert one.cell_id != other.cell_id
+
+
+def test_one_content_under_two_names_is_measured_once_and_reproduces_nothing(tmp_path):
+    one = embeddings(tmp_path / "one.npz")
+    (tmp_path / "two.npz").write_bytes((tmp_path / "one.npz").read_bytes())
+    chosen = {"datasets": [one, f"embeddings:{tmp_path / 'two.npz'}"], "aligners": "identity", "metrics": "top1"}
+    results = gapbench.run(**chosen, out=tmp_path / "out")
+    assert [record.dataset.name for record in results.records] == ["embeddings:one.npz", "embeddings:two.npz"]
+    assert len({record.cell_id for record in results.records}) == 1
+    assert len({record.timing for record in results.records}) == 1
+    assert {one.answer.reproduced for one in results.compared} == {1}
+
+
+def test_two_files_of_one_name_in_two_runs_are_two_tables(tmp_path):
+    found = []
+    for place in "ab":
+        (tmp_path / place).mkdir()
+        data = embeddings(tmp_path / place / "e.npz")
+        if place == "b":
+            arrays = dict(np.load(tmp_path / "b" / "e.npz"))
+            np.savez(tmp_path / "b" / "e.npz", **arrays | {"image": arrays["image"][::-1].copy()})
+        gapbench.run(datasets=data, aligners="identity", metrics="top1", out=tmp_path / "out")
+        found.append(data)
+    tables = tables_of(tmp_path / "out", discover().metric_specs())
+    assert len({table.title for table in tables}) == 2
+    assert not any(table.stale for table in tables)
+
+
+def test_an_edited_dataset_decodes_its_pictures_again(tmp_path, monkeypatch):
+    """Also where the hashes of its items stay: they are of the files, and the dataset's code reads these."""
+    monkeypatch.setenv("GAPBENCH_CACHE", str(tmp_path / "store"))
+    text = DATASET
+    plugin = tmp_path / "decoding_dataset.py"
+
+    def values(step, cache):
+        monkeypatch.setenv("GAPBENCH_CACHE", str(tmp_path / cache))
+        plugin.write_text(text.replace("STEP", str(step)))
+        chosen = {"encoders": "mini-clip", "datasets": "decoded", "prompts": "plain", "aligners": "identity"}
+        results = gapbench.run(**chosen, metrics="centroid-l2", protocol="in-sample", plugins=plugin)
+        return [record.metrics["centroid-l2"].value for record in results.records]
+
+    before = values(1, "one")
+    with pytest.warns(gapbench.errors.GapbenchWarning, match="that of the dataset changed"):
+        after = values(3, "one")
+    assert after != before
+    assert after == values(3, "two")
+
+
+DATASET = """
+import gapbench
+
+
+class Pictures:
+    def __len__(self):
+        return 40
+
+    def __getitem__(self, item):
+        import numpy as np
+        from PIL import Image
+
+        drawn = np.random.default_rng(item * STEP).integers(0, 255, (32, 32, 3)).astype(np.uint8)
+        return Image.fromarray(drawn)
+
+
+class Data:
+    def __init__(self, context):
+        pass
+
+    def split(self, name):
+        hashes = [f"{item:064d}" for item in range(40)]
+        labels = [item % 2 for item in range(40)]
+        return gapbench.Split(images=Pictures(), item_hashes=hashes, classes=("zero", "one"), labels=labels)
+
+
+@gapbench.hookimpl
+def gapbench_datasets():
+    offers = frozenset({gapbench.Offer.LABELS})
+    spec = {"summary": "s", "licence": "MIT", "offers": offers, "splits": {"test": 40}}
+    return [gapbench.DatasetSpec(name="decoded", factory="decoding_dataset:Data", **spec)]
+"""

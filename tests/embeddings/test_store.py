@@ -289,3 +289,18 @@ def test_a_first_check_of_27_megabytes_is_not_made_twice(tmp_path, monkeypatch):
     assert Store(store.root).has_images(KEY, CODE)
     print(f"first check of {rows.nbytes / 1e6:.0f} MB: {1000 * first:.1f} ms; SHA-256 alone: {1000 * alone:.1f} ms")
     assert first < 3 * alone + 0.01
+
+
+def test_an_entry_in_the_place_of_another_is_told_and_not_used(tmp_path):
+    """Each holds by itself: only where it lies is wrong."""
+    store = Store(tmp_path)
+    for key, value in (("a" * 64, 1.0), ("b" * 64, 2.0)):
+        with store.write_images(key, {}, 4, 3, code="c" * 64) as writer:
+            writer.append(np.full((4, 3), value, np.float32))
+    one, other = (tmp_path / "images" / key for key in ("a" * 64, "b" * 64))
+    one.rename(tmp_path / "aside")
+    other.rename(one)
+    (tmp_path / "aside").rename(other)
+    for key in ("a" * 64, "b" * 64):
+        with pytest.warns(GapbenchWarning, match="lies where another entry belongs"):
+            assert not Store(tmp_path).has_images(key, "c" * 64)
