@@ -17,6 +17,8 @@ from gapbench.bench.scored import AlignedSplit
 from gapbench.embeddings.fingerprint import derive_rng
 from gapbench.errors import GapbenchError, NotMeasurable
 from gapbench.host.build import build
+from gapbench.host.imports import watched
+from gapbench.host.provenance import as_run
 from gapbench.host.registry import Kind, Registry
 from gapbench.host.selection import select
 from gapbench.host.validate import describe
@@ -44,9 +46,9 @@ def run_cell(task: CellTask, registry: Registry) -> tuple[Record, bytes | None]:
     """
     header = task.header
     try:
-        with deadline(task.timeout), quiet() as printed, _same_folder():
+        with watched(header.code), deadline(task.timeout), quiet() as printed, _same_folder():
             record, content = _measured(task, registry)
-        return msgspec.structs.replace(record, printed=printed.characters), content
+        return msgspec.structs.replace(record, printed=printed.characters, code=as_run(record.code)), content
     except KeyboardInterrupt:
         raise
     except CellTimeout as error:

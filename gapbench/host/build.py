@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from gapbench.errors import GapbenchError, PluginError
+from gapbench.host.imports import watched
 from gapbench.host.registry import Kind
 from gapbench.host.validate import describe
 
@@ -61,10 +62,12 @@ def build(selected: Selected, *arguments: Any) -> Any:
     """
     component = selected.component
     spec, origin = component.spec, component.origin
-    factory = load(spec.factory, origin)
+    with watched([origin.distribution]):
+        factory = load(spec.factory, origin)
     positional = arguments if selected.argument is None else (*arguments, selected.argument)
     try:
-        built = factory(*positional, **spec.options, **selected.params)
+        with watched([origin.distribution]):
+            built = factory(*positional, **spec.options, **selected.params)
     except (KeyboardInterrupt, GapbenchError):
         raise
     except BaseException as error:

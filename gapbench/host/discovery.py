@@ -19,6 +19,7 @@ import pluggy
 
 from gapbench import __version__, hookspecs
 from gapbench.errors import PluginError, UsageError
+from gapbench.host.imports import watched
 from gapbench.host.provenance import imported, refresh
 from gapbench.host.registry import HOOKS, OBJECT, UNKNOWN, Broken, Kind, Origin, Plugin, Registry
 from gapbench.host.validate import components_of, describe, hooks_of
@@ -103,7 +104,8 @@ class _Host:
     def _add(self, origin: Origin, load: Callable[[], Any]) -> None:
         refresh(origin)
         try:
-            module = load()
+            with watched([origin.distribution]):
+                module = load()
         except KeyboardInterrupt:
             raise
         except BaseException as error:

@@ -19,15 +19,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gapbench import __version__
+from gapbench.host import imports
+from gapbench.host.imports import GAPBENCH, Stamp, stamp
 from gapbench.host.registry import OBJECT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from gapbench.host.registry import Component, Origin, Registry
     from gapbench.model.record import Code
 
-GAPBENCH = "gapbench"
 
 #: What decides the numbers of gapbench itself; weights are identified by their encoder.
 COMPUTES = (
@@ -38,9 +39,6 @@ WEIGHTS = ".safetensors"
 
 #: Folders of installed packages: what lies beside a module there belongs to others.
 SHARED_FOLDERS = frozenset({"site-packages", "dist-packages"})
-
-#: What tells that a file was changed: its size, times and inode; None where it cannot be read.
-Stamp = tuple[int, int, int, int] | None
 
 #: Files of the plugins that this process has imported, by distribution, as they were then.
 _loaded: dict[str, dict[Path, Stamp]] = {}
@@ -86,10 +84,20 @@ def _code_of(origins: list[Origin]) -> Code:
 
     if origins[0].distribution == GAPBENCH:
         return gapbench_code()
+    origin = origins[0]
     # What an object of this process returns, and what was edited since it was imported, is in no file.
-    untold = origins[0].entry_point == OBJECT or edited(origins[0].distribution)
-    sha256 = "" if untold else _hash_files(dict(_named_files(origins)))
-    return Code(version=origins[0].version, sha256=sha256)
+    untold = origin.entry_point == OBJECT or "__main__" in origin.modules or unknown(origin.distribution)
+    return Code(version=origin.version, sha256="" if untold else _hash_files(dict(_named_files(origins))))
+
+
+def as_run(code: Mapping[str, Code]) -> dict[str, Code]:
+    """Return the code that took part after it ran: without a hash where it was edited, or imported what no hash covers."""
+    import msgspec
+
+    return {
+        name: msgspec.structs.replace(one, sha256="") if one.sha256 and unknown(name) else one
+        for name, one in code.items()
+    }
 
 
 @cache
@@ -107,14 +115,16 @@ def imported(origin: Origin) -> None:
     if origin.distribution != GAPBENCH:
         seen = _loaded.setdefault(origin.distribution, {})
         for _, path in _named_files([origin]):
-            seen.setdefault(path, _stamp(path))
+            seen.setdefault(path, stamp(path))
 
 
 def refresh(origin: Origin) -> None:
     """Forget the imported modules of a plugin whose files have changed, so that it is imported as it is now."""
-    if not edited(origin.distribution):
+    stale = set(_loaded.pop(origin.distribution, {})) if edited(origin.distribution) else set()
+    if not stale and not origin.file:  # an installed plugin is imported once; a file is read each time
         return
-    changed = set(_loaded.pop(origin.distribution))
+    changed = stale | set(imports.found(origin.distribution))
+    imports.forget(origin.distribution)
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
         if file is not None and Path(file).resolve() in changed:
@@ -127,7 +137,14 @@ def refresh(origin: Origin) -> None:
 
 def edited(distribution: str) -> bool:
     """Whether the files of a plugin are others now than those that this process has imported."""
-    return any(_stamp(path) != stamp for path, stamp in _loaded.get(distribution, {}).items())
+    known = {**imports.found(distribution), **_loaded.get(distribution, {})}
+    return any(stamp(path) != seen for path, seen in known.items())
+
+
+def unknown(distribution: str) -> bool:
+    """Whether what this process has imported for a distribution is in no file any more, or in one that is not hashed."""
+    found = imports.found(distribution)
+    return edited(distribution) or any(not any(path in hashed for hashed in _loaded.values()) for path in found)
 
 
 def _named_files(origins: Iterable[Origin]) -> Iterator[tuple[str, Path]]:
@@ -244,16 +261,8 @@ def _hash_files(files: dict[str, Path]) -> str:
     return digest.hexdigest() if files else ""
 
 
-def _stamp(path: Path) -> Stamp:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
-
-
 def _hash_file(path: Path) -> bytes:
-    key = path, _stamp(path)
+    key = path, stamp(path)
     if key not in _hashes:
         _hashes[key] = hashlib.sha256(path.read_bytes()).digest()
     return _hashes[key]

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from gapbench.errors import DataError
-from gapbench.host.provenance import GAPBENCH
+from gapbench.host.imports import GAPBENCH
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

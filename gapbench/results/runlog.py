@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from gapbench.errors import UnwritableError
-from gapbench.host.provenance import edited
-from gapbench.model.record import Code
+from gapbench.host.provenance import as_run
 from gapbench.results import journal
 from gapbench.results.answers import question
 from gapbench.results.journal import Stored
@@ -64,9 +63,7 @@ class RunLog:
         UnwritableError
             It cannot be written: the disk is full, say.
         """
-        # What was edited while it ran is in no file any more: nobody can say which code has answered.
-        unknown = {name: Code(version=code.version, sha256="") for name, code in record.code.items() if edited(name)}
-        record = msgspec.structs.replace(record, code=record.code | unknown) if unknown else record
+        record = msgspec.structs.replace(record, code=as_run(record.code))
         try:
             with journal.locked(self.path.parent.parent):
                 if record.status == "ok" and self.answered(record, {*record.metrics, *record.unmeasured}):

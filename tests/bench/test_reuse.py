@@ -4,6 +4,7 @@ import collections
 import resource
 import shutil
 import sys
+import textwrap
 import warnings
 
 import msgspec
@@ -558,3 +559,52 @@ def test_a_plugin_that_is_edited_while_it_runs_has_code_that_cannot_be_told(tmp_
         "aligner edits-itself changed: 1 value is measured again"
     ]
     assert plugin.read_text() != before
+
+
+@pytest.mark.parametrize("how", ["namespace", "elsewhere", "dynamic", "by its path"])
+def test_a_helper_that_no_hash_covers_is_never_reused(tmp_path, how):
+    """Wherever it lies and however it is imported: what it does may be another thing in the next run."""
+    rng = np.random.default_rng(0)
+    arrays = {"image": rng.normal(size=(40, 4)), "text": rng.normal(size=(2, 4))}
+    np.savez(tmp_path / "e.npz", **{name: a.astype(np.float32) for name, a in arrays.items()}, label=np.arange(40) % 2)
+    folder = tmp_path / "plugins"
+    helper = {
+        "namespace": folder / f"ns_{how[:3]}" / "step.py", "elsewhere": tmp_path / "lib" / "helper_elsewhere.py",
+        "dynamic": folder / "helper_dynamic.py", "by its path": tmp_path / "lib" / "helper_of_path.py",
+    }[how]  # fmt: skip
+    helper.parent.mkdir(parents=True)
+    folder.mkdir(exist_ok=True)
+    load = {
+        "namespace": f"sys.path.insert(0, {str(folder)!r})\nfrom ns_nam.step import STEP",
+        "elsewhere": f"sys.path.insert(0, {str(helper.parent)!r})\nfrom helper_elsewhere import STEP",
+        "dynamic": f"sys.path.insert(0, {str(folder)!r})\nSTEP = __import__('importlib').import_module('helper' + '_dynamic').STEP",
+        "by its path": (
+            "from importlib.util import module_from_spec, spec_from_file_location\n"
+            f"spec = spec_from_file_location('helper_of_path', {str(helper)!r})\n"
+            "module = sys.modules['helper_of_path'] = module_from_spec(spec)\nspec.loader.exec_module(module)\n"
+            "STEP = module.STEP"
+        ),
+    }[how]
+    plugin = folder / f"stepping_{how[:3].strip()}.py"
+    plugin.write_text(
+        f"import sys\nimport gapbench\n\n\nclass It:\n    def fit(self, data):\n{textwrap.indent(load, ' ' * 8)}\n"
+        "        self.step = STEP\n        return self\n\n    def images(self, x):\n        return x + x.dtype.type(self.step)\n\n\n"
+        "@gapbench.hookimpl\ndef gapbench_aligners():\n    return [gapbench.AlignerSpec(name='stepping', "
+        f"factory='{plugin.stem}:It', summary='s', family='f', needs=frozenset(), acts_on=gapbench.ActsOn.IMAGES)]\n"
+    )
+    chosen = {"datasets": f"embeddings:{tmp_path / 'e.npz'}", "aligners": "stepping", "metrics": "centroid-l2"}
+
+    def value(step, out):
+        helper.write_text(f"STEP = {step}\n")
+        path = list(sys.path)
+        try:
+            (record,) = gapbench.run(**chosen, plugins=plugin, out=tmp_path / out).records
+        finally:
+            sys.path[:] = path
+        assert record.status == "ok", record.reason
+        return record.metrics["centroid-l2"].value
+
+    first = value(0.5, "one")
+    again = value(25.0, "one")
+    assert again != first
+    assert again == value(25.0, "two")
