@@ -13,13 +13,14 @@ if TYPE_CHECKING:
 _SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 _RDF, _CC = "http://www.w3.org/1999/02/22-rdf-syntax-ns#", "http://creativecommons.org/ns#"
 _DC = "http://purl.org/dc/elements/1.1/"
+_STYLE = f"{_SVG} style"
 
 #: Elements with their attributes, each named as expat does it: namespace, space, name.
 ELEMENTS: Mapping[str, frozenset[str]] = {
     f"{_SVG} svg": frozenset({"height", "version", "viewBox", "width"}),
     f"{_SVG} metadata": frozenset(),
     f"{_SVG} defs": frozenset(),
-    f"{_SVG} style": frozenset({"type"}),
+    _STYLE: frozenset({"type"}),
     f"{_SVG} clipPath": frozenset({"id"}),
     f"{_SVG} g": frozenset({"clip-path", "id", "transform"}),
     f"{_SVG} path": frozenset({"clip-path", "d", "id", "style", "transform"}),
@@ -51,47 +52,61 @@ _SHEET = re.compile(r"\s*\*\s*\{([^{}]*)\}\s*")
 
 def active_parts(path: Path) -> list[str]:
     """Name what a drawing has besides lines and letters; of what is no SVG at all, say so."""
-    found: dict[str, None] = {}
-    sheets: list[str] = []  # expat tells a text in pieces
-    inside: list[str] = []
+    reader = _Reader()
+    try:
+        reader.parser.Parse(path.read_bytes(), True)
+    except (expat.ExpatError, OSError, ValueError, LookupError) as error:
+        reader.tell(f"no readable SVG ({error})")
+    for sheet in reader.sheets:
+        match = _SHEET.fullmatch(sheet)
+        if match is None or not _draws("style", match[1]):
+            reader.tell("more than a drawing in <style>")
+    return list(reader.found)
 
-    def start(name: str, attributes: dict[str, str]) -> None:
-        inside.append(name)
-        if name == f"{_SVG} style":
-            sheets.append("")
+
+class _Reader:
+    """Notes what is on none of the lists, and the texts of style sheets."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, None] = {}
+        self.sheets: list[str] = []
+        self._open: list[str] = []
+        self.parser = expat.ParserCreate(namespace_separator=" ")
+        self.parser.StartElementHandler = self.start
+        self.parser.EndElementHandler = lambda _: self._open.pop()
+        self.parser.CharacterDataHandler = self.text
+        self.parser.XmlDeclHandler = self.declaration
+        self.parser.StartDoctypeDeclHandler = self.doctype
+        self.parser.ProcessingInstructionHandler = lambda target, _: self.tell(f"the instruction {target}")
+        self.parser.EntityDeclHandler = lambda name, *_: self.tell(f"the entity {name}")
+
+    def tell(self, what: str) -> None:
+        self.found[what] = None
+
+    def declaration(self, _: str, encoding: str | None, __: int) -> None:
+        if (encoding or "utf-8").lower() != "utf-8":
+            self.tell(f"the encoding {encoding}")
+
+    def doctype(self, *told: object) -> None:
+        if told != _DOCTYPE:
+            self.tell("another DOCTYPE")
+
+    def start(self, name: str, attributes: Mapping[str, str]) -> None:
+        self._open.append(name)
+        if name == _STYLE:
+            self.sheets.append("")
         if name not in ELEMENTS:
-            found[f"<{_short(name)}>"] = None
+            self.tell(f"<{_short(name)}>")
             return
         for key, value in attributes.items():
             if key not in ELEMENTS[name]:
-                found[f"the attribute {_short(key)}"] = None
+                self.tell(f"the attribute {_short(key)}")
             elif not _draws(_short(key), value):
-                found[f"more than a drawing in {_short(key)}"] = None
+                self.tell(f"more than a drawing in {_short(key)}")
 
-    def text(part: str) -> None:
-        if inside and inside[-1] == f"{_SVG} style":
-            sheets[-1] += part
-
-    parser = expat.ParserCreate(namespace_separator=" ")
-    parser.buffer_text = True
-    parser.StartElementHandler = start
-    parser.EndElementHandler = lambda _: inside.pop()
-    parser.CharacterDataHandler = text
-    parser.XmlDeclHandler = lambda _, encoding, __: (
-        None if (encoding or "utf-8").lower() == "utf-8" else found.setdefault(f"the encoding {encoding}")
-    )
-    parser.StartDoctypeDeclHandler = lambda *told: None if told == _DOCTYPE else found.setdefault("another DOCTYPE")
-    parser.ProcessingInstructionHandler = lambda target, _: found.setdefault(f"the instruction {target}")
-    parser.EntityDeclHandler = lambda name, *_: found.setdefault(f"the entity {name}")
-    try:
-        parser.Parse(path.read_bytes(), True)
-    except (expat.ExpatError, OSError, ValueError, LookupError) as error:
-        found[f"no readable SVG ({error})"] = None
-    for sheet in sheets:
-        match = _SHEET.fullmatch(sheet)
-        if match is None or not _draws("style", match[1]):
-            found["more than a drawing in <style>"] = None
-    return list(found)
+    def text(self, part: str) -> None:
+        if self._open[-1] == _STYLE:
+            self.sheets[-1] += part  # a text comes in pieces
 
 
 def _short(name: str) -> str:

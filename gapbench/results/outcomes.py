@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import mmap
 import os
-import stat
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +18,7 @@ import safetensors
 import safetensors.numpy
 
 from gapbench.components import Measurement
+from gapbench.embeddings.disk import open_regular, reason
 from gapbench.errors import DataError
 
 if TYPE_CHECKING:
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 
 SUFFIX = ".outcomes"
 _BITS, _VALUES, _JACKKNIFE, _PREDICTED = "bits", "values", "jackknife", "predicted"
-
-#: No link is followed, and no pipe is waited for.
-_PLAIN = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
 def pack(measurements: Mapping[str, Measurement], predicted: Int64 | None) -> bytes:
@@ -135,17 +132,11 @@ class Container:
 
 def _mapped(path: Path) -> mmap.mmap | bytes:
     try:
-        file = os.open(path, _PLAIN)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise DataError(f"The outcomes {path.name} cannot be read ({reason}).") from error
-    try:
-        status = os.fstat(file)
-        if not stat.S_ISREG(status.st_mode):
-            raise DataError(f"The outcomes {path.name} are no plain file.")
-        return mmap.mmap(file, 0, access=mmap.ACCESS_READ) if status.st_size else b""
-    finally:
-        os.close(file)
+        with open_regular(path) as file:
+            size = file.seek(0, os.SEEK_END)
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else b""
+    except OSError as error:
+        raise DataError(f"The outcomes {path.name} cannot be read ({reason(error)}).") from error
 
 
 class Block:
