@@ -240,6 +240,7 @@ def _run(request: Request, objects: Sequence[object]) -> Results:
     from gapbench.results import journal
     from gapbench.results.answers import answers, question
     from gapbench.results.comparisons import compare, without_outcomes
+    from gapbench.results.folder import check_folder
 
     if objects and request.jobs > 1:
         raise UsageError(
@@ -256,6 +257,7 @@ def _run(request: Request, objects: Sequence[object]) -> Results:
     plan = make_plan(study, registry, materials)
     with tempfile.TemporaryDirectory(prefix="gapbench-") as scratch:
         folder = request.out if request.out is not None else Path(scratch)
+        check_folder(folder)
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:

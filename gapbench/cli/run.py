@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -79,9 +80,8 @@ def _check_writable(folder: Path) -> None:
     check_folder(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".gapbench-probe"
-        probe.touch()
-        probe.unlink()
+        with tempfile.TemporaryFile(dir=folder, prefix=".gapbench-"):
+            pass
     except OSError as error:
         raise UsageError(
             f"Results cannot be written to {folder} ({error.strerror}). Choose another folder with --out."

@@ -1,7 +1,8 @@
-"""Reading and writing the store's files: regular files alone, whole or not at all, and errors that name the store."""
+"""Reading and writing the files of the store and of results: regular files alone, whole or not at all."""
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
@@ -21,23 +22,40 @@ if TYPE_CHECKING:
 Signature = tuple[int, int, int, int]
 
 
-def open_regular(path: Path) -> BufferedReader:
-    """Open a regular file for reading; a link is not followed, and a pipe is not waited for.
+#: No link is followed, no pipe is waited for, and no byte is changed on the way.
+_PLAIN = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+
+def descriptor(path: Path, flags: int = os.O_RDONLY) -> int:
+    """Open a regular file, and return its descriptor; a link is not followed, and a pipe is not waited for.
+
+    Parameters
+    ----------
+    path, flags
+        As those of `os.open`.
 
     Raises
     ------
     OSError
         There is no such file, or it is something else.
     """
-    file = open(path, "rb", opener=_without_waiting)  # noqa: SIM115 - the caller closes it
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        file.close()
-        raise OSError(f"{path.name} is not a regular file")
+    try:
+        file = os.open(path, flags | _PLAIN, 0o666)
+    except ValueError as error:  # a name with a null byte
+        raise OSError(errno.EINVAL, str(error), str(path)) from error
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise OSError(errno.ELOOP, "it is a link", str(path)) from error
+        raise
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        raise OSError(errno.EINVAL, "it is no regular file", str(path))
     return file
 
 
-def _without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+def open_regular(path: Path) -> BufferedReader:
+    """Open a regular file for reading, as `descriptor`."""
+    return os.fdopen(descriptor(path), "rb")
 
 
 def read_regular(path: Path) -> bytes:
@@ -78,6 +96,61 @@ def writing(root: Path) -> Iterator[None]:
             f"The store of embeddings at {root} cannot be written to ({reason(error)}). Make room or allow writing there, "
             "or name another folder in the environment variable GAPBENCH_CACHE."
         ) from error
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Let an `OSError` of this block name ``path``: writing to an open file names none, or a temporary one."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, reason(error), str(path)) from error
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all, and see it and its name on disk; a link is replaced, not followed.
+
+    Others may not write it at the same time; see `locked`.
+
+    Raises
+    ------
+    OSError
+        It cannot be written; names the file.
+    """
+    temporary = path.with_name(f".gapbench-{path.name}.tmp")
+    with naming(path):
+        temporary.unlink(missing_ok=True)
+        try:
+            write(temporary, data)
+            temporary.replace(path)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+        sync(path.parent)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock file, and wait for it where another process holds it; the holder may take it again.
+
+    Raises
+    ------
+    OSError
+        It cannot be written to, or it is a link.
+    NotImplementedError
+        The file system has no locks.
+    """
+    from filelock import FileLock
+
+    with naming(path):
+        if path.is_symlink():
+            raise OSError(errno.ELOOP, "it is a link")
+        lock = FileLock(path, is_singleton=True)
+        lock.acquire(poll_interval=0.005)
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def remove(path: Path) -> None:

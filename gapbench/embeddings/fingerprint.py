@@ -35,11 +35,6 @@ def hash_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def hash_items(items: Iterable[bytes]) -> list[str]:
-    """SHA-256 (hex) of each item."""
-    return [hashlib.sha256(item).hexdigest() for item in items]
-
-
 def derive_rng(**axes: Any) -> np.random.Generator:
     """Make a generator whose seed is a hash of the named axes: independent of order and of every other generator."""
     import numpy as np

@@ -20,14 +20,14 @@ want the same key wait for each other. Nothing is ever unpickled.
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import numpy as np
 
-from gapbench.embeddings.disk import discard, reason, remove, writing
+from gapbench.embeddings.disk import discard, locked, reason, remove, writing
 from gapbench.embeddings.entry import IMAGES, TEXTS, DamagedEntry, Stored, check, find, new_entry
 from gapbench.embeddings.fingerprint import fingerprint
 from gapbench.embeddings.memo import Memos
@@ -63,19 +63,14 @@ class Store:
     @contextmanager
     def lock(self, key: str) -> Iterator[None]:
         """Let one process at a time work on a key."""
-        from filelock import FileLock
-
         path = lock_file(self.root, key)
-        with writing(self.root):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if path.is_symlink() or not path.is_file():
-                remove(path)
-            lock = FileLock(path)
-            lock.acquire()
-        try:
+        with ExitStack() as held:
+            with writing(self.root):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                if path.is_symlink() or not path.is_file():
+                    remove(path)
+                held.enter_context(locked(path))
             yield
-        finally:
-            lock.release()
 
     # -- whose code made it -------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from gapbench.embeddings.disk import read_regular
 from gapbench.errors import DataError
 from gapbench.leaderboard.membership import study_of
 from gapbench.model.study import LOCAL, Study, load_study, study_names
@@ -59,10 +60,10 @@ def kept_study(folder: Path) -> Kept | None:
         The file is damaged.
     """
     path = folder / FILE
-    if not path.is_file():
-        return None
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Kept)
+        return msgspec.json.decode(read_regular(path), type=Kept)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OSError) as error:
         raise DataError(f"{path} is no study ({error}); run again, or remove it.") from error
 

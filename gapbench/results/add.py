@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from gapbench.embeddings.disk import write_whole
 from gapbench.errors import DataError
 from gapbench.results import journal
-from gapbench.results.folder import replace
 from gapbench.results.outcomes import SUFFIX
 from gapbench.results.signatures import SIGNATURE, sign
 from gapbench.results.verify import verify_records
@@ -132,7 +132,7 @@ def _write(new: list[Stored], target: Path, found: Added, key: Path | None) -> N
     content = b"".join(lines)
     found.path = target / f"{hashlib.sha256(content).hexdigest()[:16]}.jsonl"
     signature = sign(content, key) if key is not None else None
-    replace(found.path.with_suffix(SUFFIX), b"".join(blocks))
+    write_whole(found.path.with_suffix(SUFFIX), b"".join(blocks))
     if signature is not None:
-        replace(found.path.with_name(found.path.name + SIGNATURE), signature)
-    replace(found.path, content)
+        write_whole(found.path.with_name(found.path.name + SIGNATURE), signature)
+    write_whole(found.path, content)

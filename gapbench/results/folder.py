@@ -7,16 +7,15 @@ there and whose hash is not there is somebody else's, or was edited by hand: it 
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from gapbench.embeddings.disk import locked, open_regular, read_regular, write_whole
 from gapbench.errors import UsageError
 from gapbench.model.plain import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 #: Hashes of the pages or figures of a folder, and the lock of those who write them.
@@ -44,7 +43,8 @@ _MOST_NAMED = 5
 def check_folder(folder: Path) -> None:
     """Find out before the work whether results may go into a folder.
 
-    Hidden files are passed over: gapbench writes none but its lock and what is not finished yet. A folder that stands where
+    Hidden files are passed over: gapbench writes none but its locks and what is not finished yet. Links are not: what is
+    written through one lands elsewhere. A folder that stands where
     a page is to be written is told when the page is written, so that it costs no record.
 
     Parameters
@@ -62,19 +62,25 @@ def check_folder(folder: Path) -> None:
     strange = [name for name in sorted(path.name for path in folder.iterdir()) if not _ours(folder, name)]
     strange += [_edited(folder, name) for name in (*PAGES, STUDY) if name not in strange]
     strange = [name for name in strange if name]
-    for below, pattern in FOLDERS.items():
-        if (inner := folder / below).is_dir():
-            names = sorted(path.name for path in inner.iterdir() if not _passed_over(path.name))
-            strange += [f"{below}/{name}" for name in names if not pattern.fullmatch(name)]
+    for below in FOLDERS:
+        if (inner := folder / below).is_dir() and below not in strange:
+            strange += [f"{below}/{path.name}" for path in sorted(inner.iterdir()) if not _ours_below(path)]
     if strange:
         raise UsageError(
             f"{folder} has files that gapbench did not write or that were edited since: {_some(strange)}. "
-            "Nothing is replaced. Choose another folder with --out, or move them away."
+            "Nothing is replaced. Choose another folder, or move them away."
         )
 
 
 def _passed_over(name: str) -> bool:
     return name.startswith(".") or name in LITTER
+
+
+def _ours_below(path: Path) -> bool:
+    """Whether gapbench may have written something in one of its folders: no link, and nothing that is no file."""
+    if path.is_symlink() or not (path.is_file() or path.is_dir()):
+        return False
+    return _passed_over(path.name) or FOLDERS[path.parent.name].fullmatch(path.name) is not None
 
 
 def _ours(folder: Path, name: str) -> bool:
@@ -119,7 +125,7 @@ def write_pages(folder: Path, pages: Mapping[str, bytes]) -> list[Path]:
         A file cannot be written; it is named, and the others are written all the same.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with _lock(folder):
+    with locked(folder / LOCK):
         known = _written(folder)
         strange = [name for name, content in pages.items() if _foreign(folder / name, known, content)]
         if strange:
@@ -145,9 +151,11 @@ def is_own(path: Path) -> bool:
 
 def remove_page(folder: Path, name: str) -> None:
     """Remove a file that gapbench wrote; one that it did not write stays."""
-    if is_own(folder / name):
-        with _lock(folder):
-            (folder / name).unlink(missing_ok=True)
+    if not (folder / name).is_file():
+        return
+    with locked(folder / LOCK):
+        if is_own(folder / name):
+            (folder / name).unlink()
             _note(folder, _others(_written(folder), {name}))
 
 
@@ -161,24 +169,26 @@ def _foreign(path: Path, known: Mapping[str, set[str]], content: bytes | None) -
 
     A link is nobody's page, wherever it leads. A folder is not replaced by a file: writing fails and says so.
     """
-    if path.is_symlink():
-        return True
-    if not path.exists() or path.is_dir():
+    if path.is_dir() and not path.is_symlink():
         return False
-    if not path.is_file():
+    try:
+        with open_regular(path) as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        return False
+    except OSError:  # a link, a pipe, or not for our eyes
         return True
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
     return found not in known.get(path.name, ()) and (content is None or found != hashlib.sha256(content).hexdigest())
 
 
 def _written(folder: Path) -> dict[str, set[str]]:
     """Read the hashes of what gapbench wrote into a folder: of a file that was being written, several."""
-    path = folder / WRITTEN
-    if path.is_symlink() or not path.is_file():
+    try:
+        content = read_regular(folder / WRITTEN).decode(errors="replace")
+    except OSError:
         return {}
     found: dict[str, set[str]] = {}
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    for line in content.splitlines():
         if match := _LINE.fullmatch(line):
             found.setdefault(match[2], set()).add(match[1])
     return found
@@ -188,54 +198,23 @@ def _note(folder: Path, hashes: Mapping[str, set[str]]) -> None:
     lines = [f"{digest}  {name}\n" for name in sorted(hashes) for digest in sorted(hashes[name])]
     content = "".join(lines).encode()
     path = folder / WRITTEN
-    if not (path.is_file() and path.read_bytes() == content):
-        replace(path, content)
+    if not _holds(path, content):
+        write_whole(path, content)
 
 
 def _failure(path: Path, content: bytes) -> OSError | None:
     """Write a file; return the error where that is not possible."""
     try:
-        if not (path.is_file() and path.read_bytes() == content):
-            replace(path, content)
+        if not _holds(path, content):
+            write_whole(path, content)
     except OSError as error:
         return error
     return None
 
 
-def replace(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all, and see it on disk. An `OSError` names the file, not a temporary one."""
-    temporary = path.with_name(f".gapbench-{path.name}.tmp")
-    with naming(path):
-        temporary.unlink(missing_ok=True)
-        try:
-            with temporary.open("xb") as out:
-                out.write(content)
-                out.flush()
-                os.fsync(out.fileno())
-            temporary.replace(path)
-        except OSError:
-            temporary.unlink(missing_ok=True)
-            raise
-
-
-@contextmanager
-def naming(path: Path) -> Iterator[None]:
-    """Let an `OSError` of this block name ``path``: writing to an open file names none."""
+def _holds(path: Path, content: bytes) -> bool:
+    """Whether a regular file has exactly this content."""
     try:
-        yield
-    except OSError as error:
-        error.filename, error.filename2 = str(path), None
-        raise
-
-
-@contextmanager
-def _lock(folder: Path) -> Iterator[None]:
-    from filelock import FileLock
-
-    with naming(folder / LOCK):
-        lock = FileLock(folder / LOCK)
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
+        return read_regular(path) == content
+    except OSError:
+        return False

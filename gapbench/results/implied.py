@@ -156,28 +156,32 @@ def overlaps(found: Sequence[Stored]) -> Iterator[Finding]:
 
 def copies(found: Sequence[Stored]) -> Iterator[Finding]:
     """Yield records that look like copies of others of their cell: the same record, or the same seconds."""
-    cells: dict[str, list[int]] = {}
+    same: dict[Hashable, Stored] = {}
+    alike: dict[Hashable, list[Stored]] = {}
     for position, stored in enumerate(found):
-        cells.setdefault(stored.record.cell_id, []).append(position)
-    for positions in cells.values():
-        for number, position in enumerate(positions):
-            for earlier in positions[:number]:
-                if line := _copied(found[position], found[earlier]):
-                    yield position, line
-                    break
+        record = stored.record
+        earlier = same.setdefault((record.cell_id, record.checksum), stored)
+        if earlier is not stored:
+            yield position, f"it is a copy of {_place(earlier)}, and counts once"
+            continue
+        if not (record.timing.fit_s or record.timing.score_s):
+            continue
+        # The first, and the first of another run: any record is of another run than one of these two, if of any.
+        runs = alike.setdefault((record.cell_id, record.timing.fit_s, record.timing.score_s), [])
+        other = next((one for one in runs if not _one_run(one.record, record)), None)
+        if other is not None:
+            words = f"it took the same microseconds as {_place(other)}, as no two runs do"
+            yield position, f"{words}: a copy, which reproduces nothing"
+        if not runs or (other is not None and len(runs) == 1):
+            runs.append(stored)
 
 
-def _copied(one: Stored, other: Stored) -> str:
-    mine, theirs = one.record, other.record
-    where = f"{other.file}, line {other.line}"
-    if mine.checksum == theirs.checksum:
-        return f"it is a copy of {where}, and counts once"
-    seconds = (mine.timing.fit_s, mine.timing.score_s)
-    if seconds != (theirs.timing.fit_s, theirs.timing.score_s) or not any(seconds):
-        return ""
-    if mine.created_utc == theirs.created_utc and mine.environment == theirs.environment:
-        return ""  # one run under two names
-    return f"it took the same microseconds as {where}, as no two runs do: a copy, which reproduces nothing"
+def _place(stored: Stored) -> str:
+    return f"{stored.file}, line {stored.line}"
+
+
+def _one_run(one: Record, other: Record) -> bool:
+    return one.created_utc == other.created_utc and one.environment == other.environment
 
 
 def unreferenced(found: Iterable[Stored], size: int) -> int:

@@ -3,17 +3,20 @@
 A folder of results has its records in ``records/``: ``run.jsonl`` of the runs that were made there, and one file for
 each submission that was added. The outcomes of every item lie beside each in one container, ``run.outcomes``. Any
 number of processes may append at the same time. A record is written after its outcomes, each flushed to disk, so that
-whatever ends a process leaves whole records, and at most a torn last line, which is passed over.
+whatever ends a process leaves whole records, and at most a last line without its end, which is passed over: the next
+record is written behind it, and a mark between them. A damaged line of any other kind is an error.
 """
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import os
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from gapbench.embeddings import disk
 from gapbench.errors import DataError, UsageError
 from gapbench.model.identity import checksum, sealed
 from gapbench.model.record import SCHEMA_VERSION, Outcomes, Record
@@ -26,6 +29,9 @@ if TYPE_CHECKING:
 FOLDER, RUN = "records", "run.jsonl"
 
 LOCK = ".lock"
+
+#: Ends a line that was cut off, once another stands behind it: it costs itself alone. No record ends so.
+CUT_OFF = b" (cut off)"
 
 _encoder = msgspec.json.Encoder(order="deterministic")
 _decoder = msgspec.json.Decoder(Record)
@@ -63,29 +69,27 @@ def container_of(path: Path) -> Container:
     return Container(path.with_suffix(SUFFIX))
 
 
-@contextlib.contextmanager
+@contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold the lock of a folder of results; one process at a time writes there.
 
     Raises
     ------
     UsageError
-        The folder cannot be written to, or its file system has no locks.
+        The folder cannot be written to, is a link, or its file system has no locks.
     """
-    from filelock import FileLock
-
     place = folder / FOLDER
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(place / LOCK, is_singleton=True)
-        lock.acquire(poll_interval=0.005)
-    except (OSError, NotImplementedError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UsageError(f"{place} cannot be locked ({reason}). Choose another folder with --out.") from error
-    try:
+    with ExitStack() as held:
+        try:
+            if place.is_symlink():
+                raise OSError(errno.ELOOP, "it is a link")
+            place.mkdir(parents=True, exist_ok=True)
+            held.enter_context(disk.locked(place / LOCK))
+        except (OSError, NotImplementedError) as error:
+            raise UsageError(
+                f"{place} cannot be locked ({disk.reason(error)}). Choose another folder with --out."
+            ) from error
         yield
-    finally:
-        lock.release()
 
 
 def line_of(record: Record) -> bytes:
@@ -123,34 +127,43 @@ def append(path: Path, record: Record, content: bytes | None) -> Record:
             offset = _append(path.with_suffix(SUFFIX), content)
             where = Outcomes(offset=offset, length=len(content), sha256=sha256(content).hexdigest())
         whole = sealed(msgspec.structs.replace(record, outcomes=where))
-        _append(path, line_of(whole), after=b"\n")
+        _append(path, _end_of_line(path) + line_of(whole))
     return whole
 
 
-def _append(path: Path, content: bytes, after: bytes = b"") -> int:
-    """Add bytes to a file, behind ``after`` where it does not end with that already; return where they begin."""
-    file = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
-    try:
+def _append(path: Path, content: bytes) -> int:
+    """Add bytes to a file, and see them on disk; return where they begin. What cannot be written leaves nothing."""
+    with disk.naming(path), ExitStack() as opened:
+        file = disk.descriptor(path, os.O_RDWR | os.O_CREAT)
+        opened.callback(os.close, file)
         end = os.lseek(file, 0, os.SEEK_END)
-        if after and end:
-            os.lseek(file, end - len(after), os.SEEK_SET)
-            if os.read(file, len(after)) != after:  # a torn line: only the torn record is lost
-                content = after + content
-            os.lseek(file, end, os.SEEK_SET)
         try:
             rest = memoryview(content)
             while rest:
                 rest = rest[os.write(file, rest) :]
             os.fsync(file)
+            if not end:  # it may be new: its name is to be seen on disk as well
+                disk.sync(path.parent)
         except BaseException:
-            with contextlib.suppress(OSError):
+            with suppress(OSError):
                 os.ftruncate(file, end)
             raise
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from error
-    finally:
-        os.close(file)
     return end
+
+
+def _end_of_line(path: Path) -> bytes:
+    """Return what ends the last line of a records file: nothing where it is whole, else a mark that it was cut off."""
+    with disk.naming(path):
+        try:
+            with disk.open_regular(path) as lines:
+                lines.seek(max(0, lines.seek(0, os.SEEK_END) - 1))
+                if lines.read() in (b"", b"\n"):
+                    return b""
+                lines.seek(0)
+                last = lines.read().rpartition(b"\n")[2]
+        except FileNotFoundError:
+            return b""
+    return b"\n" if isinstance(_record_in(last, "it"), Record) else CUT_OFF + b"\n"
 
 
 def read(path: Path) -> list[Stored]:
@@ -218,17 +231,15 @@ def read_folder(folder: Path) -> list[Stored]:
 
 def scan(path: Path) -> Iterator[tuple[int, Record | DataError]]:
     """Yield the number of each line with its record, or with what is wrong with it."""
-    if not path.is_file():
-        if path.exists():
-            yield 0, DataError(f"{path} is no plain file.")
-        return
     try:
-        with path.open("rb") as lines:
+        with disk.open_regular(path) as lines:
             for number, line in enumerate(lines, 1):
                 if line.strip():
-                    yield number, _record_in(line.removesuffix(b"\n"), f"{path}, line {number},")
+                    yield number, _record_in(line, f"{path}, line {number},")
+    except (FileNotFoundError, NotADirectoryError):
+        return
     except OSError as error:
-        yield 0, DataError(f"{path} cannot be read ({error.strerror}).")
+        yield 0, DataError(f"{path} cannot be read ({disk.reason(error)}).")
 
 
 def _record_in(line: bytes, where: str) -> Record | DataError:
@@ -262,7 +273,7 @@ def _wrong(line: bytes, error: Exception, where: str) -> DataError:
     except msgspec.ValidationError as wrong:
         return DataError(f"{where} is no record: {wrong}.")
     except (msgspec.DecodeError, RecursionError) as wrong:
-        if _torn(line, wrong):
+        if _cut_off(line, wrong):
             return TornLineError(
                 f"{where} is cut off, as a crash while it was written leaves it; its cell is to be run again."
             )
@@ -272,8 +283,13 @@ def _wrong(line: bytes, error: Exception, where: str) -> DataError:
     return DataError(f"{where} is no record: {error}.")
 
 
-def _torn(line: bytes, error: Exception) -> bool:
-    """Whether a line is a record that was cut off; a power cut can leave zeros in place of the rest."""
-    if line.endswith(b"\0"):
-        return True
-    return line.startswith(b"{") and (not line.endswith(b"}") or "truncated" in str(error))
+def _cut_off(line: bytes, error: Exception) -> bool:
+    """Whether a line is a record that was cut off; a power cut can leave zeros in place of the rest, or of all of it.
+
+    A line with its end was written as a whole, so that what is wrong with it is another kind of damage.
+    """
+    if not line.startswith((b"{", b"\0")):
+        return False
+    if line.endswith(b"\n"):
+        return line.endswith(CUT_OFF + b"\n")
+    return line.endswith(b"\0") or "trailing characters" not in str(error)

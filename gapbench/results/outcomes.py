@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +17,7 @@ import safetensors
 import safetensors.numpy
 
 from gapbench.components import Measurement
+from gapbench.embeddings.disk import descriptor, reason
 from gapbench.errors import DataError
 
 if TYPE_CHECKING:
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 
 SUFFIX = ".outcomes"
 _BITS, _VALUES, _JACKKNIFE, _PREDICTED = "bits", "values", "jackknife", "predicted"
-
-#: No link is followed, and no pipe is waited for.
-_PLAIN = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
 def pack(measurements: Mapping[str, Measurement], predicted: Int64 | None) -> bytes:
@@ -139,14 +136,9 @@ class Container:
 
 def _open(path: Path) -> int:
     try:
-        file = os.open(path, _PLAIN)
+        return descriptor(path)
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise DataError(f"The outcomes {path.name} cannot be read ({reason}).") from error
-    if not stat.S_ISREG(os.fstat(file).st_mode):
-        os.close(file)
-        raise DataError(f"The outcomes {path.name} are no plain file.")
-    return file
+        raise DataError(f"The outcomes {path.name} cannot be read ({reason(error)}).") from error
 
 
 class Block:

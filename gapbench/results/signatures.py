@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gapbench.errors import UsageError
 from gapbench.results import journal
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
     from gapbench.results.verify import Verdict, Verified
 
@@ -47,7 +48,7 @@ def sign(content: bytes, key: Path) -> bytes:
     """
     done = _run(["-Y", "sign", "-q", "-n", NAMESPACE, "-f", str(key)], content)
     if done.returncode or b"BEGIN SSH SIGNATURE" not in done.stdout:
-        raise UsageError(f"{key} cannot sign: {_told(done)}. Give a key of OpenSSH, such as ~/.ssh/id_ed25519.")
+        raise UsageError(f"{key} cannot sign: {_told(done)}. Name a key of OpenSSH, such as ~/.ssh/id_ed25519.")
     return done.stdout
 
 
@@ -71,12 +72,31 @@ def signer(content: bytes, signature: Path, signers: Path) -> tuple[str, str]:
     UsageError
         ssh-keygen is not installed.
     """
-    names = _run(["-Y", "find-principals", "-s", str(signature), "-f", str(signers)], b"")
-    found = names.stdout.decode(errors="replace").split("\n")[0].strip()
-    if names.returncode or not found:
-        return "", f"its signature is of nobody that {signers.name} names ({_told(names)})"
-    done = _run(["-Y", "verify", "-n", NAMESPACE, "-I", found, "-s", str(signature), "-f", str(signers)], content)
-    return (found, "") if not done.returncode else ("", f"its signature by {found} does not hold ({_told(done)})")
+    failed: dict[str, str] = {}
+    for name in _owners(signature, signers):
+        done = _run(["-Y", "verify", "-n", NAMESPACE, "-I", name, "-s", str(signature), "-f", str(signers)], content)
+        if not done.returncode:
+            return name, ""
+        failed[name] = _told(done)
+    if not failed:
+        return "", f"its signature is of nobody that {signers.name} names"
+    return "", f"its signature by {' or '.join(failed)} does not hold ({'; '.join(dict.fromkeys(failed.values()))})"
+
+
+def _owners(signature: Path, signers: Path) -> Iterator[str]:
+    """Yield whose key made a signature: a key may stand in several lines, each with limits of its own.
+
+    ssh-keygen names the owners in the first of these lines only, so it is asked line by line.
+    """
+    with tempfile.TemporaryDirectory(prefix="gapbench-") as scratch:
+        alone = Path(scratch, "line")
+        for line in signers.read_bytes().splitlines():
+            if not line.strip() or line.lstrip().startswith(b"#"):
+                continue
+            alone.write_bytes(line + b"\n")
+            told = _run(["-Y", "find-principals", "-s", str(signature), "-f", str(alone)], b"")
+            if not told.returncode:
+                yield from (name.strip() for name in told.stdout.decode(errors="replace").splitlines() if name.strip())
 
 
 def check_signatures(folder: Path, signers: Path, done: Verified) -> None:

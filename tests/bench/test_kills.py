@@ -45,12 +45,12 @@ class Watch:
     """Takes the place of what `os` does to files, counts it below a folder, and kills the process at call ``at``.
 
     With ``half``, half of a write is done first. With ``cut`` the power fails too: bytes that were not flushed are ``lost``
-    or ``zeros``.
+    or ``zeros``, and so are new files in a folder that was not flushed.
     """
 
     def __init__(self, folder, at=None, *, half=False, cut=""):
         self.folder, self.at, self.half, self.cut = str(folder), at, half, cut
-        self.calls, self.files, self.flushed = [], {}, {}
+        self.calls, self.files, self.flushed, self.unnamed = [], {}, {}, set()
         self.real = {name: getattr(os, name) for name in ("open", "write", "fsync", "ftruncate", "close")}
         for name in self.real:
             setattr(os, name, getattr(self, name))
@@ -63,7 +63,11 @@ class Watch:
     def die(self):
         for name, function in self.real.items():
             setattr(os, name, function)
+        for path in self.unnamed if self.cut else ():
+            path.unlink(missing_ok=True)
         for path, size in self.flushed.items() if self.cut else ():
+            if path in self.unnamed:
+                continue
             content = path.read_bytes()
             path.write_bytes(content[:size] + (b"\0" * (len(content) - size) if self.cut == "zeros" else b""))
         os.kill(os.getpid(), signal.SIGKILL)
@@ -72,8 +76,11 @@ class Watch:
         if not str(path).startswith(self.folder):
             return self.real["open"](path, *args, **kwargs)
         self.reach("open")
+        new = not Path(path).exists() and not Path(path).name.startswith(".")
         file = self.real["open"](path, *args, **kwargs)
         self.files[file] = Path(path)
+        if new:
+            self.unnamed.add(Path(path))
         if Path(path).is_file():
             self.flushed.setdefault(Path(path), Path(path).stat().st_size)
         return file
@@ -89,7 +96,9 @@ class Watch:
         if file in self.files:
             self.reach("fsync")
         self.real["fsync"](file)
-        if file in self.files:
+        if file in self.files and self.files[file].is_dir():
+            self.unnamed = {path for path in self.unnamed if path.parent != self.files[file]}
+        elif file in self.files:
             self.flushed[self.files[file]] = self.files[file].stat().st_size
 
     def ftruncate(self, file, size):
@@ -140,7 +149,7 @@ def said(results):
 def undisturbed(command, tmp_path_factory):
     """Return what an undisturbed run says, and the calls that it makes."""
     whole = said(command(tmp_path_factory.mktemp("whole")))
-    folder = tmp_path_factory.mktemp("calls")
+    folder = tmp_path_factory.mktemp("calls") / "new"
 
     def work():
         watched = Watch(folder)
@@ -173,7 +182,8 @@ def killed_and_run_again(command, undisturbed, folder, at, **how):
 
 def test_the_moments_are_those_of_a_run(undisturbed):
     calls = undisturbed[1]
-    assert calls.count("write") == calls.count("fsync") == 2 * len(ALIGNERS)
+    assert calls.count("write") == 2 * len(ALIGNERS)
+    assert calls.count("fsync") == 2 * len(ALIGNERS) + 2  # the folder, when each of the two files is new
     assert calls.count("open") > 2 * len(ALIGNERS)
 
 

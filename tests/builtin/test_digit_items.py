@@ -1,10 +1,12 @@
 """The digits are the same items on every machine, and readable in every colour."""
 
+import hashlib
+
 import numpy as np
 import pytest
 
 from gapbench.builtin.datasets.digits import COLORS, ColorDigits, Digits, contrasting, glyphs, split_rows
-from gapbench.embeddings.fingerprint import fingerprint, hash_items
+from gapbench.embeddings.fingerprint import fingerprint
 from gapbench.errors import UsageError
 
 
@@ -12,7 +14,7 @@ from gapbench.errors import UsageError
 def test_an_item_hash_is_that_of_its_pixels(dataset):
     split = dataset(None).split("test")
     pixels = [np.asarray(split.images[number]).tobytes() for number in range(10)]
-    assert hash_items(pixels) == list(split.item_hashes[:10])
+    assert [hashlib.sha256(pixel).hexdigest() for pixel in pixels] == list(split.item_hashes[:10])
 
 
 @pytest.mark.parametrize(

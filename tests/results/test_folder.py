@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from gapbench.errors import UsageError
-from gapbench.results import folder as module
 from gapbench.results.folder import PAGES, WRITTEN, check_folder, remove_page, write_pages
 
 
@@ -112,6 +111,28 @@ def test_links_and_pipes_are_nobodys_pages(tmp_path):
     assert (tmp_path / "far").read_text() == "mine"
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["records", "figures", "records/run.jsonl", "records/run.outcomes", "records/.lock", "figures/gap-accuracy.svg"],
+)
+@pytest.mark.parametrize("there", [True, False])
+def test_no_link_passes_where_results_go(tmp_path, name, there):
+    board = tmp_path / "board"
+    (board / name).parent.mkdir(parents=True)
+    if there:
+        (tmp_path / "far").touch() if "/" in name else (tmp_path / "far").mkdir()
+    (board / name).symlink_to(tmp_path / "far")
+    with pytest.raises(UsageError, match=name):
+        check_folder(board)
+
+
+def test_a_pipe_is_no_file_of_ours(tmp_path):
+    (tmp_path / "records").mkdir()
+    os.mkfifo(tmp_path / "records" / "run.jsonl")
+    with pytest.raises(UsageError, match=r"records/run\.jsonl"):
+        check_folder(tmp_path)
+
+
 def test_only_own_pages_are_removed(tmp_path):
     write_pages(tmp_path, {"study.json": b"one", "README.md": b"one"})
     remove_page(tmp_path, "study.json")
@@ -172,7 +193,7 @@ def test_a_full_disk_names_the_page_and_leaves_no_half(tmp_path, monkeypatch):
     def full(_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match=r"No space left on device.*gapbench\.sha256") as told:
         write_pages(tmp_path, {"README.md": b"two"})
     assert told.value.filename == str(tmp_path / WRITTEN)

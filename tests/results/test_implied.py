@@ -1,9 +1,12 @@
 """What rows of the same items say of each other: who contradicts whom, and who is blamed."""
 
+import itertools
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from gapbench.results.implied import Labels, _fewer
+from gapbench.results.implied import Labels, _fewer, copies
 
 
 class Record:
@@ -72,3 +75,39 @@ def test_a_number_that_fewer_rows_have_is_named_with_the_other():
     assert list(_fewer({0: 5, 1: 5, 2: 7}, "{} and {}")) == [(2, "7 and 5")]
     assert list(_fewer({0: 5, 1: 7}, "{} and {}")) == [(0, "5 and 7"), (1, "7 and 5")]
     assert list(_fewer({0: 5, 1: 5}, "{} and {}")) == []
+
+
+def stored(cell="c", seconds=1.0, created="monday", checksum="", environment=None):
+    timing = SimpleNamespace(fit_s=seconds, score_s=0.0)
+    made = environment or {"platform": "here"}
+    number = next(NUMBERS)
+    record = SimpleNamespace(
+        cell_id=cell, timing=timing, created_utc=created, environment=made, checksum=checksum or f"{number}"
+    )
+    return SimpleNamespace(record=record, file="run.jsonl", line=number)
+
+
+NUMBERS = itertools.count()
+
+
+@pytest.mark.parametrize(
+    ("rows", "copied"),
+    [
+        ([{}, {}, {}], []),  # one run under several names
+        ([{}, {"created": "tuesday"}, {}, {"created": "wednesday"}, {"created": "tuesday"}], [1, 2, 3, 4]),
+        ([{}, {"environment": {"platform": "there"}}], [1]),
+        ([{}, {"created": "tuesday", "seconds": 2.0}, {"created": "tuesday", "cell": "another"}], []),
+        ([{"seconds": 0.0}, {"seconds": 0.0, "created": "tuesday"}], []),
+        ([{"checksum": "x"}, {"checksum": "x"}, {"checksum": "x"}], [1, 2]),
+        ([{"checksum": "x", "seconds": 0.0}, {"checksum": "x", "seconds": 0.0}], [1]),
+    ],
+)
+def test_copies_are_told_and_runs_are_not(rows, copied):
+    assert [position for position, _ in copies([stored(**row) for row in rows])] == copied
+
+
+def test_copies_are_found_among_very_many_runs_of_one_cell():
+    """Held against each other they would be 2 x 10^8 pairs, which take minutes."""
+    runs = [stored(seconds=0.001 * number, created=f"{number}") for number in range(10_000)]
+    runs += [stored(created=f"at {number}") for number in range(10_000)]
+    assert len(list(copies(runs))) == 10_000  # 1000 x 0.001 s is among the first ones

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import multiprocessing
+import os
 import resource
 
 import msgspec
@@ -15,7 +16,7 @@ from gapbench.model.identity import checksum, sealed
 from gapbench.results import journal
 from gapbench.results.answers import answers
 from gapbench.results.outcomes import SUFFIX
-from gapbench.results.verify import verify_records, well
+from gapbench.results.verify import verify_folder, verify_records, well
 
 
 def labels(path):
@@ -57,12 +58,88 @@ def test_a_record_cut_off_anywhere_costs_itself_alone(tmp_path, zeros):
     second = failed("b", reason="caf\u00e9 \u6f22 \U0001f600", environment={"x": [1.5e-7, True, None, {"y": "\n"}]})
     run(tmp_path, [second])
     whole = path.read_bytes()
-    third = journal.line_of(sealed(failed("c")[0]))
     for cut in range(len(first), len(whole) - 1, 3 if zeros else 1):
         path.write_bytes(whole[:cut] + b"\0" * zeros)
         assert labels(path) == ["a"]
-        path.write_bytes(whole[:cut] + b"\0" * zeros + b"\n" + third)  # as the next run goes on
-        assert labels(path) == ["a", "c"]
+        if cut % 5 == 0 or cut >= len(whole) - 5:
+            run(tmp_path, [failed("c")])  # as the next run goes on
+            assert labels(path) == ["a", "c"]
+            assert path.read_bytes().startswith(whole[:cut] + b"\0" * zeros + journal.CUT_OFF + b"\n")
+
+
+def test_a_crash_that_cuts_off_the_mark_of_a_crash_costs_nothing_more(tmp_path):
+    path = run(tmp_path, [failed("a")])
+    cut = path.read_bytes() + b'{"schema_version": 2, "cell_'
+    for length in range(len(journal.CUT_OFF) + 1):
+        path.write_bytes(cut + journal.CUT_OFF[:length])
+        assert labels(path) == ["a"]
+        run(tmp_path, [failed("b")])
+        assert labels(path) == ["a", "b"]
+
+
+def test_a_whole_record_without_the_end_of_its_line_stays(tmp_path):
+    path = run(tmp_path, [failed("a"), failed("b")])
+    path.write_bytes(path.read_bytes()[:-1])
+    assert labels(path) == ["a", "b"]
+    run(tmp_path, [failed("c")])
+    assert labels(path) == ["a", "b", "c"]
+    assert [line for line, _ in journal.scan(path)] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("line", [0, 1, 2])
+@pytest.mark.parametrize("damage", [b"", b"\0", b"x", b"\n", b" ", b"\xff", b"{"])
+def test_a_line_whose_last_byte_is_damaged_was_not_cut_off(tmp_path, line, damage):
+    path = run(tmp_path, [failed(name) for name in "abc"])
+    lines = path.read_bytes().splitlines(keepends=True)
+    assert lines[line].endswith(b"}\n")
+    lines[line] = lines[line][:-2] + damage + b"\n"
+    path.write_bytes(b"".join(lines))
+    with pytest.raises(DataError, match=rf"line {line + 1}, is damaged"):
+        journal.read(path)
+    assert not well(verify_records(path))
+
+
+@pytest.mark.parametrize("end", [b"x", b" x", b"{", b"]"])
+def test_a_damaged_end_of_the_last_line_is_told(tmp_path, end):
+    path = run(tmp_path, [failed("a")])
+    path.write_bytes(path.read_bytes()[:-1] + end)
+    with pytest.raises(DataError, match="line 1, is damaged"):
+        journal.read(path)
+
+
+@pytest.mark.parametrize("name", ["run.jsonl", "run.outcomes", ".lock"])
+@pytest.mark.parametrize("there", [True, False])
+def test_nothing_is_written_through_a_link(tmp_path, name, there):
+    (tmp_path / "records").mkdir()
+    victim = tmp_path / "victim"
+    if there:
+        victim.write_bytes(b"mine\n")
+    (tmp_path / "records" / name).symlink_to(victim)
+    with pytest.raises((OSError, UsageError), match=f"it is a link.*{name}|{name}.*it is a link|records.*it is a link"):
+        run(tmp_path, [record("a", hits(0.5))])
+    assert (victim.read_bytes() if there else not victim.exists()) in (b"mine\n", True)
+
+
+def test_a_linked_folder_of_records_is_not_written_to(tmp_path):
+    (tmp_path / "far").mkdir()
+    (tmp_path / "board").mkdir()
+    (tmp_path / "board" / "records").symlink_to(tmp_path / "far")
+    with pytest.raises(UsageError, match=r"records cannot be locked \(it is a link"):
+        run(tmp_path / "board", [failed("a")])
+    assert list((tmp_path / "far").iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["link", "dangling", "pipe"])
+def test_records_are_read_from_regular_files_alone(tmp_path, kind):
+    path = run(tmp_path, [failed("a")])
+    path.rename(tmp_path / "elsewhere")
+    if kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to(tmp_path / ("elsewhere" if kind == "link" else "nowhere"))
+    with pytest.raises(DataError, match=r"run\.jsonl cannot be read .it is"):
+        journal.read_folder(tmp_path)
+    assert not well(verify_folder(tmp_path))
 
 
 @pytest.mark.parametrize("damage", [(b'"reason"', b'"reason'), (b"toy", b"\xff\xfe!"), (b":", b";")])
@@ -211,7 +288,7 @@ def test_a_folder_that_cannot_be_written_says_so(tmp_path):
 
 def test_a_records_file_that_is_none_is_told(tmp_path):
     journal.run_file(tmp_path).mkdir(parents=True)
-    with pytest.raises(DataError, match="is no plain file"):
+    with pytest.raises(DataError, match=r"run\.jsonl cannot be read .it is no regular file"):
         journal.read_folder(tmp_path)
     assert journal.read(tmp_path / "nothing.jsonl") == []
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import gapbench as package
+from gapbench.results.signatures import signer
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "leaderboard"))
 from forging import make_key
@@ -65,3 +66,19 @@ def test_what_cannot_sign_is_a_sentence_and_adds_nothing(gapbench, sent, tmp_pat
     assert "Signatures need ssh-keygen, which is not installed" in told.stderr
     told = gapbench("leaderboard", "verify", "toy", "--out", sent.parents[1], "--signers", "nobody", code=2)
     assert "There is no file nobody of allowed signers" in told.stderr
+
+
+def test_every_name_of_a_key_is_tried(gapbench, sent, tmp_path):
+    public = make_key(tmp_path / "key")
+    limited = f'namespaces="letters" {public}'
+    gapbench("leaderboard", "add", sent, "--to", "toy", "--out", "toy", "--sign", "key")
+    (file,) = (tmp_path / "toy" / "records").glob("*.jsonl")
+    signature = file.with_name(file.name + ".sig")
+    for lines, name in (
+        ([f"old {limited}", f"ada {public}"], "ada"),
+        ([f"ada {public}", f"old {limited}"], "ada"),
+        ([f"old {limited}", f"older {limited}"], ""),
+    ):
+        (tmp_path / "signers").write_text("\n".join(lines) + "\n")
+        found, problem = signer(file.read_bytes(), signature, tmp_path / "signers")
+        assert (found, bool(problem)) == (name, not name)
