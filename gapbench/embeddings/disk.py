@@ -55,7 +55,8 @@ def descriptor(path: Path, flags: int = os.O_RDONLY) -> int:
 
 def open_regular(path: Path) -> BufferedReader:
     """Open a regular file for reading, as `descriptor`."""
-    return os.fdopen(descriptor(path), "rb")
+    # By its name: a memory map of the file is handed to other processes by that.
+    return open(path, "rb", opener=lambda _name, _flags: descriptor(path))
 
 
 def read_regular(path: Path) -> bytes:
