@@ -159,7 +159,7 @@ def add_command(file: Path, study: str | None, out: Path | None, key: Path | Non
 
     Each record is checked first. A cell that is there already counts as reproduced where the values agree, and as a
     conflict where they do not. Adding twice changes nothing, and completes what was interrupted. Ends with 1 where a line
-    was left out.
+    was left out, or where --sign was given and nothing was signed.
     """
     registry = registry_from(options["plugins"], options["no_plugin"], strict=options["strict"])
 
@@ -188,11 +188,15 @@ def add_command(file: Path, study: str | None, out: Path | None, key: Path | Non
             echo(f"{len(added.records)} records added as {added.path}")
         if added.known:
             echo(f"{added.known} records were there already")
+        if added.signed is not None:
+            echo(f"{added.signed} was signed")
+        elif key is not None:
+            echo("nothing was signed: no unsigned submission has exactly these records", err=True)
         if added.path is not None or added.known:
             _built(folder, found, registry.metric_specs())
     except OSError as error:
         raise UsageError(f"{error.filename} cannot be written ({error.strerror}).") from error
-    return 1 if added.refused else 0
+    return 1 if added.refused or (key is not None and added.signed is None) else 0
 
 
 @command.command("verify")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -18,7 +16,6 @@ from gapbench.leaderboard.kept import keep_study
 from gapbench.leaderboard.table import largest_fits
 from gapbench.leaderboard.terminal import print_table
 from gapbench.leaderboard.text import LEGEND
-from gapbench.model.plain import plain_text
 from gapbench.results.answers import question
 
 if TYPE_CHECKING:
@@ -30,6 +27,7 @@ if TYPE_CHECKING:
     from gapbench.bench.execute import Outcome, Runner
     from gapbench.bench.plan import Plan, Skip
     from gapbench.leaderboard.table import Table
+    from gapbench.model.request import Request
     from gapbench.model.study import Study
     from gapbench.specs import MetricSpec
 
@@ -57,6 +55,7 @@ def skips_table(skips: Sequence[Skip]) -> RichTable:
 
 
 def report(
+    request: Request,
     study: Study,
     plan: Plan,
     outcome: Outcome,
@@ -75,7 +74,7 @@ def report(
     """
     specs = runner.registry.metric_specs()
     everything = tables_of(runner.options.folder, specs, study, runner.materials.store.memos) if outcome.answers else []
-    problem = _written(runner.options.folder, study, specs, everything) if everything else ""
+    problem = _written(runner.options.folder, request, study, specs, everything) if everything else ""
     _show(only(everything, lambda record: question(record) in outcome.asked), specs, out)
     _say_what_happened(plan, outcome, runner, out, named=bool(study.datasets))
     if not everything:
@@ -85,16 +84,18 @@ def report(
         out.print(escape(f"leaderboard: {runner.options.folder / 'README.md'}, and page.html beside it"))
     if draw:
         _draw(study, outcome, runner, everything, out, err)
-        problem = _written(runner.options.folder, study, specs, everything)  # now with the figures
+        problem = _written(runner.options.folder, request, study, specs, everything)  # now with the figures
     if problem:
         err.print(Text(f"error: {problem} Records and outcomes are kept."))
     return not problem
 
 
-def _written(folder: Path, study: Study, specs: Mapping[str, MetricSpec], tables: Sequence[Table]) -> str:
+def _written(
+    folder: Path, request: Request, study: Study, specs: Mapping[str, MetricSpec], tables: Sequence[Table]
+) -> str:
     """Write the pages; return what is wrong where that is not possible."""
     try:
-        keep_study(folder, study, plain_text(shlex.join(["gapbench", *sys.argv[1:]])))
+        keep_study(folder, study, request)
         build(folder, study, specs, tables)
     except GapbenchError as error:
         return str(error)

@@ -70,7 +70,7 @@ def command(**options: Any) -> int:
 
     from gapbench.cli.report import report
 
-    written = report(study, plan, outcome, runner, out, err, draw=not request.no_figures)
+    written = report(request, study, plan, outcome, runner, out, err, draw=not request.no_figures)
     broken = any(skip.failed for skip in plan.skips)
     return 1 if outcome.failed or outcome.failures or broken or not outcome.answers or not written else 0
 

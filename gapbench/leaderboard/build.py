@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from gapbench.errors import UsageError
 from gapbench.leaderboard.across import index
 from gapbench.leaderboard.assemble import build_tables, published_only
-from gapbench.leaderboard.command import study_command
+from gapbench.leaderboard.command import shell_command, study_command
 from gapbench.leaderboard.exports import to_csv, to_latex
 from gapbench.leaderboard.kept import kept_study
 from gapbench.leaderboard.markdown import markdown
@@ -131,4 +131,4 @@ def stale(
 def _command(folder: Path, study: Study) -> str:
     """Return the command that makes the results."""
     kept = kept_study(folder)
-    return kept.command if kept is not None and kept.study == study else study_command(study)
+    return shell_command(kept.request) if kept is not None and kept.study == study else study_command(study)

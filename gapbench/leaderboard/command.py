@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def study_command(study: Study) -> str:
     """Return the shell command that runs a study."""
-    return _command(Request(study=study.name, download=study.download))
+    return shell_command(Request(study=study.name, download=study.download))
 
 
 def row_command(table: Table, row: Row, study: Study) -> str:
@@ -30,7 +30,7 @@ def row_command(table: Table, row: Row, study: Study) -> str:
     """
     if not row.records:
         return study_command(study)
-    line = _command(row_request(table, row, study))
+    line = shell_command(row_request(table, row, study))
     used = {name: version for record in row.records for name, version in _plugins(record).items()}
     wanted = [f"{name}=={version}" for name, version in used.items() if version]
     return f"{shlex.join(['pip', 'install', *wanted])} && {line}" if wanted else line
@@ -64,5 +64,6 @@ def _plugins(record: Record) -> dict[str, str]:
     return {name: code.version for name, code in record.code.items() if name != "gapbench"}
 
 
-def _command(request: Request) -> str:
+def shell_command(request: Request) -> str:
+    """Return the shell command that asks for the same."""
     return shlex.join(["gapbench", "run", *request.words()])

@@ -15,7 +15,7 @@ from gapbench.leaderboard.table import PRIMARY
 from gapbench.model.plain import one_line
 from gapbench.results import journal
 from gapbench.results.answers import BASELINE
-from gapbench.results.folder import LOCK, PAGES, STUDY, WRITTEN
+from gapbench.results.folder import LOCK, PAGES, STUDY, WRITTEN, is_own
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,6 +53,8 @@ def check_files(
         for path in sorted(_entries(folder))
         if path.name not in _KNOWN and not path.name.startswith(".")
     ]
+    if (folder / STUDY).is_file() and not is_own(folder / STUDY):
+        failures.append(f"{STUDY} is not as gapbench wrote it")
     place = folder / FOLDER
     failures += [f"{path.name} is a link" for path in _entries(folder) if path.name in _KNOWN and path.is_symlink()]
     if not place.is_dir() or place.is_symlink():

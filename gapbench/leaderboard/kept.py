@@ -1,19 +1,22 @@
 """The study behind a folder of results, kept beside them where gapbench does not ship it.
 
 A study file lies somewhere on one machine, and a run without one has no file at all; title, text and published numbers
-must be there whenever the pages are built.
+must be there whenever the pages are built. What is kept is held to the same rules as a study file and the options of a
+run, so that no file can have other words shown as the command of a study.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from gapbench.embeddings.disk import read_regular
-from gapbench.errors import DataError
+from gapbench.embeddings.disk import read_regular, reason
+from gapbench.errors import DataError, UsageError
 from gapbench.leaderboard.membership import study_of
-from gapbench.model.study import LOCAL, Study, load_study, study_names
+from gapbench.model.request import OPTIONS, Request
+from gapbench.model.study import LOCAL, Study, fields_of_study, load_study, study_from_fields, study_names
 from gapbench.results import journal
 from gapbench.results.folder import STUDY as FILE
 from gapbench.results.folder import remove_page, write_pages
@@ -22,11 +25,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class Kept(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A study, and the command that ran it."""
+class _Written(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The file: a study and a request by the names of their fields, without what has its default."""
+
+    study: dict[str, Any]
+    request: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """A study, and the request that ran it."""
 
     study: Study
-    command: str
+    request: Request
 
 
 def ships(study: Study) -> bool:
@@ -34,21 +45,22 @@ def ships(study: Study) -> bool:
     return study.name in study_names() and study == load_study(study.name)
 
 
-def keep_study(folder: Path, study: Study, command: str) -> None:
-    """Keep the study of a run and its command; one that ships with gapbench is not kept.
+def keep_study(folder: Path, study: Study, request: Request) -> None:
+    """Keep the study of a run and its request; a study that ships with gapbench is not kept.
 
     Parameters
     ----------
     folder
         The results.
-    study, command
-        What ran, and the shell command that ran it.
+    study, request
+        What ran, and what asked for it.
     """
     if ships(study):
         remove_page(folder, FILE)
         return
-    content = msgspec.json.format(msgspec.json.encode(Kept(study=study, command=command)), indent=1)
-    write_pages(folder, {FILE: content + b"\n"})
+    asked = {name: value for name, declared in OPTIONS.items() if (value := getattr(request, name)) != declared.unset}
+    content = msgspec.json.encode(_Written(fields_of_study(study), asked), enc_hook=str)  # of paths
+    write_pages(folder, {FILE: msgspec.json.format(content, indent=1) + b"\n"})
 
 
 def kept_study(folder: Path) -> Kept | None:
@@ -57,15 +69,23 @@ def kept_study(folder: Path) -> Kept | None:
     Raises
     ------
     DataError
-        The file is damaged.
+        The file is damaged, a link, or says what no study or no option takes.
     """
     path = folder / FILE
     try:
-        return msgspec.json.decode(read_regular(path), type=Kept)
+        written = msgspec.json.decode(read_regular(path), type=_Written)
+        study = study_from_fields(written.study, str(path))
+        return Kept(study=study, request=Request.from_python(_known(written.request), str(path)))
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OSError) as error:
-        raise DataError(f"{path} is no study ({error}); run again, or remove it.") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OSError, UsageError) as error:
+        raise DataError(f"{path} is no study ({reason(error)}); run again, or remove it.") from error
+
+
+def _known(asked: dict[str, Any]) -> dict[str, Any]:
+    if unknown := sorted(asked.keys() - OPTIONS.keys()):
+        raise UsageError(f"there is no option {', '.join(unknown)}")
+    return asked
 
 
 def study_of_folder(folder: Path, name: str = LOCAL) -> Study:

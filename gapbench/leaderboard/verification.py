@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from gapbench.errors import DataError
 from gapbench.leaderboard.build import stale, tables_of
 from gapbench.leaderboard.expected import missing
 from gapbench.leaderboard.files import check_files
@@ -99,5 +100,8 @@ def verify(
     ):
         done.failures += failures
         done.remarks += remarks
-    result.stale = stale(folder, study, specs, tables)
+    try:
+        result.stale = stale(folder, study, specs, tables)
+    except DataError as error:  # the study beside the results is none
+        done.failures.append(str(error))
     return result

@@ -16,6 +16,8 @@ from gapbench.model.request import OPTIONS, FitSize, IndexName, ProtocolName
 from gapbench.model.values import shown
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from gapbench.model.request import Request
 
 BUILTIN_STUDIES = Path(__file__).parent.parent / "studies"
@@ -146,28 +148,51 @@ def _fit_size(sizes: tuple[FitSize, ...]) -> FitSize | tuple[FitSize, ...]:
     return sizes[0] if len(sizes) == 1 else sizes
 
 
-def _read(path: Path) -> Study:
-    """Read a TOML file; fields that are options are held to the declaration of the option."""
-    fields = _fields(path)
+def study_from_fields(fields: Mapping[str, Any], where: str) -> Study:
+    """Make a study of what a file says; fields that are options are held to the declaration of the option.
+
+    Parameters
+    ----------
+    fields
+        By name; those that are left out have their defaults.
+    where
+        The file, to begin messages with.
+
+    Raises
+    ------
+    UsageError
+        They are no study, or its name cannot be that of a folder; names the field.
+    """
     for name in fields:
         if name not in Study.__struct_fields__:
             raise UsageError(
-                f"{path} has the unknown field {shown(name)}.{did_you_mean(name, Study.__struct_fields__)}"
+                f"{where} has the unknown field {shown(name)}.{did_you_mean(name, Study.__struct_fields__)}"
             )
-    read = {name: OPTIONS[name].check(value, str(path)) if name in OPTIONS else value for name, value in fields.items()}
+    read = {name: OPTIONS[name].check(value, where) if name in OPTIONS else value for name, value in fields.items()}
     if "fit_size" in read:
         read["fit_size"] = _fit_size(read["fit_size"])
     if read.get("shots") and "fit_size" in read:
-        raise UsageError(f"{path}: fit_size and shots are two ways of saying how much is fitted on; give one.")
+        raise UsageError(f"{where}: fit_size and shots are two ways of saying how much is fitted on; give one.")
     try:
         study = msgspec.convert(read, Study)
     except msgspec.ValidationError as error:
-        raise UsageError(f"{path} is not a study: {error}.") from error
-    path_name(study.name, f"{path}: name")
+        raise UsageError(f"{where} is not a study: {error}.") from error
+    path_name(study.name, f"{where}: name")
     for number in study.reference:
         if not isfinite(number.value):
-            raise UsageError(f"{path}: a reference has the value {number.value}; it must be a finite number.")
+            raise UsageError(f"{where}: a reference has the value {number.value}; it must be a finite number.")
     return study
+
+
+def fields_of_study(study: Study) -> dict[str, Any]:
+    """Return the fields of a study that are not the defaults, as plain values: `study_from_fields` makes it of them."""
+    plain, default = msgspec.to_builtins(study), msgspec.to_builtins(Study(name=""))
+    return {name: value for name, value in plain.items() if value != default[name]}
+
+
+def _read(path: Path) -> Study:
+    """Read a TOML file."""
+    return study_from_fields(_fields(path), str(path))
 
 
 def _fields(path: Path) -> dict[str, Any]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from gapbench.embeddings.disk import write_whole
+from gapbench.embeddings.disk import read_regular, write_whole
 from gapbench.errors import DataError
 from gapbench.results import journal
 from gapbench.results.outcomes import SUFFIX
@@ -39,12 +40,15 @@ class Added:
         Number of records that the leaderboard has already.
     refused
         For each line that was left out, why.
+    signed
+        The records file that was signed; None where none was.
     """
 
     path: Path | None = None
     records: list[Record] = field(default_factory=list)
     known: int = 0
     refused: list[tuple[int, str]] = field(default_factory=list)
+    signed: Path | None = None
 
 
 def add(
@@ -73,7 +77,8 @@ def add(
     installed
         What is installed; see `gapbench.results.verify.verify_folder`.
     key
-        Signs the submission; see `gapbench.results.signatures`.
+        Signs the submission, also one that is there already with exactly these records and without a signature; see
+        `gapbench.results.signatures`.
 
     Raises
     ------
@@ -91,11 +96,14 @@ def add(
     if not sound:
         return found
     with journal.locked(folder):
-        known = {stored.record.checksum for stored in journal.read_folder(folder)}
+        there = journal.read_folder(folder)
+        known = {stored.record.checksum for stored in there}
         new = [stored for stored in sound if stored.record.checksum not in known]
         found.known = len(sound) - len(new)
         if new:
             _write(new, folder / journal.FOLDER, found, key)
+        elif key is not None:
+            found.signed = _sign_known(sound, there, folder / journal.FOLDER, key)
     return found
 
 
@@ -134,5 +142,24 @@ def _write(new: list[Stored], target: Path, found: Added, key: Path | None) -> N
     signature = sign(content, key) if key is not None else None
     write_whole(found.path.with_suffix(SUFFIX), b"".join(blocks))
     if signature is not None:
-        write_whole(found.path.with_name(found.path.name + SIGNATURE), signature)
+        write_whole(_signature_of(found.path), signature)
+        found.signed = found.path
     write_whole(found.path, content)
+
+
+def _sign_known(sound: list[Stored], there: list[Stored], target: Path, key: Path) -> Path | None:
+    """Sign the submission that has exactly these records and no signature yet; the key is tried in any case."""
+    by_file: dict[str, set[str]] = {}
+    for stored in there:
+        by_file.setdefault(stored.file, set()).add(stored.record.checksum)
+    wanted = {stored.record.checksum for stored in sound}
+    same = (target / name for name, checksums in by_file.items() if name != journal.RUN and checksums == wanted)
+    path = next((path for path in same if not os.path.lexists(_signature_of(path))), None)
+    signature = sign(read_regular(path) if path is not None else b"", key)
+    if path is not None:
+        write_whole(_signature_of(path), signature)
+    return path
+
+
+def _signature_of(path: Path) -> Path:
+    return path.with_name(path.name + SIGNATURE)

@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gapbench.embeddings.disk import read_regular, reason
 from gapbench.errors import UsageError
 from gapbench.results import journal
 
@@ -117,10 +118,13 @@ def check_signatures(folder: Path, signers: Path, done: Verified) -> None:
         by_file.setdefault(verdict.file, []).append(verdict)
     for path in journal.files(folder):
         signature = path.with_name(path.name + SIGNATURE)
-        if not signature.is_file():
+        if signature.is_symlink() or not signature.is_file():
             unsigned.append(path.name)
             continue
-        name, problem = signer(path.read_bytes(), signature, signers)
+        try:
+            name, problem = signer(read_regular(path), signature, signers)
+        except OSError as error:
+            name, problem = "", f"its signature is of a file that cannot be read ({reason(error)})"
         for verdict in by_file.get(path.name, []):
             verdict.signer = name
             verdict.reasons += [problem] if problem else []

