@@ -116,8 +116,8 @@ def test_numbers_in_the_readme_are_those_of_the_records():
         record = json.loads(line)
         if record["dataset"]["name"] == "color-digits" and record["prompts"]["name"] == "descriptive":
             values = record["metrics"]
-            if record["notes"]["label"] in named:
-                shown[record["notes"]["label"]] = (
+            if record["label"] in named:
+                shown[record["label"]] = (
                     f"{100 * values['top1']['value']:.1f}",
                     f"{values['centroid-l2']['value']:.3f}",
                     f"{values['rmg']['value']:.3f}",

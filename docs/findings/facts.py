@@ -84,7 +84,9 @@ def load(place: Path, study: str) -> list[Table]:
     """Read the kept records of one study, and the outcomes of every item, into tables."""
     with tempfile.TemporaryDirectory() as folder:
         for suffix in KEPT:
-            (Path(folder) / f"{study}{suffix}").write_bytes(gzip.decompress((place / f"{study}{suffix}.gz").read_bytes()))
+            (Path(folder) / f"{study}{suffix}").write_bytes(
+                gzip.decompress((place / f"{study}{suffix}.gz").read_bytes())
+            )
         return build_tables(compare(answers(journal.read(Path(folder) / f"{study}.jsonl"))), SPECS)
 
 
