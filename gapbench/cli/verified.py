@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from gapbench.leaderboard.verification import Result
     from gapbench.results.verify import Verdict
+    from gapbench.verification.board import Result
 
 #: Rows that are told in the terminal, and reasons of each; --json has all.
 MOST_ROWS, MOST_REASONS = 20, 5

@@ -82,6 +82,13 @@ def discover(
     return host.registry()
 
 
+def built_in() -> Registry:
+    """Return the components of gapbench itself."""
+    host = _Host(strict=True)
+    host.add(BUILTIN, lambda: importlib.import_module(BUILTIN.module))
+    return host.registry()
+
+
 def _itself(plugin: object) -> object:
     return plugin
 

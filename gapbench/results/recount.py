@@ -129,7 +129,7 @@ def _kept_of_own(name: str, kind: str) -> Iterator[str]:
     if OF_HITS.fullmatch(name):
         if kind != "bits":
             yield f"{name} is a share of items, and its 0/1 outcomes are not kept"
-    elif _is_task(name) and name not in NO_MEANS and kind not in ("bits", "values"):
+    elif name in _own_tasks() and name not in NO_MEANS and kind not in ("bits", "values"):
         yield f"{name} is a mean over items, and its outcomes are not kept"
 
 
@@ -201,9 +201,10 @@ def hits_of(record: Record, block: Block) -> tuple[Int64, Bools] | None:
 
 
 @cache
-def _is_task(name: str) -> bool:
-    """Whether gapbench itself has a task metric of that name."""
-    from gapbench.builtin.metrics import SPECS
+def _own_tasks() -> frozenset[str]:
+    """Name the task metrics of gapbench itself."""
+    from gapbench.host.discovery import built_in
     from gapbench.specs import MetricFamily
 
-    return any(spec.name == name and spec.family is MetricFamily.TASK for spec in SPECS)
+    specs = built_in().metric_specs()
+    return frozenset(name for name, spec in specs.items() if spec.family is MetricFamily.TASK)

@@ -63,7 +63,7 @@ def _verified(folder, path, rng):
 
     from gapbench.cli.verified import as_json, show
     from gapbench.leaderboard.kept import study_of_folder
-    from gapbench.leaderboard.verification import verify
+    from gapbench.verification.board import verify
 
     result = verify(folder / "board", study_of_folder(folder / "board"), INSTALLED)
     json.dumps(as_json(result))
@@ -193,7 +193,7 @@ def _pair(folder, path, rng):
 
 
 def _drawing(folder, path, rng):
-    from gapbench.leaderboard.svg import active_parts
+    from gapbench.verification.svg import active_parts
 
     active_parts(path)
 
@@ -246,13 +246,6 @@ def prepare():
     global INSTALLED, SPECS  # noqa: PLW0603 - forked children inherit them
     import helpers  # noqa: F401
 
-    import gapbench.bench.again
-    import gapbench.builtin.datasets.captions
-    import gapbench.builtin.prompts.strategies
-    import gapbench.figures.draw
-    import gapbench.leaderboard.verification
-    import gapbench.results.add
-    import gapbench.state  # noqa: F401
     from gapbench.host.discovery import discover
     from gapbench.host.installed import Installed
 

@@ -522,7 +522,7 @@ def prepare():
     import gapbench.cli.run
     import gapbench.cli.show
     import gapbench.figures.draw
-    import gapbench.leaderboard.verification  # noqa: F401
+    import gapbench.verification.board  # noqa: F401
 
 
 def _child(line, folder, ready, told):

@@ -13,10 +13,10 @@ from gapbench.figures.draw import draw_tables
 from gapbench.host.discovery import discover
 from gapbench.host.installed import Installed
 from gapbench.leaderboard.build import build, tables_of
-from gapbench.leaderboard.verification import verify
 from gapbench.results.signatures import check_signatures
 from gapbench.results.verify import verify_folder, with_recomputed
 from gapbench.specs import Context
+from gapbench.verification.board import verify
 
 sys.path.insert(0, str(Path(__file__).parent))
 from attacks import ATTACKS, CAUGHT, MISSED, TOLD

@@ -6,7 +6,7 @@ import pytest
 from gapbench.figures import pair
 from gapbench.figures.draw import draw_both
 from gapbench.figures.pair import PairData
-from gapbench.leaderboard.files import check_files
+from gapbench.verification.files import check_files
 
 
 @pytest.fixture

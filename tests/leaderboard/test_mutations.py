@@ -16,8 +16,8 @@ from rich.console import Console
 from gapbench.cli.verified import as_json, show
 from gapbench.host.discovery import discover
 from gapbench.host.installed import Installed
-from gapbench.leaderboard.verification import verify
 from gapbench.model.record import Record
+from gapbench.verification.board import verify
 
 sys.path.insert(0, str(Path(__file__).parent))
 from forging import STUDY, Forgery, Row, make_board

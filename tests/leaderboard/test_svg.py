@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gapbench.figures.style import drawn, new_figure
-from gapbench.leaderboard.svg import active_parts
+from gapbench.verification.svg import active_parts
 
 BOARDS = Path(__file__).parents[2] / "leaderboards"
 HEAD = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink">'

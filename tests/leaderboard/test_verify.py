@@ -13,12 +13,12 @@ from gapbench.host.discovery import discover
 from gapbench.host.installed import Installed
 from gapbench.leaderboard.build import build
 from gapbench.leaderboard.kept import keep_study, kept_study, study_of_folder
-from gapbench.leaderboard.verification import verify
 from gapbench.model.identity import sealed
 from gapbench.model.request import Request
 from gapbench.model.study import Reference, Study, load_study
 from gapbench.results import journal
 from gapbench.results.verify import verify_folder, verify_records, well
+from gapbench.verification.board import verify
 
 BOARDS = Path(__file__).parents[2] / "leaderboards"
 BOARD_NAMES = sorted(path.parent.name for path in BOARDS.glob("*/README.md") if path.parent.name != "local")

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from gapbench.errors import DataError
 from gapbench.figures.draw import FOLDER, draw_both, draw_tables, kept_pair
-from gapbench.leaderboard.svg import active_parts
 from gapbench.leaderboard.table import PRIMARY
 from gapbench.model.plain import one_line
 from gapbench.results import journal
 from gapbench.results.answers import BASELINE
 from gapbench.results.folder import LOCK, PAGES, STUDY, WRITTEN, is_own
+from gapbench.verification.svg import active_parts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

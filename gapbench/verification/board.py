@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from gapbench.errors import DataError
 from gapbench.leaderboard.build import stale, tables_of
-from gapbench.leaderboard.expected import missing
-from gapbench.leaderboard.files import check_files
 from gapbench.results.folder import PAGES
 from gapbench.results.signatures import check_signatures
 from gapbench.results.verify import verify_folder, with_recomputed
+from gapbench.verification.expected import missing
+from gapbench.verification.files import check_files
 
 if TYPE_CHECKING:
     from pathlib import Path
