@@ -9,6 +9,7 @@ import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 import msgspec
 import numpy as np
@@ -498,7 +499,8 @@ def _(f):
 def _(f):
     copied = f.copy(f.row("procrustes"), file="again.jsonl")
     copied.data["timing"]["fit_s"] += 0.001
-    copied.data["created_utc"] = copied.data["created_utc"].replace("+", "999+")
+    later = datetime.fromisoformat(copied.data["created_utc"]) + timedelta(milliseconds=1)
+    copied.data["created_utc"] = later.isoformat(timespec="milliseconds")
     copied.data["code"]["gapbench"]["sha256"] = "0" * 64
     copied.move("centroid-l2", 0.1)
 
