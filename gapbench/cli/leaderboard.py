@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gapbench.bench.materials import Materials
     from gapbench.leaderboard.table import Table
     from gapbench.model.study import Study
+    from gapbench.results.add import Added
     from gapbench.specs import MetricSpec
 
 
@@ -182,21 +183,25 @@ def add_command(file: Path, study: str | None, out: Path | None, key: Path | Non
         raise _none_there(folder, found)
     try:
         added = add(file, folder, lambda record: outside(record, found), installed=Installed(registry), key=key)
-        for line, reason in added.refused:
-            echo(f"{file}, line {line}, was left out: {reason}", err=True)
-        if added.path is not None:
-            echo(f"{len(added.records)} records added as {added.path}")
-        if added.known:
-            echo(f"{added.known} records were there already")
-        if added.signed is not None:
-            echo(f"{added.signed} was signed")
-        elif key is not None:
-            echo("nothing was signed: no unsigned submission has exactly these records", err=True)
+        _tell_added(added, file, key)
         if added.path is not None or added.known:
             _built(folder, found, registry.metric_specs())
     except OSError as error:
         raise UsageError(f"{error.filename} cannot be written ({error.strerror}).") from error
     return 1 if added.refused or (key is not None and added.signed is None) else 0
+
+
+def _tell_added(added: Added, file: Path, key: Path | None) -> None:
+    for line, reason in added.refused:
+        echo(f"{file}, line {line}, was left out: {reason}", err=True)
+    if added.path is not None:
+        echo(f"{len(added.records)} records added as {added.path}")
+    if added.known:
+        echo(f"{added.known} records were there already")
+    if added.signed is not None:
+        echo(f"{added.signed} was signed")
+    elif key is not None:
+        echo("nothing was signed: no unsigned submission has exactly these records", err=True)
 
 
 @command.command("verify")
