@@ -1,9 +1,9 @@
 """Provenance: which code answers. A version stays while its author works on a method; the hash of its package does not.
 
 Of an installed distribution the whole package counts, helper modules and data included. Of a plugin that is one file,
-the file counts, with the modules that it imports from beside it. Of gapbench itself the parts that compute count: not
-the command line, pages and figures. What a plugin imports from other distributions, or reads from elsewhere, is not
-covered.
+the file counts, with the modules and folders of modules that it, or these, import from beside it. Of gapbench itself the
+parts that compute count: not the command line, pages and figures. What a plugin imports from other distributions, or
+reads from elsewhere, is not covered.
 """
 
 from __future__ import annotations
@@ -36,6 +36,9 @@ COMPUTES = (
     "specs.py", "stats.py",
 )  # fmt: skip
 WEIGHTS = ".safetensors"
+
+#: Endings of files that are imported.
+MODULES = frozenset({".py", ".so", ".pyd"})
 
 #: Folders of installed packages: what lies beside a module there belongs to others.
 SHARED_FOLDERS = frozenset({"site-packages", "dist-packages"})
@@ -129,6 +132,9 @@ def refresh(origin: Origin) -> None:
         file = getattr(module, "__file__", None)
         if file is not None and Path(file).resolve() in changed:
             del sys.modules[name]
+            package, _, module_name = name.rpartition(".")
+            if package in sys.modules:  # a folder without __init__.py stays, and would still hold it
+                vars(sys.modules[package]).pop(module_name, None)
             with contextlib.suppress(OSError, ValueError, NotImplementedError):
                 # Python takes a compiled file for current while the second and the size of its source are the same.
                 Path(importlib.util.cache_from_source(file)).unlink()
@@ -158,7 +164,7 @@ def _named_files(origins: Iterable[Origin]) -> Iterator[tuple[str, Path]]:
 
 
 def _module_files(module: str, distribution: str) -> Iterator[tuple[str, Path]]:
-    """Give the files of the top-level package, or module, that a module belongs to."""
+    """Yield the files of the top-level package, or module, that a module belongs to."""
     file = _file_of(module)
     if file is None:
         yield f"unknown:{module}", Path(os.devnull) / module  # cannot be read, so the hash is empty
@@ -199,22 +205,29 @@ def _own_modules(distribution: str) -> frozenset[str]:
 
 
 def _with_neighbours(file: Path, allowed: frozenset[str] | None) -> Iterator[tuple[str, Path]]:
-    """Give a module's file and what it imports from beside it; only ``allowed`` modules where that is not None."""
+    """Yield a module's file and what it imports from beside it; only ``allowed`` modules where that is not None.
+
+    What these import from there is followed in turn. A folder counts whole, whether or not it has an ``__init__.py``.
+    """
     file = file.resolve()
     waiting, seen = [file], {file}
     while waiting:
         one = waiting.pop()
         yield one.relative_to(file.parent).as_posix(), one
-        for name in sorted(_imported(one)):
-            if name == GAPBENCH or (allowed is not None and name not in allowed):
-                continue
-            beside, package = file.parent / f"{name}.py", file.parent / name
-            if beside.is_file() and beside not in seen:
-                seen.add(beside)
-                waiting.append(beside)
-            elif (package / "__init__.py").is_file() and package not in seen:
-                seen.add(package)
-                yield from ((path.relative_to(file.parent).as_posix(), path) for path in _below(package))
+        names = _imported(one) if one.suffix == ".py" else set()
+        for name in sorted(names - {GAPBENCH}):
+            if allowed is None or name in allowed:
+                found = [path for path in _beside(file.parent, name) if path not in seen]
+                seen.update(found)
+                waiting += found
+
+
+def _beside(folder: Path, name: str) -> list[Path]:
+    """List the files in a folder that may be a top-level module: source, compiled modules, or all of a package."""
+    alone = [path for path in sorted(folder.glob(f"{name}.*")) if path.suffix in MODULES and path.is_file()]
+    package = _below(folder / name) if (folder / name).is_dir() else []
+    # Any word of a file may name a folder, of data or results, say: without modules it is no package.
+    return alone + (package if any(path.suffix in MODULES for path in package) else [])
 
 
 def _imported(file: Path) -> set[str]:

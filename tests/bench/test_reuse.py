@@ -162,7 +162,7 @@ class Toy:
 def forget():
     """Begin as a process does that has imported no plugin."""
     provenance._loaded.clear()
-    for name in [*FILES, "toy_amount", "toy_log", "toy_moved", "toy_package"]:
+    for name in [*FILES, "toy_amount", "toy_log", "toy_moved", "toy_package", "toy_folder", "toy_share"]:
         for module in [one for one in sys.modules if one.partition(".")[0] == name]:
             del sys.modules[module]
 
@@ -238,6 +238,23 @@ def test_an_edited_module_beside_a_plugin_is_seen(toy):
     assert again.changes == ["metric toy-metric changed: 2 values are measured again"]
     for row in ALIGNERS:
         assert values(again)[row, "toy-metric"] < values(first)[row, "toy-metric"]
+
+
+def test_an_edited_module_in_a_folder_beside_a_plugin_is_seen(toy):
+    (toy.folder / "toy_folder").mkdir()
+    (toy.folder / "toy_folder" / "shares.py").write_text("from toy_share import share\n")
+    (toy.folder / "toy_share.py").write_text("share = 0.5\n")
+    toy.edit("toy_aligner", "from toy_log", "from toy_folder import shares\nfrom toy_log")
+    toy.edit("toy_aligner", "share = 0.5", "share = shares.share")
+    first, work = toy.run(metrics=["toy-metric", "centroid-l2"])
+    assert work == ALL
+    assert toy.run(metrics=["toy-metric", "centroid-l2"])[1] == {}
+    toy.edit("toy_share", "0.5", "0.25")
+    again, work = toy.run(metrics=["toy-metric", "centroid-l2"])
+    assert work == {"aligner": 1, "metric": 1}
+    gaps = [values(results)["toy-aligner", "centroid-l2"] for results in (first, again)]
+    assert gaps[0] != gaps[1]
+    assert toy.run(metrics=["toy-metric", "centroid-l2"])[1] == {}
 
 
 def test_an_edited_prompt_strategy_with_the_same_prompts_measures_its_cells_again(toy):

@@ -166,6 +166,79 @@ def test_of_one_file_it_counts_with_what_it_imports_from_beside_it(tmp_path):
     assert "" not in found
 
 
+@pytest.fixture
+def beside(tmp_path, monkeypatch):
+    """Return a function that writes a plugin of one file with what it imports, and the path of the plugin."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def write(imports, **files):
+        (tmp_path / "toy_single.py").write_text(aligner("single", "toy_single", imports))
+        for name, text in files.items():
+            path = tmp_path / name.replace("__", "/").replace("_dot_", ".")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        return tmp_path / "toy_single.py"
+
+    yield write
+    for name in ("toy_single", "toy_helpers", "toy_far", "toy_deep"):
+        forget(name)
+
+
+@pytest.mark.parametrize(
+    ("imports", "files"),
+    [
+        ("import toy_helpers.a", {"toy_helpers__a_dot_py": "", "toy_helpers__data_dot_txt": ""}),
+        ("from toy_helpers import a", {"toy_helpers__a_dot_py": "import toy_far\n", "toy_far_dot_py": ""}),
+        ("from toy_helpers.sub import a", {"toy_helpers__sub__a_dot_py": ""}),
+        (
+            "import importlib\nimportlib.import_module('toy_helpers.a')",
+            {
+                "toy_helpers__a_dot_py": "import toy_far.b\n",
+                "toy_far__b_dot_py": "import toy_deep\n",
+                "toy_deep_dot_py": "",
+            },
+        ),
+        ("try:\n    import toy_far\nexcept ImportError:\n    pass", {"toy_far_dot_cpython-311-x_dot_so": ""}),
+        ("try:\n    import toy_far\nexcept ImportError:\n    pass", {"toy_far_dot_pyd": ""}),
+    ],
+)
+def test_folders_and_compiled_modules_beside_a_file_count_and_what_they_import(beside, imports, files):
+    path = beside(imports, **files)
+    found = {hash_of_file(path)}
+    for name, text in files.items():
+        beside(imports, **(files | {name: f"{text}\n"}))
+        found.add(hash_of_file(path))
+    assert len(found) == len(files) + 1
+    assert "" not in found
+
+
+def test_what_a_package_beside_a_file_imports_from_there_counts(beside, tmp_path):
+    path = beside("import toy_helpers", toy_helpers__x_dot_py="", toy_far_dot_py="x = 1\n")
+    (tmp_path / "toy_helpers" / "__init__.py").write_text("from toy_far import x\n")
+    before = hash_of_file(path)
+    (tmp_path / "toy_far.py").write_text("x = 2\n")
+    assert hash_of_file(path) not in ("", before)
+
+
+def test_a_folder_of_data_or_results_beside_a_file_does_not_count(beside, tmp_path):
+    path = beside("WHERE = 'toy_helpers'", toy_helpers__records_dot_jsonl="1")
+    before = hash_of_file(path)
+    (tmp_path / "toy_helpers" / "records.jsonl").write_text("2")
+    assert hash_of_file(path) == before
+
+
+def test_a_changed_module_in_a_folder_beside_a_file_is_imported_as_it_is_now(beside, tmp_path):
+    path = beside("from toy_helpers import amounts", toy_helpers__amounts_dot_py="amount = 1\n")
+    registry = discover(plugin_files=[path])
+    assert sys.modules["toy_helpers.amounts"].amount == 1
+    (tmp_path / "toy_helpers" / "amounts.py").write_text("amount = 22\n")
+    assert Provenance(registry).code("toy_single.py").sha256 == ""  # what runs is in no file any more
+    assert Provenance(discover(plugin_files=[path])).code("toy_single.py").sha256
+    from toy_helpers import amounts
+
+    assert amounts.amount == 22
+
+
 def test_a_plugin_that_is_one_file_has_one_hash_in_two_folders(tmp_path):
     found = set()
     for folder in ("a", "b"):

@@ -259,7 +259,7 @@ def test_a_cell_that_ended_well_somewhere_is_not_an_error(tmp_path):
 def test_a_crash_in_the_middle_loses_nothing_and_adding_again_completes_it(first, tmp_path, monkeypatch, moment):
     file = second(tmp_path, lambda mine: record("third", hits(0.8), **mine))
     before = labels(first)
-    write = adding.replace
+    write = adding.write_whole
     written = []
 
     def crash(path, content):
@@ -268,10 +268,10 @@ def test_a_crash_in_the_middle_loses_nothing_and_adding_again_completes_it(first
         written.append(path)
         write(path, content)
 
-    monkeypatch.setattr(adding, "replace", crash)
+    monkeypatch.setattr(adding, "write_whole", crash)
     with pytest.raises(KeyboardInterrupt):
         add(file, first)
-    monkeypatch.setattr(adding, "replace", write)
+    monkeypatch.setattr(adding, "write_whole", write)
     assert labels(first) == before
     assert well(verify_folder(first))
     assert len(add(file, first).records) == 3
@@ -281,7 +281,8 @@ def test_a_crash_in_the_middle_loses_nothing_and_adding_again_completes_it(first
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (lambda line: line[: len(line) // 2], "is cut off"),
+        (lambda line: line[: len(line) // 2], "is damaged"),
+        (lambda line: line[: len(line) // 2] + journal.CUT_OFF, "is cut off"),
         (lambda _: b"no JSON}", "is damaged"),
         (lambda line: line.replace(b'"schema_version":2', b'"schema_version":3'), "Upgrade gapbench"),
         (lambda line: line.replace(b'"value":0.8', b'"value":0.7'), "it does not match its own checksum"),
@@ -484,7 +485,7 @@ def test_the_command_adds_and_says_what_it_left_out(gapbench, tmp_path):
     board = tmp_path / "leaderboards" / "toy"
     run(board, [record("identity", hits(0.9)), record("worse", hits(0.6))])
     file = second(tmp_path, lambda mine: record("third", hits(0.8), **mine))
-    file.write_text(file.read_text() + "{broken\n")
+    file.write_text(file.read_text() + "{broken")
     done = gapbench("leaderboard", "add", file, code=1)
     assert "3 records added" in done.stdout
     assert "line 4, was left out: it is cut off" in done.stderr
