@@ -116,6 +116,15 @@ def test_a_missing_library_is_a_sentence(tmp_path, command):
     assert "no click here" in done.stderr
 
 
+@pytest.fixture
+def interruptible():
+    """Children get SIGINT as at a terminal: a shell's background jobs, pytest among them, start with it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_while_libraries_are_imported_is_one_line(tmp_path):
     (tmp_path / "click.py").write_text("import time\nprint('importing', flush=True)\ntime.sleep(60)\n")
     with subprocess.Popen(

@@ -79,7 +79,7 @@ def test_the_study_runs_to_table_figures_and_leaderboard(gapbench, tmp_path):
     assert "reported 95.11" in page
     assert str(tmp_path) not in (out / "records/run.jsonl").read_text()
     for method in ("umap", "pca"):
-        figure = out / "figures" / f"{method}-open-clip-vit-b-32-quickgelu-vit-b-32-random.pt-stl10-photo.png"
+        [figure] = (out / "figures").glob(f"{method}-*stl10*photo*.png")
         assert figure.stat().st_size > 20_000
         assert f"figures/{figure.name}" in page
     assert (out / "figures" / "gap-accuracy.png").is_file()

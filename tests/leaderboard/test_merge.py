@@ -61,7 +61,7 @@ def record(name, right, *, made=HERE, created=EARLIER, seed=0, gap=0.5, code=COD
         cell_id="",
         study="toy",
         label=name,
-        encoder=EncoderRef(component="enc", name="enc", fingerprint="e" * 64, dtype="float32", distribution="toy"),
+        encoder=EncoderRef(component="enc", name="enc", fingerprint="e" * 64, dtype="float32", distribution="gapbench" if name == "identity" else "toy"),
         dataset=DatasetRef(
             component="data", name="data", fingerprint="d" * 64, split="test", n=len(right), distribution="toy"
         ),
