@@ -118,7 +118,7 @@ def _results(root):
     )
     assert not add(root / "more" / "records" / "run.jsonl", board).refused
     study = load_study("small.toml")
-    keep_study(board, study, "gapbench run --study small.toml")
+    keep_study(board, study, gapbench.RunRequest(study="small.toml"))
     build(board, study, discover().metric_specs())
     shutil.rmtree(board / "figures", ignore_errors=True)
     shutil.copytree(board, root / "leaderboards" / "small")

@@ -61,12 +61,18 @@ def record(name, right, *, made=HERE, created=EARLIER, seed=0, gap=0.5, code=COD
         cell_id="",
         study="toy",
         label=name,
-        encoder=EncoderRef(component="enc", name="enc", fingerprint="e" * 64, dtype="float32", distribution="gapbench" if name == "identity" else "toy"),
+        encoder=EncoderRef(component="enc", name="enc", fingerprint="e" * 64, dtype="float32", distribution="toy"),
         dataset=DatasetRef(
             component="data", name="data", fingerprint="d" * 64, split="test", n=len(right), distribution="toy"
         ),
         prompts=PromptsRef(name="photo", n_texts=2, fingerprint="f" * 64, distribution=own),
-        aligner=AlignerRef(name=name, params={}, distribution="toy", family="map", control=name == "random-rotation"),
+        aligner=AlignerRef(
+            name=name,
+            params={},
+            distribution="gapbench" if name == "identity" else "toy",
+            family="map",
+            control=name == "random-rotation",
+        ),
         protocol=ProtocolRef(
             name="held-out", fit_size=None, shots=None, fit_split="train", fit_fingerprint="c" * 64, fit_items=100
         ),
