@@ -107,6 +107,7 @@ def _results(root):
     from gapbench.host.discovery import discover
     from gapbench.leaderboard.build import build
     from gapbench.leaderboard.kept import keep_study
+    from gapbench.model.request import Request
     from gapbench.model.study import load_study
     from gapbench.results.add import add
 
@@ -118,7 +119,7 @@ def _results(root):
     )
     assert not add(root / "more" / "records" / "run.jsonl", board).refused
     study = load_study("small.toml")
-    keep_study(board, study, gapbench.RunRequest(study="small.toml"))
+    keep_study(board, study, Request(study="small.toml"))
     build(board, study, discover().metric_specs())
     shutil.rmtree(board / "figures", ignore_errors=True)
     shutil.copytree(board, root / "leaderboards" / "small")

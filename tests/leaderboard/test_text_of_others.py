@@ -16,6 +16,7 @@ from gapbench.leaderboard.kept import keep_study
 from gapbench.leaderboard.markdown import escape
 from gapbench.leaderboard.notebook import html
 from gapbench.leaderboard.page.data import page_data
+from gapbench.model.request import Request
 from gapbench.model.study import Study
 
 EVIL = {
@@ -83,7 +84,7 @@ def test_labels_of_ordinary_aligners_are_as_they_were(results):
     (table,) = results.tables
     kept, table.rows[1].label = table.rows[1].label, "gap-shift[delta=0.2,-0.4]"
     try:
-        assert "gap-shift[delta=0.2,-0.4]" in [row[6] for row in csv.reader(io.StringIO(to_csv([table])))]
+        assert "gap-shift[delta=0.2,-0.4]" in [row["aligner"] for row in csv.DictReader(io.StringIO(to_csv([table])))]
     finally:
         table.rows[1].label = kept
 
@@ -134,7 +135,7 @@ def test_no_text_begins_a_list_or_underlines_a_heading(text, shown):
 
 
 def test_a_command_with_backticks_stays_in_its_block(results, tmp_path):
-    keep_study(tmp_path, Study(name="toy"), "gapbench run -d 'a\n```\n<script>'")
+    keep_study(tmp_path, Study(name="toy"), Request(datasets=("a\n```\n<script>",)))
     readme = pages(tmp_path, Study(name="toy"), results.metrics, results.tables)["README.md"]
     fence = re.search("^(`{4,})$", readme, re.MULTILINE)[1]
     assert readme.split(f"\n{fence}\n")[1] == "gapbench run -d 'a\n```\n<script>'"
