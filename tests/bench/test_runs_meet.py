@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from processes import run_when_told
 from records import hits, other_code, record, run
 
 import gapbench
@@ -73,17 +74,11 @@ def test_own_records_are_not_taken_for_those_of_others(tmp_path):
     assert len(mine.records) == len(journal.read(mine.path)) == 2
 
 
-def _go(start, data, out):
-    start.wait()
-    aligners = ["identity", "mean-center", "procrustes", "gap-shift", "z-score"]
-    gapbench.run(datasets=data, aligners=aligners, metrics=["top1", "centroid-l2"], out=out)
-
-
 def test_the_same_run_three_times_at_once_leaves_each_cell_once(tmp_path):
     context = multiprocessing.get_context("spawn")
     start = context.Event()
     data = embeddings(tmp_path / "e.npz")
-    running = [context.Process(target=_go, args=(start, data, str(tmp_path / "out"))) for _ in range(3)]
+    running = [context.Process(target=run_when_told, args=(start, data, str(tmp_path / "out"))) for _ in range(3)]
     for process in running:
         process.start()
     start.set()

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from processes import write_often
 
 from gapbench.errors import UsageError
 from gapbench.results.folder import PAGES, WRITTEN, check_folder, remove_page, write_pages
@@ -170,14 +171,9 @@ def test_writing_that_is_cut_short_anywhere_is_done_again(tmp_path, monkeypatch,
     check_folder(tmp_path)
 
 
-def _write_often(path, number):
-    for time in range(20):
-        write_pages(path, {name: f"{number} {time}".encode() for name in PAGES})
-
-
 def test_several_processes_write_into_one_folder(tmp_path):
     context = multiprocessing.get_context("spawn")
-    writers = [context.Process(target=_write_often, args=(tmp_path, number)) for number in range(3)]
+    writers = [context.Process(target=write_often, args=(tmp_path, number)) for number in range(3)]
     for writer in writers:
         writer.start()
     for writer in writers:
