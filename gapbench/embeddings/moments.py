@@ -22,6 +22,21 @@ if TYPE_CHECKING:
     Blocks = Callable[[], Iterator[Float32]]
 
 
+class Widened:
+    """Blocks of rows as float64, one at a time in the same memory: fresh pages for every block cost a tenth of the products."""
+
+    def __init__(self) -> None:
+        self._memory = np.empty((0, 0))
+
+    def __call__(self, rows: Float32) -> Float64:
+        """Return the rows as float64, until the next call."""
+        if len(self._memory) < len(rows):
+            self._memory = np.empty(rows.shape)
+        wide = self._memory[: len(rows)]
+        np.copyto(wide, rows)
+        return wide
+
+
 class RowSums:
     """Count, sum and sum of outer products of rows; implements `gapbench.components.RowMoments`.
 
@@ -60,8 +75,9 @@ class RowSums:
             return self._outer
         assert self._blocks is not None
         outer = np.zeros((len(self.total), len(self.total)))
+        widened = Widened()
         for rows in self._blocks():
-            wide = rows.astype(np.float64)
+            wide = widened(rows)
             outer += wide.T @ wide
         return outer
 
@@ -92,9 +108,9 @@ class PairSums:
     @classmethod
     def of(cls, blocks: Callable[[], Iterable[tuple[Float32, Float32]]]) -> PairSums:
         """Sum pairs block by block, both sides and their product in one pass."""
-        n, sums = 0, None
+        n, sums, widened = 0, None, (Widened(), Widened())
         for images, texts in blocks():
-            x, y = images.astype(np.float64), texts.astype(np.float64)
+            x, y = (wide(rows) for wide, rows in zip(widened, (images, texts), strict=True))
             parts = [x.sum(axis=0), y.sum(axis=0), x.T @ x, y.T @ y, x.T @ y]
             n += len(x)
             sums = parts if sums is None else [a + b for a, b in zip(sums, parts, strict=True)]
