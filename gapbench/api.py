@@ -84,13 +84,15 @@ class Results:
         return pd.DataFrame(list(self._rows()), columns=list(COLUMNS))
 
     def _rows(self) -> Iterable[tuple[Any, ...]]:
+        rows = {record.cell_id: row for table in self.tables for row in table.rows for record in row.records}
         for one in self.compared:
             record = one.answer.record
             of = (record.encoder.name, record.dataset.name, record.prompts.name, record.label, record.protocol.name)
+            row = rows[record.cell_id]
             for name, value in record.metrics.items():
                 low, high = value.ci95 or (None, None)
                 found = one.differences.get(name)
-                difference = (None, None, None) if found is None else (found.delta, found.p, found.p_holm)
+                difference = (None, None, None) if found is None else (found.delta, found.p, row.values[name].p_holm)
                 numbers = (name, value.value, low, high, value.n, *difference)
                 yield (*of, record.protocol.fit_items, record.seed, *numbers, record.cell_id)
 

@@ -30,9 +30,6 @@ FEW_VALUES = 4
 #: items that are kept.
 MOST_UNITS = 1_000
 
-#: Resamples of several rows at once, and the number of items up to which they are drawn one by one.
-JOINT, MOST_JOINT = 1_000, 5_000
-
 #: More items are sorted and drawn from so many strata (12 MB for each of three numbers of items) ...
 STRATA = 300
 
@@ -49,13 +46,13 @@ SAME = 1e-12
 ROUNDING = 1e-6
 
 
-@lru_cache(maxsize=4)
-def _resamples(units: int, seed: int, resamples: int = RESAMPLES) -> Float32:
-    """``(resamples, units)`` how often each unit is drawn."""
+@lru_cache(maxsize=3)
+def _resamples(units: int, seed: int) -> Float32:
+    """``(RESAMPLES, units)`` how often each unit is drawn."""
     rng = np.random.default_rng(seed)
-    drawn = np.empty((resamples, units), dtype=np.float32)
-    part = resamples // 20
-    for start in range(0, resamples, part):
+    drawn = np.empty((RESAMPLES, units), dtype=np.float32)
+    part = RESAMPLES // 20
+    for start in range(0, RESAMPLES, part):
         draws = (
             rng.integers(units, size=(part, units), dtype=np.int32) + units * np.arange(part, dtype=np.int32)[:, None]
         )
@@ -119,36 +116,6 @@ def bootstrap_means(values: Float64, seed: int = 0) -> Float64:
     middles = np.add.reduceat(moved, starts) / sizes
     within = float(np.sum((moved - np.repeat(middles, sizes)) ** 2))
     return centre + ((shared @ middles.astype(np.float32)).astype(np.float64) + math.sqrt(within) * noise) / n
-
-
-def joint_means(outcomes: Float64, seed: int = 0) -> Float64:
-    r"""``(JOINT, R)`` means of R rows over resampled items: each resample draws the same items for all rows.
-
-    Of more than `MOST_JOINT` items the means are drawn from the normal distribution with the covariance of the rows,
-    divided by the number of items, which the resampled means then follow closely (Davison and Hinkley 1997, section 2.3).
-
-    Parameters
-    ----------
-    outcomes
-        ``(R, n)`` one an item for each row.
-    seed
-        Of the resamples.
-
-    Notes
-    -----
-    O(`JOINT` R n), or O(R^2 n) for many items; at most 20 MB beside the outcomes.
-    """
-    n = outcomes.shape[1]
-    centre: Float64 = np.mean(outcomes, axis=1)
-    if n <= MOST_JOINT:
-        moved = (outcomes - centre[:, None]).astype(np.float32)
-        drawn: Float64 = (_resamples(n, seed, JOINT) @ moved.T).astype(np.float64)
-        return np.asarray(centre + drawn / n, dtype=np.float64)
-    rows = outcomes - centre[:, None]
-    size, axes = np.linalg.eigh(rows @ rows.T / n)
-    spread = axes * np.sqrt(np.maximum(size, 0.0) / n)
-    noise = np.random.default_rng(seed).standard_normal((JOINT, len(size)))
-    return np.asarray(centre + noise @ spread.T, dtype=np.float64)
 
 
 def mean_interval(values: Float64, seed: int = 0) -> Interval:

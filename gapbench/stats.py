@@ -1,14 +1,15 @@
 """Intervals, paired tests and their power: how much of a difference is more than noise.
 
-Every value has a 95 % interval; every difference to ``identity`` a paired test on the same items, corrected after Holm
-over the aligners of a table.
+Every value has a 95 % interval, every difference a paired test on the same items. `gapbench.joint` has those of several
+seeds, `gapbench.verdicts` what a table makes of them.
 """
 
 from __future__ import annotations
 
 import math
+import sys
 from functools import lru_cache
-from statistics import NormalDist, median
+from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +20,6 @@ from gapbench.bootstrap import (
     SAME,
     Interval,
     bootstrap_means,
-    joint_means,
     mean_interval,
     paired_bootstrap,
 )
@@ -30,15 +30,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gapbench.components import Bools, Float64, Int64, Measurement
-    from gapbench.specs import Better
 
 __all__ = [
+    "LEAST_P",
     "MOST_UNITS",
     "RESAMPLES",
     "SAME",
     "Interval",
     "bootstrap_means",
-    "holm",
     "interval",
     "jackknife_difference",
     "jackknife_error",
@@ -48,14 +47,14 @@ __all__ = [
     "mcnemar_exact_rows",
     "mean_interval",
     "median_interval",
-    "minimum_detectable_effect",
     "paired_bootstrap",
     "paired_error",
     "paired_errors",
     "paired_p",
     "paired_ps",
-    "rank_intervals",
-    "shared_ranks",
+    "share_interval",
+    "student",
+    "student_p",
     "wilson",
 ]
 
@@ -67,8 +66,31 @@ LEVEL = 0.95
 FEW_TOSSES = 1000
 
 
+#: No p value is smaller: none is zero, however sure a test is.
+LEAST_P = sys.float_info.min
+
+
 def _z(level: float) -> float:
     return NormalDist().inv_cdf(0.5 + level / 2)
+
+
+def student(freedom: float | Float64) -> float | Float64:
+    """Return the quantile of Student's t distribution for a two-sided 95 % interval."""
+    from scipy.special import stdtrit
+
+    found: float | Float64 = stdtrit(freedom, 0.5 + LEVEL / 2)
+    return found
+
+
+def student_p(difference: float, error: float, freedom: float) -> float:
+    """Two-sided p value of a difference with a standard error, after Student."""
+    if abs(difference) <= SAME:
+        return 1.0
+    if error <= 0:
+        return LEAST_P
+    from scipy.special import stdtr
+
+    return max(LEAST_P, 2 * float(stdtr(freedom, -abs(difference) / error)))
 
 
 def wilson(successes: int, n: int, level: float = LEVEL) -> Interval:
@@ -78,13 +100,35 @@ def wilson(successes: int, n: int, level: float = LEVEL) -> Interval:
     :math:`\left(\hat p + \frac{z^2}{2n} \pm z \sqrt{\frac{\hat p (1 - \hat p)}{n} + \frac{z^2}{4n^2}}\right)
     / \left(1 + \frac{z^2}{n}\right)`.
     """
-    if n == 0:
-        return 0.0, 1.0
-    z = _z(level)
-    share, scale = successes / n, 1 + z * z / n
+    return (0.0, 1.0) if n == 0 else _score(successes / n, n, _z(level))
+
+
+def _score(share: float, n: float, z: float) -> Interval:
+    scale = 1 + z * z / n
     middle = (share + z * z / (2 * n)) / scale
     half = z / scale * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def share_interval(share: float, variance: float, n: int, freedom: float) -> Interval:
+    r"""95 % interval of a share that is no plain count: several outcomes an item, or several seeds.
+
+    Wilson's, with the effective number of items that the variance tells (the design effect; Korn and Graubard 1998, Survey
+    Methodology 24, 193), :math:`n^* = \hat p (1 - \hat p) / V`, and Student's quantile. Where nothing varies, each item
+    counts once.
+
+    Parameters
+    ----------
+    share, variance
+        The share, in 0..1, and the variance of it.
+    n
+        Number of items.
+    freedom
+        Degrees of freedom of the variance.
+    """
+    spread = share * (1 - share)
+    effective = spread / variance if variance > 0 and spread > 0 else float(n)
+    return _score(min(1.0, max(0.0, share)), effective, float(student(freedom)))
 
 
 def mcnemar_exact(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
@@ -138,7 +182,7 @@ def _fair_coins(fewer: Int64, n: Int64) -> Float64:
     if not few.all():
         from scipy.special import bdtr
 
-        p[~few] = np.minimum(1.0, 2 * bdtr(fewer[~few], n[~few], 0.5))
+        p[~few] = np.clip(2 * bdtr(fewer[~few], n[~few], 0.5), LEAST_P, 1.0)
     return p
 
 
@@ -197,40 +241,53 @@ def jackknife_error(jackknife: Float64) -> float:
 
 
 def jackknife_interval(value: float, jackknife: Float64) -> Interval:
-    """95 % normal interval around a value from its jackknife error."""
-    half = _z(LEVEL) * jackknife_error(jackknife)
+    """95 % interval around a value from its jackknife error of G groups, with Student's quantile for G - 1 of them."""
+    half = float(student(len(jackknife) - 1)) * jackknife_error(jackknife)
     return value - half, value + half
 
 
 def jackknife_difference(a: float, jack_a: Float64, b: float, jack_b: Float64) -> float:
-    """Two-sided normal p value of a difference, from leave-one-group-out values of the same groups."""
-    difference = abs(a - b)
-    if difference <= SAME:
-        return 1.0
-    error = jackknife_error(jack_a - jack_b)
-    return math.erfc(difference / error / math.sqrt(2)) if error > 0 else 0.0
+    """Two-sided p value of a difference, from leave-one-group-out values of the same G groups, after Student."""
+    return student_p(a - b, jackknife_error(jack_a - jack_b), len(jack_a) - 1)
 
 
-def interval(measurement: Measurement) -> Interval | None:
-    """95 % interval of what a metric gave: its own, Wilson for 0/1 outcomes, bootstrap for others, jackknife, or none."""
+def interval(measurement: Measurement, unit: str = "") -> Interval | None:
+    """95 % interval of what a metric gave, or none.
+
+    Its own; Wilson for 0/1 outcomes; `share_interval` for other outcomes of a share; the bootstrap for others; the
+    jackknife.
+    """
     if measurement.ci95 is not None:
         return measurement.ci95
     outcomes = measurement.outcomes
     if outcomes is not None:
+        n = len(outcomes)
         if outcomes.dtype == np.bool_:
-            return wilson(int(outcomes.sum()), len(outcomes))
-        return mean_interval(np.asarray(outcomes, dtype=np.float64))
+            return wilson(int(outcomes.sum()), n)
+        values = np.asarray(outcomes, dtype=np.float64)
+        if unit == "share" and n > 1:
+            return share_interval(float(values.mean()), float(values.var(ddof=1)) / n, n, n - 1)
+        return mean_interval(values)
     if measurement.jackknife is not None and len(measurement.jackknife) > 1:
         return jackknife_interval(measurement.value, measurement.jackknife)
     return None
 
 
 def paired_p(a: Measurement, b: Measurement) -> float | None:
-    """Give the p value of a difference of two measurements on the same items; None where they cannot be paired."""
+    """Return the p value of a difference of two measurements on the same items; None where they cannot be paired.
+
+    Exact McNemar for 0/1 outcomes; for others the larger one of the paired bootstrap, which knows their shape, and of
+    Student's t test, which knows how few they are; Student's t test for leave-one-group-out values.
+    """
     if a.outcomes is not None and b.outcomes is not None and len(a.outcomes) == len(b.outcomes):
         if a.outcomes.dtype == np.bool_ and b.outcomes.dtype == np.bool_:
             return mcnemar_exact(a.outcomes.astype(np.bool_), b.outcomes.astype(np.bool_))
-        return paired_bootstrap(a.outcomes.astype(np.float64), b.outcomes.astype(np.float64))
+        mine, theirs = a.outcomes.astype(np.float64), b.outcomes.astype(np.float64)
+        if len(mine) < 2:  # noqa: PLR2004 - one item tells nothing
+            return 1.0
+        error = float(paired_errors(mine[None], theirs)[0])
+        few = student_p(float(np.mean(mine - theirs)), error, len(mine) - 1)
+        return max(LEAST_P, few, paired_bootstrap(mine, theirs))
     if a.jackknife is not None and b.jackknife is not None and len(a.jackknife) == len(b.jackknife) > 1:
         return jackknife_difference(a.value, a.jackknife, b.value, b.jackknife)
     return None
@@ -272,125 +329,3 @@ def paired_errors(rows: Bools | Float64, base: Bools | Float64) -> Float64:
     """``(R,)`` standard errors as of `paired_error` for rows of outcomes ``(R, n)``, n > 1, against a base ``(n,)``."""
     differences = np.subtract(rows, base, dtype=np.float64)
     return np.asarray(np.std(differences, axis=1, ddof=1) / math.sqrt(len(base)))
-
-
-def minimum_detectable_effect(
-    errors: Sequence[float], n: int, m: int, binary: bool, alpha: float = 0.05, power: float = 0.8
-) -> float | None:
-    r"""Give the smallest true difference to the baseline that a table finds with the given power.
-
-    A normal test at the first and strictest step of Holm's correction finds
-
-    .. math:: \delta = \left(z_{1 - \alpha / 2m} + z_{\text{power}}\right) \cdot \operatorname{median}(\text{errors})
-
-    (Bloom 1995, Evaluation Review 19, 547). The exact McNemar test rejects nothing with fewer
-    than k discordant pairs, the smallest k with :math:`2 \cdot 2^{-k} < \alpha / m`. A true difference :math:`\delta`
-    of 0/1 outcomes is therefore never below :math:`k / n`, nor below the one that gives k discordant pairs with the
-    wanted power where all of them go one way: :math:`P(\mathrm{Binomial}(n, \delta) \ge k) = I_\delta(k, n - k + 1)`.
-
-    Parameters
-    ----------
-    errors
-        Standard errors of the paired differences, one an aligner (`paired_error`). Zeros, of aligners that change
-        nothing, tell nothing about noise and are left out.
-    n
-        Number of items.
-    m
-        Number of aligners that are compared with the baseline.
-    binary
-        Whether the outcomes are 0/1, so that the exact McNemar test is made.
-    alpha, power
-        Family-wise error rate, and the probability of finding the difference.
-
-    Returns
-    -------
-    float or None
-        In the unit of the errors; None where nothing can be said, or too few items to ever find anything.
-    """
-    if n < 1 or m < 1:
-        return None
-    fewest = math.floor(math.log2(2 * m / alpha)) + 1
-    if fewest > n:
-        return None
-    known = [error for error in errors if 0 < error < math.inf]
-    normal = NormalDist()
-    effect = (normal.inv_cdf(1 - alpha / (2 * m)) + normal.inv_cdf(power)) * median(known) if known else None
-    if not binary:
-        return effect
-    from scipy.special import betaincinv
-
-    return max(effect or 0.0, fewest / n, float(betaincinv(fewest, n - fewest + 1, power)))
-
-
-def holm(p: Sequence[float] | Float64) -> list[float]:
-    r"""Adjust p values after Holm (1979, Scand. J. Statist. 6, 65): controls the family-wise error rate.
-
-    The i-th smallest of m becomes :math:`\max_{j \le i} \min(1, (m - j + 1)\, p_{(j)})`.
-    """
-    order = np.argsort(p, kind="stable")
-    adjusted = np.empty(len(p))
-    steps = np.minimum(1.0, np.arange(len(p), 0, -1) * np.asarray(p, dtype=np.float64)[order])
-    adjusted[order] = np.maximum.accumulate(steps)
-    found: list[float] = adjusted.tolist()
-    return found
-
-
-def shared_ranks(
-    values: Sequence[float], different: Sequence[Sequence[bool]] | NDArray[np.bool_], better: Better | str = "higher"
-) -> list[int]:
-    """Rank rows, the best one 1, by what can be told apart.
-
-    A row's rank is one more than the number of rows that are better than it by more than noise. Where all pairs were
-    tested together after Holm, it is the lower end of a 95 % interval of the row's true rank: with that probability no
-    row of the table stands below its true rank (Mogstad, Romano, Shaikh and Wilhelm 2024, Rev. Econ. Stud. 91, 476).
-    Not being told apart is no equivalence: two such rows get different ranks where a third is better than only one of
-    them by more than noise.
-
-    Parameters
-    ----------
-    values
-        One a row.
-    different
-        ``different[i][j]`` says whether rows i and j differ by more than noise.
-    better
-        Which way the values are read.
-    """
-    if not len(values):
-        return []
-    signed = np.asarray(values, dtype=np.float64) * (1 if better == "higher" else -1)
-    above = (signed[None, :] > signed[:, None]) & np.asarray(different, dtype=bool)
-    return [1 + int(count) for count in above.sum(axis=1)]
-
-
-def rank_intervals(outcomes: Float64, better: Better | str = "higher", seed: int = 0) -> list[tuple[int, int]]:
-    """95 % percentile intervals of the ranks by value, from resampled items (paired bootstrap).
-
-    They say how much the order of the table rests on the items that happened to be in the test split. Percentile intervals
-    of ranks are too narrow where rows are nearly equal (Xie, Singh and Zhang 2009, JASA 104, 775), so they are shown beside
-    the rank of `shared_ranks` and decide nothing.
-
-    Parameters
-    ----------
-    outcomes
-        ``(R, n)`` one an item for each row.
-    better
-        Which way the values are read.
-    seed
-        Of the resamples.
-
-    Returns
-    -------
-    list of (int, int)
-        Lowest and highest rank of each row; equal means share the better rank.
-    """
-    means = joint_means(outcomes, seed) * (1 if better == "higher" else -1)
-    rounding = 1e-6 * float(np.ptp(outcomes)) if outcomes.size else 0.0
-    rows = np.ascontiguousarray(means.T, dtype=np.float32)
-    clearly_above = rows + np.float32(rounding)
-    ranks = np.ones(rows.shape, dtype=np.min_scalar_type(len(rows)))
-    for other in rows:
-        ranks += other > clearly_above
-    last = ranks.shape[1] - 1
-    ends = [math.floor(0.025 * last), math.ceil(0.975 * last)]
-    low, high = np.partition(ranks, ends, axis=1)[:, ends].T
-    return [(int(a), int(b)) for a, b in zip(low, high, strict=True)]

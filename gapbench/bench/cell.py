@@ -109,7 +109,7 @@ def _value(registry: Registry, name: str, measurement: Measurement) -> MetricVal
     assert isinstance(component.spec, MetricSpec)
     return MetricValue(
         value=float(measurement.value),
-        ci95=within_unit(interval(measurement), component.spec.unit),
+        ci95=within_unit(interval(measurement, component.spec.unit), component.spec.unit),
         n=int(measurement.n),
         distribution=component.origin.distribution,
     )

@@ -14,7 +14,7 @@ from gapbench.cli.options import plugin_options, registry_from
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from gapbench.leaderboard.compare import Comparison
+    from gapbench.leaderboard.compare import Changes
     from gapbench.specs import MetricSpec
 
 #: Lines of a table in the terminal.
@@ -46,7 +46,7 @@ def command(before: str, after: str, as_markdown: bool, as_json: bool, **options
     return 0
 
 
-def _comparisons(before: str, after: str) -> dict[str, Comparison]:
+def _comparisons(before: str, after: str) -> dict[str, Changes]:
     """Compare one with one, or folders of studies by their names; a study of one side alone is new or gone."""
     from gapbench.cli.sources import results_in
     from gapbench.leaderboard.compare import compare
@@ -63,7 +63,7 @@ def _comparisons(before: str, after: str) -> dict[str, Comparison]:
         return {name: compare(old.get(name, []), new.get(name, [])) for name in sorted(old.keys() | new.keys())}
 
 
-def _plain(comparison: Comparison) -> dict[str, Any]:
+def _plain(comparison: Changes) -> dict[str, Any]:
     changes = [
         {
             "where": change.where,
@@ -72,14 +72,14 @@ def _plain(comparison: Comparison) -> dict[str, Any]:
             "before": change.before,
             "after": change.after,
             "p_holm": change.p,
-            "verdict": change.verdict,
+            "verdict": change.kind,
         }
         for change in comparison.changes
     ]
     return {"changes": changes, "added": comparison.added, "removed": comparison.removed}
 
 
-def _show(name: str, comparison: Comparison, specs: Mapping[str, MetricSpec]) -> None:
+def _show(name: str, comparison: Changes, specs: Mapping[str, MetricSpec]) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.markup import escape
     from rich.table import Table

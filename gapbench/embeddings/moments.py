@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Widened:
-    """Blocks of rows as float64, one at a time in the same memory: fresh pages for every block cost a tenth of the products."""
+    """Blocks of rows as float64, one at a time in the same memory: fresh pages for each cost a tenth of the products."""
 
     def __init__(self) -> None:
         self._memory = np.empty((0, 0))

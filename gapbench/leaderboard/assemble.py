@@ -10,7 +10,8 @@ from threadpoolctl import threadpool_limits
 
 from gapbench.leaderboard.ranking import better_of, rank, ranks_by
 from gapbench.leaderboard.table import PRIMARY, Row, Table, Value
-from gapbench.model.record import PRECOMPUTED
+from gapbench.leaderboard.values import fill_values
+from gapbench.model.record import HALF, PRECOMPUTED
 from gapbench.results.answers import BASELINE, environments, names_key
 from gapbench.results.comparisons import without_outcomes
 from gapbench.specs import MetricFamily
@@ -18,10 +19,10 @@ from gapbench.specs import MetricFamily
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-    from gapbench.model.record import MetricValue, Record
+    from gapbench.model.record import Record
     from gapbench.model.study import Reference, Study
     from gapbench.results.answers import NamesKey
-    from gapbench.results.comparisons import Compared, Difference
+    from gapbench.results.comparisons import Compared
     from gapbench.specs import MetricSpec
 
 #: The distribution whose aligners are named alone; another one with an aligner of the same name is named with it.
@@ -50,7 +51,9 @@ def build_tables(
         limits=1
     ):  # the products of one table are so small that threads take longer to meet than to work
         for group in groups:
-            table = _table(group[0].record, _rows(group), metrics, reference)
+            rows = _rows(group)
+            fill_values(rows, metrics)
+            table = _table(group[0].record, rows, metrics, reference)
             rank(table, metrics)
             for row in table.rows:
                 row.compared = [without_outcomes(one) for one in row.compared]
@@ -91,7 +94,7 @@ def _mark_stale(tables: Sequence[Table]) -> None:
 
 def _make_stale(table: Table) -> None:
     for row in table.rows:
-        row.rank = row.rank_interval = None
+        row.rank = row.rank_high = None
         if row.state != "reported":
             row.state, row.remark = "stale", "older, and of other weights, images or texts under the same names"
 
@@ -127,7 +130,6 @@ def _rows(group: Sequence[Compared]) -> list[Row]:
     seeds = len({one.answer.record.seed for one in group})
     for row in rows.values():
         answers = [one.answer for one in row.compared]
-        row.values = _values(row.compared)
         row.coverage = (sum(answer.record.status == "ok" for answer in answers), seeds)
         row.superseded = tuple(line for answer in answers for line in answer.superseded)
         times = min(answer.reproduced for answer in answers)
@@ -139,20 +141,12 @@ def _rows(group: Sequence[Compared]) -> list[Row]:
     return list(rows.values())
 
 
-def _values(compared: Sequence[Compared]) -> dict[str, Value]:
-    of_metric: dict[str, list[tuple[MetricValue, Difference | None]]] = {}
-    for one in compared:
-        for name, measured in one.record.metrics.items():
-            of_metric.setdefault(name, []).append((measured, one.differences.get(name)))
-    return {name: _mean(found) for name, found in of_metric.items()}
-
-
 def _reported(reference: Sequence[Reference], prompts: str, metrics: Collection[str]) -> list[Row]:
     """Make a row of each published number that belongs to a table."""
     return [
         Row(
             label=item.aligner,
-            values={item.metric: Value(value=item.value, ci95=None, delta=None, p_holm=None)},
+            values={item.metric: Value(value=item.value)},
             state="reported",
             remark=item.source,
         )
@@ -187,7 +181,7 @@ def _table(first: Record, rows: list[Row], specs: Mapping[str, MetricSpec], refe
         index=first.index,
         dtype=first.encoder.dtype,
         fit_split=first.protocol.fit_split,
-        n=first.dataset.n if first.protocol.fit_split != "half of test" else first.dataset.n - first.dataset.n // 2,
+        n=first.dataset.n if first.protocol.fit_split != HALF else first.dataset.n - first.dataset.n // 2,
         n_texts=first.prompts.n_texts,
         primary=primary,
         metrics=metrics,
@@ -225,22 +219,3 @@ def _primary(metrics: Sequence[str], specs: Mapping[str, MetricSpec]) -> str:
     """Choose the metric to rank by; without any task metric the first stands first, and nothing is ranked."""
     tasks = [name for name in metrics if name in specs and specs[name].family is MetricFamily.TASK]
     return next((name for name in (*PRIMARY, *tasks, *metrics) if name in metrics), "")
-
-
-def _mean(seeds: Sequence[tuple[MetricValue, Difference | None]]) -> Value:
-    """Average over seeds; of the p values the largest counts, so that no lucky seed makes a difference."""
-    ends = [value.ci95 for value, _ in seeds if value.ci95 is not None]
-    lows, highs = zip(*ends, strict=True) if ends else ((), ())
-    deltas = [difference.delta for _, difference in seeds if difference is not None]
-    p = [difference.p_holm for _, difference in seeds if difference is not None and difference.p_holm is not None]
-    return Value(
-        value=_average([value.value for value, _ in seeds]),
-        ci95=(_average(lows), _average(highs)) if ends else None,
-        delta=_average(deltas) if deltas else None,
-        p_holm=max(p) if p else None,
-    )
-
-
-def _average(numbers: Sequence[float]) -> float:
-    """Average as `statistics.fmean` does, which checks more and takes twice as long."""
-    return math.fsum(numbers) / len(numbers)

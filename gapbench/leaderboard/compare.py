@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Literal
 
 from gapbench.errors import DataError
 from gapbench.leaderboard.markdown import code, escape
-from gapbench.leaderboard.table import SIGNIFICANT
 from gapbench.leaderboard.text import is_share, number
 from gapbench.results.answers import names_key
+from gapbench.verdicts import SIGNIFICANT, holm
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 #: Values that differ by no more are the same: outcomes are kept in single precision.
 SAME = 1e-6
 
-Verdict = Literal["changed", "noise", "untested", "same"]
+Kind = Literal["changed", "noise", "untested", "same"]
 
 MEANING = {
     "changed": "that changed by more than noise (paired test on the same items, p < 0.05 after Holm)",
@@ -56,7 +56,7 @@ class Change:
     p: float | None = None
 
     @property
-    def verdict(self) -> Verdict:
+    def kind(self) -> Kind:
         """Whether it is a change, and more than noise."""
         if abs(self.after - self.before) <= SAME * max(1.0, abs(self.before)):
             return "same"
@@ -66,19 +66,19 @@ class Change:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
+class Changes:
     """All changes, and the rows that only one side has."""
 
     changes: list[Change]
     added: list[str]
     removed: list[str]
 
-    def count(self, verdict: str) -> int:
+    def count(self, kind: str) -> int:
         """Give the number of changes of a kind."""
-        return sum(change.verdict == verdict for change in self.changes)
+        return sum(change.kind == kind for change in self.changes)
 
 
-def compare(before: Sequence[Answer], after: Sequence[Answer]) -> Comparison:
+def compare(before: Sequence[Answer], after: Sequence[Answer]) -> Changes:
     """Compare two sets of results cell by cell.
 
     Cells are matched by names (encoder, dataset, prompts, protocol, aligner, seed). A metric is tested where both sides have
@@ -89,8 +89,6 @@ def compare(before: Sequence[Answer], after: Sequence[Answer]) -> Comparison:
     before, after
         The answers of each.
     """
-    from gapbench.stats import holm
-
     mine, theirs = _by_names(before), _by_names(after)
     found: list[Change] = []
     for key in mine.keys() & theirs.keys():
@@ -102,7 +100,7 @@ def compare(before: Sequence[Answer], after: Sequence[Answer]) -> Comparison:
         found[i] = Change(
             where=change.where, label=change.label, metric=change.metric, before=change.before, after=change.after, p=p
         )
-    return Comparison(
+    return Changes(
         changes=found,
         added=sorted(_name(theirs[key].record) for key in theirs.keys() - mine.keys()),
         removed=sorted(_name(mine[key].record) for key in mine.keys() - theirs.keys()),
@@ -142,7 +140,7 @@ def _changes(before: Answer, after: Answer) -> list[Change]:
         change = Change(
             where=_where(other), label=other.label, metric=name, before=value.value, after=other.metrics[name].value
         )
-        if change.verdict != "same" and one.dataset.fingerprint == other.dataset.fingerprint:
+        if change.kind != "same" and one.dataset.fingerprint == other.dataset.fingerprint:
             outcomes = outcomes or _both(before, after)
             mine, theirs = (side.get(name) for side in outcomes)
             p = None if mine is None or theirs is None else paired_p(theirs, mine)
@@ -160,7 +158,7 @@ def _both(before: Answer, after: Answer) -> tuple[Mapping[str, Measurement], Map
         return {}, {}
 
 
-def summary(comparison: Comparison) -> list[str]:
+def summary(comparison: Changes) -> list[str]:
     """Say in a few lines what came of a comparison."""
     lines = [f"values {words}: {comparison.count(kind):,}" for kind, words in MEANING.items() if comparison.count(kind)]
     lines += [f"new rows: {len(comparison.added)}"] if comparison.added else []
@@ -168,11 +166,11 @@ def summary(comparison: Comparison) -> list[str]:
     return lines or ["nothing to compare: no row has the same names on both sides"]
 
 
-def shown(comparison: Comparison) -> list[Change]:
+def shown(comparison: Changes) -> list[Change]:
     """Give the changes worth telling, the surest first."""
     order = {"changed": 0, "untested": 1, "noise": 2}
-    found = [change for change in comparison.changes if change.verdict != "same"]
-    return sorted(found, key=lambda change: (order[change.verdict], change.p if change.p is not None else 0.0))
+    found = [change for change in comparison.changes if change.kind != "same"]
+    return sorted(found, key=lambda change: (order[change.kind], change.p if change.p is not None else 0.0))
 
 
 def cells(change: Change, specs: Mapping[str, MetricSpec]) -> tuple[str, str, str, str]:
@@ -184,7 +182,7 @@ def cells(change: Change, specs: Mapping[str, MetricSpec]) -> tuple[str, str, st
     return (
         number(change.before, share=share),
         number(change.after, share=share),
-        f"{sign}{number(abs(difference), share=share)}{'*' if change.verdict == 'changed' else ''}",
+        f"{sign}{number(abs(difference), share=share)}{'*' if change.kind == 'changed' else ''}",
         p,
     )
 
@@ -193,7 +191,7 @@ def cells(change: Change, specs: Mapping[str, MetricSpec]) -> tuple[str, str, st
 MOST_LINES = 50
 
 
-def to_markdown(title: str, comparison: Comparison, specs: Mapping[str, MetricSpec]) -> str:
+def to_markdown(title: str, comparison: Changes, specs: Mapping[str, MetricSpec]) -> str:
     """Write a comparison so that it can be posted as a comment."""
     lines = [f"### {escape(title)}", "", *(f"- {escape(line)}" for line in summary(comparison)), ""]
     changes = shown(comparison)

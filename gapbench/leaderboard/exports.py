@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     "encoder", "dtype", "dataset", "prompts", "protocol", "fit_size", "shots", "index", "aligner", "control",
-    "state", "rank", "rank_low", "rank_high", "seeds", "metric", "value", "low", "high", "delta", "p_holm",
+    "state", "rank", "rank_high", "seeds", "metric", "value", "low", "high", "spread", "delta", "p", "p_holm",
 )  # fmt: skip
 
 #: What LaTeX reads as commands, and how it is written as text.
@@ -41,14 +41,13 @@ def to_csv(tables: Sequence[Table]) -> str:
         of = (*names, table.fit_size, table.shots, table.index)
         metrics = {name: _fields([name]) for name in table.metrics}
         for row in table.rows:
-            ends = row.rank_interval or (None, None)
-            mine = _fields([*of, row.label, int(row.control), row.state, row.rank, *ends, len(row.records)])
+            mine = _fields([*of, row.label, int(row.control), row.state, row.rank, row.rank_high, len(row.records)])
             for name, metric in metrics.items():
                 if (value := row.values.get(name)) is not None:
                     low, high = value.ci95 or ("", "")
-                    delta = "" if value.delta is None else value.delta
-                    p = "" if value.p_holm is None else value.p_holm
-                    lines.append(f"{mine},{metric},{value.value},{low},{high},{delta},{p}")
+                    rest = (value.spread, value.delta, value.p, value.p_holm)
+                    spread, delta, p, p_holm = ("" if one is None else one for one in rest)
+                    lines.append(f"{mine},{metric},{value.value},{low},{high},{spread},{delta},{p},{p_holm}")
     return "\n".join(lines) + "\n"
 
 

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from gapbench.leaderboard.headline import headlines
 from gapbench.leaderboard.notices import notices
 from gapbench.leaderboard.text import (
     LEGEND,
@@ -17,8 +18,8 @@ from gapbench.leaderboard.text import (
     is_share,
     made_with,
     number,
+    ranks,
 )
-from gapbench.leaderboard.verdict import verdicts
 from gapbench.model.names import slug
 from gapbench.model.plain import one_line, plain_text
 
@@ -110,14 +111,14 @@ def _figure(path: Path, shows: str) -> list[str]:
 def _summary(tables: Sequence[Table], specs: Mapping[str, MetricSpec]) -> list[str]:
     """Say in one line a table who is best and whether closing the gap helped."""
     lines = []
-    for verdict in verdicts(tables, specs):
-        names = verdict.many or ", ".join(map(code, verdict.first))
+    for headline in headlines(tables, specs):
+        names = headline.many or ", ".join(map(code, headline.first))
         helped = (
-            "better than identity: " + ", ".join(map(code, verdict.better))
-            if verdict.better
+            "better than identity: " + ", ".join(map(code, headline.better))
+            if headline.better
             else "nothing is better than `identity` by more than noise"
         )
-        title, primary = escape(verdict.table.title), escape(verdict.table.primary)
+        title, primary = escape(headline.table.title), escape(headline.table.primary)
         lines.append(f"- {title}, by {primary}: rank 1 {names}; {helped}.")
     return lines
 
@@ -172,11 +173,8 @@ def _short(value: object) -> object:
 
 
 def _place(row: Row) -> str:
-    """Write a rank with its interval, where that says more than the rank."""
-    if row.rank is None:
-        return ""
-    ends = row.rank_interval
-    return str(row.rank) if ends is None or ends[0] == ends[1] == row.rank else f"{row.rank} ({ends[0]}–{ends[1]})"
+    """Write the ranks that a row may have."""
+    return "" if row.rank is None else ranks(row)
 
 
 def _row(row: Row, columns: Mapping[str, tuple[bool, float | None]], width: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from statistics import median
 from typing import TYPE_CHECKING
 
 from gapbench.leaderboard.text import is_share, number
@@ -30,6 +31,7 @@ def notices(table: Table, specs: Mapping[str, MetricSpec]) -> list[str]:
             f"Smallest difference in {table.primary} that would be found with 80 % power: "
             f"{number(table.detectable, share=share)}{unit}."
         )
+    lines += _spread(table, specs)
     for control, metrics in unnoticed(table, specs).items():
         lines.append(f"Do not notice {control}: {', '.join(metrics)}.")
     warned: dict[str, list[str]] = {}
@@ -41,6 +43,25 @@ def notices(table: Table, specs: Mapping[str, MetricSpec]) -> list[str]:
     lines += [f"{row.label}: by other code before: {_few(row.superseded)}." for row in table.rows if row.superseded]
     lines += _failed(table)
     return [*lines, *table.remarks]
+
+
+def _spread(table: Table, specs: Mapping[str, MetricSpec]) -> list[str]:
+    """Say how much the seeds of a row differ in the primary metric."""
+    spreads = {
+        row.label: spread
+        for row in table.rows
+        if row.comparable and not row.control and table.primary in row.values
+        if (spread := row.values[table.primary].spread) is not None
+    }
+    if not spreads:
+        return []
+    share = is_share(table.primary, specs.get(table.primary))
+    most = max(spreads, key=spreads.__getitem__)
+    seeds = max(row.coverage[1] for row in table.rows)
+    middle, end = (number(spread, share=share) for spread in (median(spreads.values()), spreads[most]))
+    return [
+        f"{table.primary} over {seeds} seeds: standard deviation {middle} in the median row, at most {end} ({most})."
+    ]
 
 
 def _few(lines: Sequence[str]) -> str:

@@ -1,19 +1,23 @@
-"""Ranking the rows of a table: paired tests of all pairs, shared ranks, and how sure a rank is."""
+"""Ranking the rows of a table: one verdict for each pair of rows, and all that is read from it."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
-from gapbench.leaderboard.table import PRIMARY, SIGNIFICANT
+from gapbench.joint import Joint, joint, p_of_all
+from gapbench.leaderboard.table import PRIMARY
+from gapbench.power import minimum_detectable_effect
 from gapbench.results.answers import BASELINE
+from gapbench.results.comparisons import is_judged, shares_items
 from gapbench.specs import MetricFamily
+from gapbench.verdicts import FAMILIES, family, judge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    from numpy.typing import NDArray
 
     from gapbench.components import Float64, Measurement
     from gapbench.leaderboard.table import Row, Table
@@ -21,47 +25,87 @@ if TYPE_CHECKING:
 
 UNTESTED = "its per-item outcomes are missing or were changed, so it cannot be tested"
 
-#: Per seed.
-Measured = dict[int, "Measurement"]
+#: One a seed.
+Measured = list["Measurement"]
 
 
 def rank(table: Table, specs: Mapping[str, MetricSpec]) -> None:
-    """Rank the rows that can be compared, by pairwise tests with Holm's correction.
+    """Decide about the rows of a table: which differ from ``identity``, and which ranks they may have.
 
     Controls, and rows that are incomplete, in conflict or reported have no rank. A row whose outcomes are gone cannot be
-    tested, so it has no rank, and its reason says why.
+    tested, so it has no rank, and its reason says why. In-sample nothing is decided.
 
     Parameters
     ----------
     table
-        Its ranks are filled in, and the smallest difference to ``identity`` that it would find with 80 % power.
+        Its verdicts and ranks are filled in, and the smallest difference to ``identity`` that it would find with 80 % power.
     specs
         Known metrics.
     """
-    from gapbench.stats import shared_ranks
-
-    primary, better = table.primary, better_of(table.primary, specs)
-    if not ranks_by(primary, specs):
+    rows = [row for row in table.rows if row.comparable]
+    if not rows or not is_judged(rows[0].records[0]):
         return
-    candidates = [row for row in table.rows if row.comparable and not row.control and primary in row.values]
-    loaded = [_measured(row, primary) for row in candidates]
-    rows = [row for row, found in zip(candidates, loaded, strict=True) if found]
-    measured = [found for found in loaded if found]
-    for row, found in zip(candidates, loaded, strict=True):
-        row.untested = "" if found else UNTESTED
-    values = [row.values[primary].value for row in rows]
-    ranks = shared_ranks(values, different=_different(measured), better=better)
-    for row, place, ends in zip(rows, ranks, _rank_intervals(measured, better), strict=True):
-        row.rank, row.rank_interval = place, ends
-    others = [row for row in table.rows if row.comparable and row.label != BASELINE and primary in row.values]
-    table.detectable = _detectable([row.label for row in rows], measured, len(others))
+    for metric in table.metrics:
+        if metric != table.primary:
+            _star(rows, metric)
+    if ranks_by(table.primary, specs):
+        _rank([row for row in rows if table.primary in row.values], table, better_of(table.primary, specs))
+    else:
+        _star(rows, table.primary)
 
 
-def _measured(row: Row, primary: str) -> Measured | None:
-    """Return the outcomes of a row by seed; None where those of a seed are gone."""
-    if any(one.untested for one in row.compared):
-        return None
-    return {one.answer.record.seed: one.measured[primary] for one in row.compared if primary in one.measured}
+def _star(rows: Sequence[Row], metric: str) -> None:
+    """Correct the tests against ``identity`` of a metric that does not rank."""
+    tested = [row for row in rows if metric in row.values and row.values[metric].p is not None]
+    for row, p in zip(tested, family([row.values[metric].p or 0.0 for row in tested]).tolist(), strict=True):
+        _decide(row, metric, p)
+
+
+def _decide(row: Row, metric: str, p_holm: float) -> None:
+    row.values[metric] = msgspec.structs.replace(row.values[metric], p_holm=p_holm)
+
+
+def _rank(rows: Sequence[Row], table: Table, better: str) -> None:
+    primary = table.primary
+    found = {id(row): _measured(row, primary) for row in rows}
+    for row in rows:
+        row.untested = "" if found[id(row)] or row.control else UNTESTED
+    rows = [row for row in rows if found[id(row)]]
+    measured = [found[id(row)] for row in rows]
+    base = next((i for i, row in enumerate(rows) if row.label == BASELINE), None)
+    ranked = np.array([not row.control for row in rows], dtype=bool)
+    shared = shares_items(rows[0].records[0]) if rows else True
+    gains = np.array([row.values[primary].value for row in rows]) * (1 if better == "higher" else -1)
+    verdicts = judge(gains, _p(rows, measured, primary, base, ranked, shared), ranked, base)
+    for i, (row, ends) in enumerate(zip(rows, verdicts.ranks(ranked), strict=True)):
+        row.rank, row.rank_high = ends or (None, None)
+        if base is not None and i != base:
+            _decide(row, primary, verdicts.p(i, base))
+    if base is not None:
+        others = [row for row in table.rows if row.comparable and row.label != BASELINE and primary in row.values]
+        table.detectable = _detectable(measured, base, ranked, len(others), shared)
+
+
+def _p(
+    rows: Sequence[Row], measured: Sequence[Measured], primary: str, base: int | None, ranked: np.ndarray, shared: bool
+) -> Float64:
+    """``(R, R)`` p values of the pairs that are tested: ranked rows, and each row with the baseline."""
+    p = np.full((len(rows), len(rows)), np.nan)
+    mine = np.flatnonzero(ranked).tolist()
+    p[np.ix_(mine, mine)] = p_of_all([measured[i] for i in mine], shared=shared)
+    if base is not None:
+        against = [row.values[primary].p for row in rows]
+        for i, one in enumerate(against):
+            if i != base and one is not None:
+                p[i, base] = p[base, i] = one
+    return p
+
+
+def _measured(row: Row, primary: str) -> Measured:
+    """Return the outcomes of a row, one a seed; nothing where those of a seed are gone."""
+    if any(one.untested or primary not in one.measured for one in row.compared):
+        return []
+    return [one.measured[primary] for one in sorted(row.compared, key=lambda one: one.record.seed)]
 
 
 def ranks_by(primary: str, specs: Mapping[str, MetricSpec]) -> bool:
@@ -74,78 +118,27 @@ def better_of(primary: str, specs: Mapping[str, MetricSpec]) -> str:
     return "lower" if primary in specs and specs[primary].better == "lower" else "higher"
 
 
-def _different(measured: Sequence[Measured]) -> NDArray[np.bool_]:
-    """``(R, R)``, which rows differ by more than noise, after Holm over all pairs."""
-    from gapbench.stats import holm
-
-    below = np.tril_indices(len(measured), -1)
-    adjusted = np.ones((len(measured), len(measured)))
-    adjusted[below] = holm(_pairwise_p(measured)[below])
-    return np.minimum(adjusted, adjusted.T) < SIGNIFICANT
-
-
-def _pairwise_p(measured: Sequence[Measured]) -> Float64:
-    """``(R, R)`` p values: rows are tested seed by seed on the same items, and the largest p of the seeds counts."""
-    from gapbench.stats import mcnemar_exact_matrix, paired_p
-
-    rows = len(measured)
-    largest = np.zeros((rows, rows))
-    seeds = sorted({seed for found in measured for seed in found})
-    shared = np.zeros((rows, rows), dtype=bool)
-    for seed in seeds:
-        have = [i for i in range(rows) if seed in measured[i]]
-        stacked = _stacked([measured[i][seed] for i in have])
-        if stacked is not None and stacked.dtype == np.bool_:
-            found = mcnemar_exact_matrix(stacked)
-        else:
-            found = np.ones((len(have), len(have)))
-            for a in range(len(have)):
-                for b in range(a):
-                    p = paired_p(measured[have[a]][seed], measured[have[b]][seed])
-                    found[a, b] = found[b, a] = 1.0 if p is None else p
-        block = np.ix_(have, have) if len(have) < rows else np.s_[:, :]
-        largest[block] = np.maximum(largest[block], found)
-        shared[block] = True
-    return np.where(shared, largest, 1.0)
-
-
-def _stacked(measured: Sequence[Measurement]) -> np.ndarray | None:
-    """``(R, n)`` outcomes; None where some have none, or they are not of the same items."""
-    have = [found.outcomes for found in measured if found.outcomes is not None]
-    if len(have) != len(measured) or len(set(map(len, have))) != 1:
+def _detectable(measured: Sequence[Measured], base: int, ranked: np.ndarray, tests: int, shared: bool) -> float | None:
+    """Return the smallest difference to ``identity`` that would be found, for the median row."""
+    others = [i for i in np.flatnonzero(ranked).tolist() if i != base]
+    if tests < 1:
         return None
-    return np.stack(have)
-
-
-def _rank_intervals(measured: Sequence[Measured], better: str) -> list[tuple[int, int] | None]:
-    """Lowest and highest rank by value in 95 % of the resamples of the items (see `rank_interval`)."""
-    from gapbench.stats import rank_intervals
-
-    none: list[tuple[int, int] | None] = [None] * len(measured)
-    seeds = {tuple(sorted(found)) for found in measured}
-    if len(measured) < 2 or len(seeds) != 1:  # noqa: PLR2004 - one row alone has no rank to doubt
-        return none
-    stacked = [_stacked([found[seed] for found in measured]) for seed in seeds.pop()]
-    known = [found for found in stacked if found is not None]
-    if len(known) != len(stacked) or len({found.shape for found in known}) != 1:
-        return none
-    return list(rank_intervals(np.mean(known, axis=0, dtype=np.float64), better))
-
-
-def _detectable(labels: Sequence[str], measured: Sequence[Measured], tests: int) -> float | None:
-    """Give the smallest difference to ``identity`` that would be found, for the median row and the first seed."""
-    from gapbench.stats import minimum_detectable_effect, paired_error, paired_errors
-
-    base = next((found for label, found in zip(labels, measured, strict=True) if label == BASELINE), None)
-    if not base or tests < 1:
-        return None
-    seed, theirs = min(base.items())
-    others = [found[seed] for label, found in zip(labels, measured, strict=True) if label != BASELINE and seed in found]
-    stacked = _stacked([theirs, *others])
-    if stacked is not None and stacked.shape[1] > 1:
-        errors = paired_errors(stacked[1:], stacked[0]).tolist()
-    else:
-        errors = [error for mine in others if (error := paired_error(mine, theirs)) is not None]
+    errors = _errors([measured[base], *(measured[i] for i in others)], shared)
+    theirs = measured[base][0]
     n = theirs.n if theirs.outcomes is None else len(theirs.outcomes)
-    binary = theirs.outcomes is not None and theirs.outcomes.dtype == bool
-    return minimum_detectable_effect(errors, n=n, m=tests, binary=binary)
+    exact = len(measured[base]) == 1 and theirs.outcomes is not None and theirs.outcomes.dtype == bool
+    return minimum_detectable_effect(errors, n=n, m=FAMILIES * tests, binary=exact)
+
+
+def _errors(rows: Sequence[Measured], shared: bool) -> list[float]:
+    """Return the standard errors of the differences of rows to the first."""
+    together = joint(rows, shared=shared)
+    if together is not None:
+        return _error(together)
+    alone = [joint([rows[0], row], shared=shared) for row in rows[1:]]
+    return [error for two in alone if two is not None for error in _error(two)]
+
+
+def _error(together: Joint) -> list[float]:
+    variance, _ = together.differences()
+    return [math.sqrt(one) for one in variance[0, 1:].tolist()]

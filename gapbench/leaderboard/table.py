@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from gapbench.verdicts import SIGNIFICANT
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gapbench.model.record import Record
     from gapbench.results.comparisons import Compared
-
-#: A corrected p value below this is more than noise.
-SIGNIFICANT = 0.05
 
 #: Ranked by the first of these that a table has.
 PRIMARY = ("top1", "i2t-recall@1")
@@ -27,12 +26,18 @@ RowState = Literal["", "reproduced", "conflict", "stale", "reported"]
 
 
 class Value(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One number of a row, the mean over its seeds."""
+    """One number of a row, the mean over its seeds.
+
+    ``spread`` is the standard deviation of several seeds. ``delta`` is the difference to ``identity``, ``p`` that of its
+    paired test, and ``p_holm`` the verdict: corrected for all tests of the table in this metric (None where there is none).
+    """
 
     value: float
-    ci95: tuple[float, float] | None
-    delta: float | None
-    p_holm: float | None
+    ci95: tuple[float, float] | None = None
+    spread: float | None = None
+    delta: float | None = None
+    p: float | None = None
+    p_holm: float | None = None
 
     @property
     def significant(self) -> bool:
@@ -50,10 +55,9 @@ class Row:
         The aligner in selection syntax.
     compared
         One answer a seed, with its comparisons; empty where the row is ``reported``.
-    rank
-        One more than the number of rows that are better by more than noise; None where the row is not ranked.
-    rank_interval
-        Lowest and highest rank by value in 95 % of the resamples of the items (paired bootstrap).
+    rank, rank_high
+        The ranks that the row may have: from one more than the number of rows that are better by more than noise, to the
+        number of rows that are not worse by more than noise; None where the row is not ranked.
     untested
         Why a row with a result has no rank.
     coverage
@@ -70,7 +74,7 @@ class Row:
     compared: list[Compared] = field(default_factory=list)
     values: dict[str, Value] = field(default_factory=dict)
     rank: int | None = None
-    rank_interval: tuple[int, int] | None = None
+    rank_high: int | None = None
     untested: str = ""
     coverage: tuple[int, int] = (1, 1)
     state: RowState = ""

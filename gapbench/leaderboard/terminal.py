@@ -9,7 +9,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from gapbench.leaderboard.notices import notices
-from gapbench.leaderboard.text import below, best, difference, heading, interval, is_share, number
+from gapbench.leaderboard.text import below, best, difference, heading, interval, is_share, number, ranks
 from gapbench.model.plain import one_line
 from gapbench.specs import MetricFamily
 
@@ -27,6 +27,12 @@ GAPS = ("centroid-l2", "rmg", "paired-cos", "linear-separability")
 #: Widest heading of the primary metric, and what rank, interval, difference and the space between columns take.
 PRIMARY_WIDTH = 12
 FIXED_WIDTH = 32
+
+#: From so many columns on, the ranks that a row may have are told; what they take.
+WIDE, RANKS_WIDTH = 100, 8
+
+#: Cells of a row without a result.
+FEWEST = 2
 
 
 def print_table(console: Console, table: Table, specs: Mapping[str, MetricSpec]) -> None:
@@ -60,13 +66,22 @@ def _grid(width: int, table: Table, specs: Mapping[str, MetricSpec]) -> RichTabl
     grid.add_column("Δ", justify="right", no_wrap=True)
     for name in columns:
         grid.add_column(heading(name, specs.get(name)), justify="right", min_width=6)
+    told = _tells_ranks(width, table)
+    if told:
+        grid.add_column("ranks", justify="right", no_wrap=True)
     whole = [row for row in table.rows if row.comparable]
     first_of = {name: best(whole, name, specs.get(name)) for name in (table.primary, *columns)}
     for row in table.rows:
         if row.state in ("reported", "stale"):
             continue
-        grid.add_row(*_cells(row, table.primary, columns, first_of, specs))
+        cells = _cells(row, table.primary, columns, first_of, specs)
+        grid.add_row(*cells, *([Text(ranks(row), style="dim")] if told and len(cells) > FEWEST else []))
     return grid
+
+
+def _tells_ranks(width: int, table: Table) -> bool:
+    """Whether there is room for the ranks that rows may have, and they say more than their lower ends."""
+    return width >= WIDE and any(row.rank != row.rank_high for row in table.rows)
 
 
 def _fitting(width: int, table: Table, specs: Mapping[str, MetricSpec]) -> tuple[int, list[str]]:
@@ -75,7 +90,7 @@ def _fitting(width: int, table: Table, specs: Mapping[str, MetricSpec]) -> tuple
     others = [name for name in table.metrics if name not in (table.primary, *gaps)]
     tasks = [n for n in others if n in specs and specs[n].family is MetricFamily.TASK]
     wide = {name: len(heading(name, specs.get(name))) + 3 for name in (table.primary, *gaps, *tasks)}
-    room = width - FIXED_WIDTH - min(wide[table.primary] - 3, PRIMARY_WIDTH)
+    room = width - FIXED_WIDTH - RANKS_WIDTH * _tells_ranks(width, table) - min(wide[table.primary] - 3, PRIMARY_WIDTH)
     columns = gaps[:1]
     room -= sum(wide[name] for name in columns)
     label = max(15, min(room, max(len(row.label) for row in table.rows)))

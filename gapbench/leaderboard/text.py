@@ -50,6 +50,13 @@ def difference(value: Value, *, share: bool) -> str:
     return f"{sign}{shown}{'*' if value.significant else ''}"
 
 
+def ranks(row: Row) -> str:
+    """Write the ranks that a row may have, such as 1 or 2–5; nothing where it has none."""
+    if row.rank is None:
+        return ""
+    return str(row.rank) if row.rank == row.rank_high else f"{row.rank}–{row.rank_high}"
+
+
 def heading(metric: str, spec: MetricSpec | None) -> str:
     """Name a column, with its unit and its direction."""
     unit = " %" if is_share(metric, spec) else ""
@@ -99,9 +106,15 @@ def below(table: Table) -> list[tuple[Row, str]]:
 
 
 LEGEND = (
-    "A rank is one more than the number of rows better by more than noise (paired tests, Holm); controls are not ranked.",
-    "Behind a rank: the ranks by value in 95 % of resamples of the items.",
-    "Brackets: 95 % interval. Δ: difference to `identity` on the same items; * marks p < 0.05 after Holm's correction.",
+    (
+        "Ranks: from one more than the number of rows that are better by more than noise, to the number of rows that are "
+        "not worse by more than noise. Controls are not ranked."
+    ),
+    (
+        "Brackets: 95 % interval, of items and of seeds. Δ: difference to `identity` on the same items; * marks what is "
+        "more than noise (one paired test a pair of rows, after Holm: a false one in at most 5 % of tables)."
+    ),
+    "In-sample tables have no ranks and no marks: fitted on the items that they are scored on, rows say nothing of others.",
     "Gap metrics are shown beside the task and never rank: a smaller gap is not a better model.",
 )
 

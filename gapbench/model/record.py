@@ -76,6 +76,13 @@ class AlignerRef(_Struct, frozen=True, kw_only=True):
     grids: dict[str, list[ParamValue]] = {}
 
 
+#: The protocol that fits on what it scores.
+IN_SAMPLE = "in-sample"
+
+#: The fit split of sources that have none of their own: one half is fitted on, the other scored.
+HALF = "half of test"
+
+
 class ProtocolRef(_Struct, frozen=True, kw_only=True):
     """What was fitted on what.
 

@@ -12,6 +12,7 @@ import msgspec
 
 from gapbench.errors import UsageError, did_you_mean
 from gapbench.model.names import path_name
+from gapbench.model.record import IN_SAMPLE
 from gapbench.model.request import OPTIONS, FitSize, IndexName, ProtocolName
 from gapbench.model.values import shown
 
@@ -43,7 +44,7 @@ class Protocol:
     @property
     def fits_on_test(self) -> bool:
         """Whether test items are in the fit."""
-        return self.name == "in-sample"
+        return self.name == IN_SAMPLE
 
 
 class Reference(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -88,7 +89,7 @@ class Study(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         if self.shots:
             return tuple(Protocol(name=self.protocol, shots=shots) for shots in self.shots)
         if self.fit_size is None:
-            return (Protocol(name=self.protocol, fit_size=100 if self.protocol == "in-sample" else None),)
+            return (Protocol(name=self.protocol, fit_size=100 if self.protocol == IN_SAMPLE else None),)
         sizes = self.fit_size if isinstance(self.fit_size, tuple) else (self.fit_size,)
         items = dict.fromkeys(None if size == "all" else size for size in sizes)
         return tuple(Protocol(name=self.protocol, fit_size=size) for size in items)

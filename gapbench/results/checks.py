@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from gapbench.host.selection import AUTO
 from gapbench.model.identity import cell_id
-from gapbench.model.record import CAPTIONS, GIVEN, PRECOMPUTED
+from gapbench.model.record import CAPTIONS, GIVEN, HALF, IN_SAMPLE, PRECOMPUTED
 from gapbench.results.answers import BASELINE, distributions, is_baseline
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _HEX = re.compile("[0-9a-f]{64}").fullmatch
 def scored(record: Record) -> int:
     """Return the number of images that a record was scored on."""
     n = record.dataset.n
-    return n - n // 2 if record.protocol.fit_split == "half of test" else n
+    return n - n // 2 if record.protocol.fit_split == HALF else n
 
 
 def check_fields(record: Record, installed: Installed | None) -> Iterator[str]:
@@ -129,7 +129,7 @@ def _written(value: object) -> str:
 
 def _protocol(record: Record) -> Iterator[str]:
     protocol, n = record.protocol, record.dataset.n
-    splits = {"held-out": ("train", "half of test"), "transductive": ("train", "half of test"), "in-sample": ("test",)}
+    splits = {"held-out": ("train", HALF), "transductive": ("train", HALF), IN_SAMPLE: ("test",)}
     if protocol.name not in splits:
         yield f"there is no protocol {protocol.name!r}"
         return
@@ -140,7 +140,7 @@ def _protocol(record: Record) -> Iterator[str]:
         yield f"it was fitted on {protocol.fit_split}, and {'no' if not protocol.fit_fingerprint else 'a'} other split"
     if protocol.fit_size is not None and protocol.shots is not None:
         yield "its protocol has a fit size and shots as well"
-    most = {"half of test": n // 2, "test": n}.get(protocol.fit_split)
+    most = {HALF: n // 2, "test": n}.get(protocol.fit_split)
     items, size = protocol.fit_items, protocol.fit_size
     exact = None if most is None or protocol.shots is not None else most if size is None else min(most, size)
     bounds = [bound for bound in (most, size) if bound is not None]

@@ -1,4 +1,4 @@
-"""Comparisons: differences to ``identity``, paired tests and Holm's correction, computed from records on reading.
+"""Comparisons: differences to ``identity`` and the paired test of each row, computed from records on reading.
 
 Terminal, Markdown, CSV, LaTeX, page, notebook and pandas all show what is computed here. Nothing of it is ever written
 into a record, so nothing is half-compared, whatever ends a run.
@@ -13,6 +13,7 @@ import msgspec
 from gapbench.embeddings.fingerprint import fingerprint
 from gapbench.errors import DataError
 from gapbench.host.provenance import gapbench_code
+from gapbench.model.record import HALF, IN_SAMPLE
 from gapbench.results.answers import is_baseline, made_on, table_key
 
 if TYPE_CHECKING:
@@ -25,17 +26,20 @@ if TYPE_CHECKING:
 
 
 class Difference(msgspec.Struct, frozen=True, gc=False):
-    """How one value compares with that of ``identity``: difference, p value of the paired test, and after Holm."""
+    """How the value of one seed compares with that of ``identity``, and the p value of the row's paired test over all seeds.
+
+    ``p`` is that of this one test; what a table makes of all its tests together is in `gapbench.leaderboard.ranking`.
+    """
 
     delta: float
     p: float | None = None
-    p_holm: float | None = None
 
 
 #: The kind of memo that holds p values.
 KIND = "tests"
 
 NO_DIFFERENCES: Mapping[str, Difference] = {}
+NO_TESTS: Mapping[str, float] = {}
 
 
 class Compared(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -104,42 +108,50 @@ def by_table(answers: Iterable[Answer]) -> dict[TableKey, list[Answer]]:
 
 
 def compare_table(answers: Sequence[Answer], memos: Memos | None = None) -> list[Compared]:
-    """Compare the answers of one table with ``identity``, seed by seed.
+    """Compare the answers of one table with ``identity``: differences seed by seed, one test a row over all its seeds.
 
-    Holm's correction counts the aligners that were tested in one metric and seed.
+    In-sample nothing is tested: items that were fitted on say nothing of others.
     """
-    seeds: dict[int, list[Answer]] = {}
-    for answer in answers:
-        seeds.setdefault(answer.record.seed, []).append(answer)
-    return [compared for group in seeds.values() for compared in _compare_seed(group, memos)]
-
-
-def _compare_seed(group: Sequence[Answer], memos: Memos | None) -> list[Compared]:
-    read = [_read(answer) for answer in group]
-    base = next((i for i, one in enumerate(group) if is_baseline(one.record) and one.stored), None)
-    if base is None:
-        return [
-            Compared(answer=one, measured=found, untested=why) for one, (found, why) in zip(group, read, strict=True)
-        ]
-    whole = not any(why for _, why in read)  # of damaged outcomes nothing is remembered
-    tested = _tested(group, [found for found, _ in read], base, memos if whole else None)
-    adjusted = _adjusted(tested)
-    theirs = group[base].record.metrics
+    read = [_read(answer) for answer in answers]
+    base = {answer.record.seed: i for i, answer in enumerate(answers) if is_baseline(answer.record) and answer.stored}
+    tested: list[Mapping[str, float]] = [NO_TESTS] * len(answers)
+    if base and is_judged(answers[0].record):
+        whole = not any(why for _, why in read)  # of damaged outcomes nothing is remembered
+        tested = _tested(answers, [found for found, _ in read], base, memos if whole else None)
     return [
         Compared(
             answer=answer,
-            differences=NO_DIFFERENCES
-            if i == base
-            else {
-                name: Difference(value.value - theirs[name].value, tested[i].get(name), adjusted[i].get(name))
-                for name, value in answer.record.metrics.items()
-                if name in theirs
-            },
+            differences=_differences(answer.record, answers, base, tested[i])
+            if i not in base.values()
+            else NO_DIFFERENCES,
             measured=read[i][0],
             untested=read[i][1],
         )
-        for i, answer in enumerate(group)
+        for i, answer in enumerate(answers)
     ]
+
+
+def is_judged(record: Record) -> bool:
+    """Whether differences of a table are tested: not where the scored items are those that were fitted on."""
+    return record.protocol.name != IN_SAMPLE
+
+
+def shares_items(record: Record) -> bool:
+    """Whether all seeds of a table score the same items; otherwise each scores a half of its own."""
+    return record.protocol.fit_split != HALF
+
+
+def _differences(
+    record: Record, answers: Sequence[Answer], base: Mapping[int, int], tested: Mapping[str, float]
+) -> Mapping[str, Difference]:
+    if record.seed not in base:
+        return NO_DIFFERENCES
+    theirs = answers[base[record.seed]].record.metrics
+    return {
+        name: Difference(value.value - theirs[name].value, tested.get(name))
+        for name, value in record.metrics.items()
+        if name in theirs
+    }
 
 
 def _read(answer: Answer) -> tuple[dict[str, Measurement], str]:
@@ -150,14 +162,17 @@ def _read(answer: Answer) -> tuple[dict[str, Measurement], str]:
 
 
 def _tested(
-    group: Sequence[Answer], measured: Sequence[Mapping[str, Measurement]], base: int, memos: Memos | None
-) -> list[dict[str, float]]:
-    """Test each answer of a group against one; p values of a bootstrap take long enough to be remembered."""
+    answers: Sequence[Answer],
+    measured: Sequence[Mapping[str, Measurement]],
+    base: Mapping[int, int],
+    memos: Memos | None,
+) -> list[Mapping[str, float]]:
+    """Test each row against ``identity``; p values of a bootstrap take long enough to be remembered."""
     slow = any(_is_real(found) for one in measured for found in one.values())
-    name = _memo_name(group, base) if memos is not None and slow else ""
-    if name and memos is not None and (known := _recalled(memos.recall(KIND, name, ()), len(group))) is not None:
+    name = _memo_name(answers, base) if memos is not None and slow else ""
+    if name and memos is not None and (known := _recalled(memos.recall(KIND, name, ()), len(answers))) is not None:
         return known
-    tested = _paired(measured, base)
+    tested = _paired(answers, measured, base)
     if name and memos is not None:
         memos.remember(KIND, name, (), {"p": tested})
     return tested
@@ -167,44 +182,52 @@ def _is_real(found: Measurement) -> bool:
     return found.outcomes is not None and found.outcomes.dtype != bool
 
 
-def _paired(measured: Sequence[Mapping[str, Measurement]], base: int) -> list[dict[str, float]]:
-    from gapbench.stats import paired_ps
+def _paired(
+    answers: Sequence[Answer], measured: Sequence[Mapping[str, Measurement]], base: Mapping[int, int]
+) -> list[Mapping[str, float]]:
+    """Return for each answer the p values of its row, by metric."""
+    from gapbench.joint import p_against
 
-    tested: list[dict[str, float]] = [{} for _ in measured]
-    for name, theirs in measured[base].items():
-        have = [i for i, mine in enumerate(measured) if name in mine and i != base]
-        for i, p in zip(have, paired_ps([measured[i][name] for i in have], theirs), strict=True):
-            if p is not None:
-                tested[i][name] = p
-    return tested
-
-
-def _memo_name(group: Sequence[Answer], base: int) -> str:
-    """Name the tests of a group by all that they depend on: outcomes, and the code of the tests."""
-    outcomes = [
-        sorted(
-            (name, stored.record.outcomes.sha256) for name, stored in answer.stored.items() if stored.record.outcomes
+    rows: dict[tuple[str, str], list[int]] = {}
+    for i, answer in enumerate(answers):
+        if answer.record.seed in base and i != base[answer.record.seed]:
+            rows.setdefault((answer.record.label, answer.record.aligner.distribution), []).append(i)
+    by_seeds: dict[tuple[int, ...], list[list[int]]] = {}
+    for row in rows.values():
+        by_seeds.setdefault(tuple(sorted(answers[i].record.seed for i in row)), []).append(
+            sorted(row, key=lambda i: answers[i].record.seed)
         )
-        for answer in group
+    tested: list[dict[str, float]] = [{} for _ in answers]
+    shared = shares_items(answers[0].record)
+    for seeds, many in by_seeds.items():
+        for name in measured[base[seeds[0]]]:
+            theirs = [measured[base[seed]][name] for seed in seeds if name in measured[base[seed]]]
+            have = [row for row in many if all(name in measured[i] for i in row)]
+            if len(theirs) < len(seeds) or not have:
+                continue
+            found = p_against([[measured[i][name] for i in row] for row in have], theirs, shared=shared)
+            for row, p in zip(have, found, strict=True):
+                for i in row if p is not None else ():
+                    tested[i][name] = p  # type: ignore[assignment]
+    return list(tested)
+
+
+def _memo_name(answers: Sequence[Answer], base: Mapping[int, int]) -> str:
+    """Name the tests of a table by all that they depend on: outcomes, seeds, and the code of the tests."""
+    outcomes = [
+        [
+            answer.record.label,
+            answer.record.seed,
+            sorted((name, one.record.outcomes.sha256) for name, one in answer.stored.items() if one.record.outcomes),
+        ]
+        for answer in answers
     ]
-    return fingerprint([gapbench_code().sha256, base, outcomes])
+    return fingerprint([gapbench_code().sha256, shares_items(answers[0].record), sorted(base.items()), outcomes])
 
 
-def _recalled(memo: Mapping[str, object] | None, answers: int) -> list[dict[str, float]] | None:
+def _recalled(memo: Mapping[str, object] | None, answers: int) -> list[Mapping[str, float]] | None:
     """Read a memo of p values; None where it is not what it should be."""
     found = None if memo is None else memo.get("p")
     if not isinstance(found, list) or len(found) != answers or not all(isinstance(one, dict) for one in found):
         return None
     return found
-
-
-def _adjusted(tested: Sequence[Mapping[str, float]]) -> list[dict[str, float]]:
-    """Correct the p values of each metric after Holm."""
-    from gapbench.stats import holm
-
-    adjusted: list[dict[str, float]] = [{} for _ in tested]
-    for name in dict.fromkeys(name for found in tested for name in found):
-        mine = [i for i, found in enumerate(tested) if name in found]
-        for i, p in zip(mine, holm([tested[i][name] for i in mine]), strict=True):
-            adjusted[i][name] = p
-    return adjusted

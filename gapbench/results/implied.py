@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gapbench.model.record import HALF
 from gapbench.results.checks import OWN, scored
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Labels:
 
 def _items(record: Record) -> Hashable:
     """Identify the items that a record was scored on."""
-    halves = record.seed if record.protocol.fit_split == "half of test" else None
+    halves = record.seed if record.protocol.fit_split == HALF else None
     return record.dataset.fingerprint, scored(record), halves
 
 

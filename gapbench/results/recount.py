@@ -143,7 +143,9 @@ def _ends(name: str, value: MetricValue, measured: Measurement | None, unit: str
     """Say where an interval is not what is kept gives."""
     if measured is None:
         return ""
-    ends = interval(measured)
+    if not unit and value.ci95 is not None and not _ends(name, value, measured, "share"):
+        return ""  # of an unknown unit, it may be a share
+    ends = interval(measured, unit)
     ends = None if ends is None or not all(map(math.isfinite, ends)) else within_unit(ends, unit)
     if ends is None and value.ci95 is None:
         return ""

@@ -71,7 +71,7 @@ def outcomes(subject: Subject) -> None:
     assert found.outcomes is not None or found.jackknife is not None or found.ci95 is not None, (
         "it gives neither outcomes nor jackknife values nor an interval, so nothing can be tested"
     )
-    ends = interval(found)
+    ends = interval(found, subject.spec.unit)
     if ends is not None:
         slack = 1e-9 + 1e-6 * abs(found.value)
         assert ends[0] - slack <= found.value <= ends[1] + slack, f"its interval {ends} misses its value {found.value}"

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import jinja2
 import markupsafe
 
+from gapbench.leaderboard.headline import headlines
 from gapbench.leaderboard.page.data import page_data
 from gapbench.leaderboard.text import LEGEND
-from gapbench.leaderboard.verdict import verdicts
 from gapbench.model.names import slug
 from gapbench.model.plain import one_line, plain_text
 
@@ -58,7 +58,7 @@ def _render(
     return _template().render(
         study=study,
         command=command,
-        verdicts=verdicts([table for table in tables if not table.stale], specs),
+        headlines=headlines([table for table in tables if not table.stale], specs),
         stale=[table for table in tables if table.stale],
         legend=LEGEND,
         data=markupsafe.Markup(data),  # noqa: S704 - JSON whose angle brackets and ampersands are escaped

@@ -13,6 +13,7 @@ from gapbench.leaderboard.notices import notices
 from gapbench.leaderboard.pareto import pareto_front
 from gapbench.leaderboard.text import GAP, below, is_share, made_with
 from gapbench.model.plain import plain_text
+from gapbench.verdicts import SIGNIFICANT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -179,7 +180,7 @@ def _standing(number: int, row: Row) -> dict[str, Any]:
         "aligner": row.label,
         "family": row.family,
         "rank": row.rank,
-        "ranks": row.rank_interval,
+        "ranks": None if row.rank is None else (row.rank, row.rank_high),
         "state": row.state if row.state or row.ok else row.records[0].status,
         "control": row.control,
     }
@@ -190,10 +191,16 @@ def _value(value: Value | None) -> list[float | None] | None:
     if value is None:
         return None
     low, high = value.ci95 or (None, None)
-    found = [_five(number) for number in (value.value, low, high, value.delta, value.p_holm)]
+    found = [*(_five(number) for number in (value.value, low, high, value.delta)), _p(value)]
     while found[-1] is None:
         found.pop()
     return found
+
+
+def _p(value: Value) -> float | None:
+    """Return the corrected p value with five digits, which do not carry it across the border."""
+    short = _five(value.p_holm)
+    return short if short is None or (short < SIGNIFICANT) == value.significant else value.p_holm
 
 
 def _five(number: float | None) -> float | None:

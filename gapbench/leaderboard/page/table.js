@@ -81,7 +81,7 @@
   const rank = row => {
     if (row.rank == null) return row.control ? ["control"] : [];
     const [low, high] = row.ranks ?? [row.rank, row.rank];
-    return low === high && low === row.rank ? [`${row.rank}`] : [`${row.rank}`, el("span", { class: "small secondary" }, ` (${low}–${high})`)];
+    return low === high ? [`${low}`] : [`${low}`, el("span", { class: "small secondary" }, `–${high}`)];
   };
 
   const name = row => {

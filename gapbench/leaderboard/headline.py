@@ -19,7 +19,7 @@ MOST_NAMES = 4
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
+class Headline:
     """What one table says.
 
     ``first`` has the labels that share rank 1 among ``ranked`` rows; ``better`` those that beat ``identity`` by more than
@@ -37,8 +37,8 @@ class Verdict:
         return f"shared by {len(self.first)} of {self.ranked} aligners" if len(self.first) > MOST_NAMES else ""
 
 
-def verdicts(tables: Sequence[Table], specs: Mapping[str, MetricSpec]) -> list[Verdict]:
-    """Judge each table that has ranks and ``identity``."""
+def headlines(tables: Sequence[Table], specs: Mapping[str, MetricSpec]) -> list[Headline]:
+    """Read the headline of each table that has ranks and ``identity``."""
     found = []
     for table in tables:
         ranked = [row for row in table.rows if row.rank is not None]
@@ -46,5 +46,5 @@ def verdicts(tables: Sequence[Table], specs: Mapping[str, MetricSpec]) -> list[V
         if table.row(BASELINE) is None or not first:
             continue
         better = tuple(row.label for row in table.rows if not row.control and improves(row, table.primary, specs))
-        found.append(Verdict(table=table, first=first, ranked=len(ranked), better=better))
+        found.append(Headline(table=table, first=first, ranked=len(ranked), better=better))
     return found

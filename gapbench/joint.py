@@ -1,0 +1,247 @@
+r"""Rows measured on the same items, over one seed or several: how far their means and differences are from the truth.
+
+A row's value is the mean over its seeds. It varies because other items could have been drawn, and because the fit could
+have come out otherwise. Of S seeds with the values :math:`v_s` the variance of their mean is taken to be
+
+.. math:: V = V_\text{items} + \frac{1}{S} \cdot \frac{1}{S - 1} \sum_s (v_s - \bar v)^2.
+
+Where the seeds share their items, :math:`V_\text{items}` is that of the seed-averaged outcomes. Where each seed scores
+a half of its own, two halves share half of their items, so that :math:`\bar V (S + 1) / 2S` remains of the mean variance
+:math:`\bar V` of one seed. The second term holds a part of the first once more, so on average V is a little too large.
+Quantiles are Student's t with Satterthwaite's degrees of freedom (1946, Biometrics Bulletin 2, 110),
+:math:`V^2 / \sum_k V_k^2 / f_k`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gapbench.bootstrap import SAME
+from gapbench.stats import LEAST_P, mcnemar_exact_matrix, paired_p, paired_ps
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gapbench.components import Float64, Int64, Measurement
+
+
+@dataclass(frozen=True, kw_only=True)
+class Joint:
+    """R rows measured on the same items.
+
+    Parameters
+    ----------
+    values
+        ``(R,)`` means over the seeds.
+    items, fits
+        ``(R, R)`` covariances of the values, by items and by seeds.
+    items_freedom, fits_freedom
+        Degrees of freedom of each; of one seed alone nothing is known of fits, and ``fits`` is zero.
+    outcomes
+        For each seed ``(R, n)`` outcomes; empty where there are none.
+    """
+
+    values: Float64
+    items: Float64
+    fits: Float64
+    items_freedom: int
+    fits_freedom: int
+    outcomes: tuple[np.ndarray, ...] = ()
+
+    def variances(self) -> tuple[Float64, Float64]:
+        """``(R,)`` variances of the values, and their degrees of freedom."""
+        return self._total(np.diag(self.items), np.diag(self.fits))
+
+    def differences(self) -> tuple[Float64, Float64]:
+        """``(R, R)`` variances of the differences of all pairs, and their degrees of freedom."""
+        return self._total(_contrasts(self.items), _contrasts(self.fits))
+
+    def _total(self, items: Float64, fits: Float64) -> tuple[Float64, Float64]:
+        return total_variance(items, fits, self.items_freedom, self.fits_freedom)
+
+    def p(self) -> Float64:
+        r"""``(R, R)`` two-sided p values of the differences of all pairs.
+
+        Of outcomes, never below :math:`2 \cdot 2^{-k}` with k items that differ in the seed where most do: no test that
+        exchanges two rows within items can give less.
+        """
+        from scipy.special import stdtr
+
+        variance, freedom = self.differences()
+        difference = np.abs(self.values[:, None] - self.values[None, :])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            p = 2 * stdtr(freedom, -difference / np.sqrt(variance))
+        p[difference <= SAME] = 1.0
+        if self.outcomes:
+            p = np.maximum(p, 2 * 0.5 ** self._differ())
+        found: Float64 = np.clip(p, LEAST_P, 1.0)
+        return found
+
+    def _differ(self) -> Int64:
+        """``(R, R)`` number of items in which two rows differ, in the seed where most do."""
+        rows = len(self.values)
+        found = np.zeros((rows, rows), dtype=np.int64)
+        for outcomes in self.outcomes:
+            if outcomes.dtype == np.bool_:
+                right = outcomes.astype(np.float32)
+                both, own = right @ right.T, right.sum(axis=1)  # whole numbers below 2^24 are exact
+                differ = (own[:, None] + own[None, :] - 2 * both).astype(np.int64)
+            else:
+                differ = np.array([np.count_nonzero(np.abs(outcomes - mine) > SAME, axis=1) for mine in outcomes])
+            found = np.maximum(found, differ)
+        return found
+
+
+def total_variance(
+    items: Float64, fits: Float64, items_freedom: int | Int64, fits_freedom: int
+) -> tuple[Float64, Float64]:
+    """Add variances of items and of fits; give the sums, and Satterthwaite's degrees of freedom of them."""
+    total = items + fits
+    spread = items**2 / items_freedom + fits**2 / max(1, fits_freedom)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        freedom = np.where(spread > 0, total**2 / spread, items_freedom)
+    return total, freedom
+
+
+def remaining(seeds: int, *, shared: bool) -> float:
+    """Return the share of one seed's variance by items that the mean of several seeds has, at most."""
+    return 1.0 if shared else (seeds + 1) / (2 * seeds)
+
+
+def _contrasts(covariance: Float64) -> Float64:
+    """``(R, R)`` variances of differences; what rounding makes negative is zero."""
+    own = np.diag(covariance)
+    found: Float64 = np.maximum(own[:, None] + own[None, :] - 2 * covariance, 0.0)
+    rounding = 1e-15 * (own[:, None] + own[None, :])
+    found[found < rounding] = 0.0
+    return found
+
+
+def joint(rows: Sequence[Sequence[Measurement]], *, shared: bool) -> Joint | None:
+    """Take rows together; None where their measurements cannot be paired.
+
+    Parameters
+    ----------
+    rows
+        For each row its measurements, one a seed, the same seeds in the same order.
+    shared
+        Whether the seeds share the scored items; otherwise each scores a half of its own.
+    """
+    seeds = [_deviations(found) for found in zip(*rows, strict=True)]
+    known = [found for found in seeds if found is not None]
+    if not known or len(known) != len(seeds) or len({found[0].shape for found in known}) != 1:
+        return None
+    values = np.array([[found.value for found in row] for row in rows], dtype=np.float64)
+    return combine(values, [found[0] for found in known], known[0][1], shared=shared, outcomes=_outcomes(rows))
+
+
+def p_against(
+    rows: Sequence[Sequence[Measurement]], base: Sequence[Measurement], *, shared: bool
+) -> list[float | None]:
+    """Return the p value of each row against one row; None where they cannot be paired.
+
+    Of one seed it is `gapbench.stats.paired_p`, exact for 0/1 outcomes; of several, Student's.
+
+    Parameters
+    ----------
+    rows, base
+        Measurements, one a seed, the same seeds in the same order.
+    shared
+        Whether the seeds share the scored items.
+    """
+    if len(base) == 1:
+        return paired_ps([row[0] for row in rows], base[0])
+    together = joint([base, *rows], shared=shared)
+    if together is not None:
+        found: list[float | None] = together.p()[0, 1:].tolist()
+        return found
+    alone = [joint([base, row], shared=shared) for row in rows]
+    return [None if two is None else float(two.p()[0, 1]) for two in alone]
+
+
+def p_of_all(rows: Sequence[Sequence[Measurement]], *, shared: bool) -> Float64:
+    """``(R, R)`` p values of all pairs of rows, as of `p_against`; nan where two cannot be paired."""
+    if rows and len(rows[0]) == 1:
+        return _of_one_seed([row[0] for row in rows])
+    together = joint(rows, shared=shared)
+    if together is not None:
+        return together.p()
+    found = np.full((len(rows), len(rows)), np.nan)
+    for i in range(len(rows)):
+        for j in range(i):
+            two = joint([rows[i], rows[j]], shared=shared)
+            if two is not None:
+                found[i, j] = found[j, i] = two.p()[0, 1]
+    return found
+
+
+def _of_one_seed(rows: Sequence[Measurement]) -> Float64:
+    outcomes = [one.outcomes for one in rows if one.outcomes is not None and one.outcomes.dtype == np.bool_]
+    if len(outcomes) == len(rows) and len(set(map(len, outcomes))) == 1:
+        return mcnemar_exact_matrix(np.stack(outcomes))
+    found = np.full((len(rows), len(rows)), np.nan)
+    for i in range(len(rows)):
+        for j in range(i):
+            if (p := paired_p(rows[i], rows[j])) is not None:
+                found[i, j] = found[j, i] = p
+    return found
+
+
+def _outcomes(rows: Sequence[Sequence[Measurement]]) -> tuple[np.ndarray, ...]:
+    stacks = [[one.outcomes for one in found if one.outcomes is not None] for found in zip(*rows, strict=True)]
+    return tuple(np.stack(stack) for stack in stacks if len(stack) == len(rows))
+
+
+def _deviations(found: Sequence[Measurement]) -> tuple[Float64, int] | None:
+    """``(R, n)`` numbers whose products are the covariances of R values of one seed, and their degrees of freedom."""
+    outcomes = [one.outcomes for one in found if one.outcomes is not None]
+    if len(outcomes) == len(found) and len(set(map(len, outcomes))) == 1 and len(outcomes[0]) > 1:
+        n = len(outcomes[0])
+        stacked = np.stack(outcomes).astype(np.float64)
+        stacked -= stacked.mean(axis=1, keepdims=True)
+        return stacked / np.sqrt(n * (n - 1.0)), n - 1
+    left = [one.jackknife for one in found if one.jackknife is not None]
+    if len(left) == len(found) and len(set(map(len, left))) == 1 and len(left[0]) > 1:
+        groups = len(left[0])
+        stacked = np.stack(left).astype(np.float64)
+        stacked -= stacked.mean(axis=1, keepdims=True)
+        return stacked * np.sqrt((groups - 1) / groups), groups - 1
+    return None
+
+
+def combine(
+    values: Float64,
+    deviations: Sequence[Float64],
+    freedom: int,
+    *,
+    shared: bool,
+    outcomes: tuple[np.ndarray, ...] = (),
+) -> Joint:
+    """Add the variation of items and that of seeds.
+
+    Parameters
+    ----------
+    values
+        ``(R, S)`` value of each row and seed.
+    deviations
+        For each seed ``(R, n)`` numbers whose products are the covariances of the R values.
+    freedom
+        Degrees of freedom of the variation of items.
+    shared
+        Whether the seeds share the scored items.
+    outcomes
+        For each seed ``(R, n)`` outcomes, where there are some.
+    """
+    seeds = values.shape[1]
+    if shared:
+        mean = np.mean(deviations, axis=0)
+        items = mean @ mean.T
+    else:
+        items = np.mean([one @ one.T for one in deviations], axis=0) * remaining(seeds, shared=False)
+    means = values.mean(axis=1)
+    around = values - means[:, None]
+    fits = around @ around.T / (seeds * max(1, seeds - 1))
+    return Joint(values=means, items=items, fits=fits, items_freedom=freedom, fits_freedom=seeds - 1, outcomes=outcomes)
