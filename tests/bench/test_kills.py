@@ -141,7 +141,7 @@ def said(results):
         where = msgspec.structs.replace(record.outcomes, offset=0)
         plain = {"outcomes": where, "checksum": "", "created_utc": "", "environment": {}, "timing": nothing}
         found.append((msgspec.structs.replace(record, **plain), one.differences, one.untested, one.answer.reproduced))
-    ranks = [(row.label, row.rank, row.rank_interval, row.values) for table in results.tables for row in table.rows]
+    ranks = [(row.label, row.rank, row.rank_high, row.values) for table in results.tables for row in table.rows]
     return found, ranks
 
 

@@ -47,7 +47,7 @@ def compared(one, two):
 
 def test_each_change_is_tested_on_the_same_items(both):
     found = compared(*both)
-    verdicts = {(change.label, change.metric): change.verdict for change in found.changes}
+    verdicts = {(change.label, change.metric): change.kind for change in found.changes}
     assert verdicts["identity", "top1"] == "same"
     assert verdicts["better", "top1"] == "changed"
     assert verdicts["noisy", "top1"] == "noise"
@@ -77,12 +77,12 @@ def test_other_items_are_not_tested(both, tmp_path):
     )
     run(three, [record("better", hits(0.7), dataset=other)])
     (top1,) = [change for change in compared(both[0], three).changes if change.metric == "top1"]
-    assert (top1.verdict, top1.p) == ("untested", None)
+    assert (top1.kind, top1.p) == ("untested", None)
 
 
 def test_results_compared_with_themselves_are_the_same(both):
     found = compared(both[0], both[0])
-    assert {change.verdict for change in found.changes} == {"same"}
+    assert {change.kind for change in found.changes} == {"same"}
     assert not found.added
     assert not found.removed
 

@@ -227,8 +227,8 @@ def test_a_row_whose_outcomes_are_damaged_changes_no_other_row(tmp_path):
     before = tables_of(whole)
     after = tables_of(damage(tmp_path, whole[-1]))
     for one, other in zip(before[:2], after[:2], strict=True):
-        assert [(r.label, r.rank, r.rank_interval, r.values) for r in one.rows] == [
-            (r.label, r.rank, r.rank_interval, r.values) for r in other.rows
+        assert [(r.label, r.rank, r.rank_high, r.values) for r in one.rows] == [
+            (r.label, r.rank, r.rank_high, r.values) for r in other.rows
         ]
     assert [(r.label, r.rank, bool(r.untested)) for r in after[2].rows] == [
         ("better", 1, False), ("close", 2, False), ("identity", 2, False), ("lost", None, True), ("worse", 4, False),
