@@ -92,7 +92,8 @@ class Results:
             for name, value in record.metrics.items():
                 low, high = value.ci95 or (None, None)
                 found = one.differences.get(name)
-                difference = (None, None, None) if found is None else (found.delta, found.p, row.values[name].p_holm)
+                verdict = row.values[name].p_holm  # noqa: PD011 - no data frame
+                difference = (None, None, None) if found is None else (found.delta, found.p, verdict)
                 numbers = (name, value.value, low, high, value.n, *difference)
                 yield (*of, record.protocol.fit_items, record.seed, *numbers, record.cell_id)
 

@@ -15,7 +15,7 @@ from gapbench.leaderboard.build import build, tables_of
 from gapbench.leaderboard.kept import keep_study
 from gapbench.leaderboard.table import largest_fits
 from gapbench.leaderboard.terminal import print_table
-from gapbench.leaderboard.text import LEGEND
+from gapbench.leaderboard.text import legend
 from gapbench.results.answers import question
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def _show(tables: Sequence[Table], specs: Mapping[str, MetricSpec], out: Console
     if len(shown) < len(tables):
         out.print(f"\n{len(tables) - len(shown)} tables with fewer fitted items are in the leaderboard.", style="dim")
     out.print()
-    for line in LEGEND:
+    for line in legend(shown):
         out.print(escape(line), style="dim")
 
 

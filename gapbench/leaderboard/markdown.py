@@ -9,13 +9,13 @@ from urllib.parse import quote
 from gapbench.leaderboard.headline import headlines
 from gapbench.leaderboard.notices import notices
 from gapbench.leaderboard.text import (
-    LEGEND,
     below,
     best,
     difference,
     heading,
     interval,
     is_share,
+    legend,
     made_with,
     number,
     ranks,
@@ -62,7 +62,7 @@ def markdown(
     ]
     lines += [*summary, ""] if (summary := _summary(tables, specs)) else []
     lines += ["How to read it:", ""]
-    lines += [f"- {line}" for line in LEGEND]
+    lines += [f"- {line}" for line in legend(tables)]
     lines.append("")
     figures = sorted((folder / "figures").glob("*.png"))
     for begin, shows in (("gap-accuracy", "Gap against accuracy"), ("learning-", "Learning curves")):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from gapbench.model.record import IN_SAMPLE
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -105,18 +107,33 @@ def below(table: Table) -> list[tuple[Row, str]]:
     return found
 
 
-LEGEND = (
-    (
-        "Ranks: from one more than the number of rows that are better by more than noise, to the number of rows that are "
-        "not worse by more than noise. Controls are not ranked."
-    ),
-    (
-        "Brackets: 95 % interval, of items and of seeds. Δ: difference to `identity` on the same items; * marks what is "
-        "more than noise (one paired test a pair of rows, after Holm: a false one in at most 5 % of tables)."
-    ),
-    "In-sample tables have no ranks and no marks: fitted on the items that they are scored on, rows say nothing of others.",
-    "Gap metrics are shown beside the task and never rank: a smaller gap is not a better model.",
+RANKS = (
+    "Ranks: from one more than the number of rows that are better by more than noise, to the number of rows that are not "
+    "worse by more than noise. Controls are not ranked."
 )
+INTERVALS = "Brackets: 95 % interval, of items and of seeds. Δ: difference to `identity` on the same items"
+MARKS = (
+    "; * marks what is more than noise (one verdict a pair of rows, after Holm: a false one in at most 5 % of tables)."
+)
+IN_SAMPLE_ROWS = (
+    "In-sample tables have no ranks and no marks: rows that are scored on the items that they were fitted on say nothing of "
+    "others."
+)
+GAPS = "Gap metrics are shown beside the task and never rank: a smaller gap is not a better model."
+
+
+def legend(tables: Sequence[Table]) -> list[str]:
+    """Explain what tables show, and nothing else."""
+    rows = [row for table in tables for row in table.rows]
+    marked = any(value.p_holm is not None for row in rows for value in row.values.values())
+    lines = [INTERVALS + (MARKS if marked else ".")]
+    if any(row.rank is not None for row in rows):
+        lines.insert(0, RANKS)
+    if any(table.protocol == IN_SAMPLE for table in tables):
+        lines.append(IN_SAMPLE_ROWS)
+    if any(GAP in table.metrics for table in tables):
+        lines.append(GAPS)
+    return lines
 
 
 def made_with(environment: Mapping[str, Any]) -> str:

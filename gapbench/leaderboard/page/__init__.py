@@ -16,7 +16,7 @@ import markupsafe
 
 from gapbench.leaderboard.headline import headlines
 from gapbench.leaderboard.page.data import page_data
-from gapbench.leaderboard.text import LEGEND
+from gapbench.leaderboard.text import legend
 from gapbench.model.names import slug
 from gapbench.model.plain import one_line, plain_text
 
@@ -60,7 +60,7 @@ def _render(
         command=command,
         headlines=headlines([table for table in tables if not table.stale], specs),
         stale=[table for table in tables if table.stale],
-        legend=LEGEND,
+        legend=legend(tables),
         data=markupsafe.Markup(data),  # noqa: S704 - JSON whose angle brackets and ampersands are escaped
         left_out=left_out,
         pictures=pictures,
