@@ -24,7 +24,18 @@ def pytest_configure(config):
         from gapbench.testing import fixtures
 
         config.pluginmanager.register(fixtures, "gapbench")
+    if config.getoption("dist", "no") != "no":
+        os.environ.update(ONE_THREAD)  # before the workers start: their libraries read it when they are loaded
 
+
+def pytest_runtest_setup(item):
+    """Measure time alone, or not at all."""
+    if item.get_closest_marker("benchmark") and "PYTEST_XDIST_WORKER" in os.environ:
+        pytest.skip("it measures time: run it alone, with -m benchmark -n 0")
+
+
+#: Workers share the cores already, and two OpenMP runtimes on two cores wait for each other.
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared" / "data"
@@ -32,13 +43,11 @@ SHARED = ROOT.parent / "shared" / "data"
 
 @pytest.fixture(scope="session", autouse=True)
 def _quiet_environment(tmp_path_factory):
-    """Keep what is installed or stored on this machine out of the tests."""
+    """Keep what is installed or stored on this machine out of the tests; all workers share one store."""
     before = dict(os.environ)
-    os.environ["GAPBENCH_PLUGINS"] = ""
-    os.environ["GAPBENCH_CACHE"] = str(tmp_path_factory.mktemp("store"))
-    os.environ["COLUMNS"] = "80"
-    os.environ["OMP_NUM_THREADS"] = "1"
-    os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    base = tmp_path_factory.getbasetemp()
+    store = (base.parent if "PYTEST_XDIST_WORKER" in before else base) / "store"
+    os.environ.update(ONE_THREAD, GAPBENCH_PLUGINS="", GAPBENCH_CACHE=str(store), COLUMNS="80")
     yield
     os.environ.clear()
     os.environ.update(before)

@@ -108,6 +108,16 @@ def test_the_readme_has_exactly_two_commands_and_its_table_is_the_committed_one(
         assert (ROOT / picture).is_file(), picture
 
 
+def test_what_pytest_leaves_out_has_a_command_that_the_readme_names_and_ci_runs(pytestconfig):
+    named = {mark.partition(":")[0] for mark in pytestconfig.getini("markers")} & {"slow", "benchmark"}
+    assert pytestconfig.getini("addopts")[-2:] == ["-m", "not slow and not benchmark"]
+    commands = ("pytest -m slow", "pytest -m benchmark -n 0")
+    assert named == {command.split()[2] for command in commands}
+    for command in commands:
+        assert f"`{command}`" in (ROOT / "README.md").read_text()
+        assert f'"{command}"' in (ROOT / ".ci/run").read_text()
+
+
 def test_numbers_in_the_readme_are_those_of_the_records():
     """The table in README and quickstart is typed: it must say what the committed records say."""
     named = {"gap-shift", "identity", "mean-center", "procrustes", "random-rotation"}

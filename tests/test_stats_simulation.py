@@ -2,7 +2,7 @@
 
 Rates are compared with their promise plus three and a half times the Monte Carlo error of 10,000 tables. Where the
 promise is asymptotic, the cases say from how many items on it holds, and the bounds say by how much it fails before.
-`pytest tests/test_stats_simulation.py -s` prints every rate.
+`pytest -m slow -n 0 -s tests/test_stats_simulation.py` prints every rate.
 """
 
 from __future__ import annotations

@@ -162,7 +162,7 @@ def write(folder, tables):
     return path
 
 
-@pytest.mark.slow
+@pytest.mark.benchmark
 def test_a_hundred_thousand_records_are_built_in_seconds_and_a_gigabyte(tmp_path):
     rng = np.random.default_rng(0)
     path = write(tmp_path, (table(encoder, dataset, rng) for encoder in range(ENCODERS) for dataset in range(DATASETS)))
@@ -184,7 +184,7 @@ def test_a_hundred_thousand_records_are_built_in_seconds_and_a_gigabyte(tmp_path
     assert most < MEGABYTES
 
 
-@pytest.mark.slow
+@pytest.mark.benchmark
 def test_ten_thousand_records_are_read_and_compared_in_a_few_times_a_plain_loop(tmp_path):
     rng = np.random.default_rng(0)
     path = write(tmp_path, (table(encoder, dataset, rng) for encoder in range(4) for dataset in range(5)))
@@ -208,6 +208,7 @@ def test_ten_thousand_records_are_read_and_compared_in_a_few_times_a_plain_loop(
     assert found < COMPARE_RATIO
 
 
+@pytest.mark.benchmark
 def test_appending_a_record_costs_a_few_times_two_flushed_appends(tmp_path):
     draft, content = record("other", hits(0.5))
     path = journal.run_file(tmp_path / "ours")

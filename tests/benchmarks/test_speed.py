@@ -1,4 +1,4 @@
-"""Speed and memory, each with its baseline in the same run; `pytest tests/benchmarks -s` prints the figures.
+"""Speed and memory, each with its baseline in the same run; `pytest -m benchmark -n 0 -s` prints the figures.
 
 The machine may be noisy: ratios are taken of medians or minima of alternating runs, and where a limit is missed once, the
 measurement is made a second time before it counts.
@@ -28,7 +28,7 @@ def ratio(command, baseline, runs=15):
     return statistics.median(a for a, _ in times) / statistics.median(b for _, b in times)
 
 
-@pytest.mark.slow
+@pytest.mark.benchmark
 @pytest.mark.parametrize(("command", "limit"), [("--help", 2.5), ("list", 4.0)])
 def test_start_up_against_a_bare_import_of_click(command, limit):
     mine = [sys.executable, "-m", "gapbench", command]
@@ -40,7 +40,7 @@ def test_start_up_against_a_bare_import_of_click(command, limit):
     assert found <= limit
 
 
-@pytest.mark.slow
+@pytest.mark.benchmark
 def test_importing_gapbench_costs_little_more_than_python():
     """At most 30 ms more than bare Python."""
     mine, bare = [sys.executable, "-c", "import gapbench"], [sys.executable, "-c", "pass"]
@@ -121,7 +121,7 @@ def processor_seconds(command, env, cwd):
     return after.children_user + after.children_system - before.children_user - before.children_system
 
 
-@pytest.mark.slow
+@pytest.mark.benchmark
 def test_a_cold_run_and_the_same_again_against_plain_loops(tmp_path):
     """Cold: encode included, figures not. Warm: the same again. All cells again: in a new folder, from a warm store."""
 
@@ -170,7 +170,7 @@ def test_nothing_to_encode_imports_no_torch(gapbench, tmp_path):
         assert out.splitlines()[-1] == "False"
 
 
-@pytest.mark.slow
+@pytest.mark.benchmark
 def test_encoding_keeps_up_with_a_bare_loop(tmp_path):
     """Images per second of `encode_images` (decoding, resizing, storing) over a bare loop on ready tensors."""
     import open_clip

@@ -1,4 +1,4 @@
-"""Speed of intervals and paired tests, each with its baseline in the same run; `pytest -s` prints the figures."""
+"""Speed of intervals and paired tests, each with its baseline in the same run; `pytest -m benchmark -n 0 -s` prints them."""
 
 import time
 import tracemalloc
@@ -45,6 +45,7 @@ def show(name, mine, values):
     return min(by_loop, by_scipy) / mine
 
 
+@pytest.mark.benchmark
 @pytest.mark.parametrize("kind", ["hits", "differences"])
 def test_bootstrap_of_8000_hits_takes_less_than_50_ms(kind):
     rng = np.random.default_rng(0)
@@ -55,6 +56,7 @@ def test_bootstrap_of_8000_hits_takes_less_than_50_ms(kind):
     assert mine < 50
 
 
+@pytest.mark.benchmark
 def test_bootstrap_of_8000_real_outcomes_takes_less_than_two_seconds_at_first_and_milliseconds_then():
     values = np.random.default_rng(0).gamma(2, size=N)
     bootstrap._strata.cache_clear()
@@ -84,6 +86,7 @@ def test_shared_resamples_stay_within_their_stated_memory(n, most):
     assert peak < most + 60
 
 
+@pytest.mark.benchmark
 def test_all_pairs_of_forty_rows():
     rng = np.random.default_rng(0)
     base = rng.standard_normal(N)
@@ -109,6 +112,7 @@ def test_all_pairs_of_forty_rows():
     assert captions < 8
 
 
+@pytest.mark.benchmark
 def test_the_statistics_of_a_table_of_forty_rows_and_fifteen_metrics():
     """Nine metrics of hits, four of real outcomes, two with a jackknife: an interval and a test for each row."""
     rng = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""Speed of fitting and of a large grid, each with its baseline in the same run; `pytest tests/benchmarks -s` prints it."""
+"""Speed of fitting and of a large grid, each with its baseline in the same run; `pytest -m benchmark -n 0 -s` prints it."""
 
 import json
 import os
@@ -35,7 +35,7 @@ def seconds(work):
     return time.perf_counter() - start
 
 
-@pytest.mark.slow
+@pytest.mark.benchmark
 def test_moments_of_pairs_cost_little_more_than_their_products(pairs):
     """One streamed pass over float32 rows against the products alone, on float64 rows that are ready in memory."""
     x, y = (np.asarray(rows, dtype=np.float64) for rows in (pairs.images, pairs.captions.rows))
@@ -54,7 +54,7 @@ def test_moments_of_pairs_cost_little_more_than_their_products(pairs):
     assert min(ratios) <= 1.5  # 1.1 to 1.4 on two shared cores: widening costs a tenth, the sums of rows another
 
 
-@pytest.mark.slow
+@pytest.mark.benchmark
 def test_every_closed_form_fit_takes_no_longer_for_more_rows(pairs):
     """Moments made, every aligner that fits from them alone takes the same time for a hundred times the rows."""
     few = caption_split(pairs.images[:1_000], pairs.captions.rows[:1_000])
@@ -92,7 +92,7 @@ SETTINGS = [
 ]  # fmt: skip
 
 
-@pytest.mark.slow
+@pytest.mark.benchmark
 def test_a_grid_of_three_hundred_cells(tmp_path):
     """30 aligner settings x 5 prompt sets x 2 seeds on 8,000 x 512 embeddings with 10 classes, two processes."""
     rng = np.random.default_rng(0)

@@ -79,7 +79,6 @@ def test_a_decomposition_in_four_thousand_dimensions(name):
     assert np.isfinite(ranked(ALIGNERS[name], few_of(64, 4096))).all()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(CUBIC))
+@pytest.mark.parametrize("name", sorted(CUBIC | {"whiten-zca", "ridge"}))
 def test_a_thousand_dimensions(name):
     assert np.isfinite(ranked(ALIGNERS[name], few_of(64, 1024))).all()

@@ -193,6 +193,7 @@ def test_planted_markup_does_not_run(driver, tmp_path):
     assert driver.execute_script("return document.querySelectorAll('main img').length") == 0
 
 
+@pytest.mark.benchmark
 def test_five_thousand_rows_are_sorted_in_a_fifth_of_a_second(driver, tmp_path):
     def value(number):
         return Value(value=number, ci95=(number - 0.01, number + 0.01), delta=0.01, p_holm=0.5)

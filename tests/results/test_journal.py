@@ -219,6 +219,7 @@ def appended_by(folder, process, count, wait):
     run(folder, [record(f"p{process}-{i}", hits(0.5, wrong=[process, i])) for i in range(count)])
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")  # of Python 3.12: threads that are idle here
 @pytest.mark.parametrize("repeat", range(20))
 def test_processes_that_append_at_once_lose_and_mix_nothing(tmp_path, repeat):
     context = multiprocessing.get_context("fork")
