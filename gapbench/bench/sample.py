@@ -22,18 +22,31 @@ SAMPLE = 2_000
 GROUPS = 100
 
 
-def draw_items(n_images: int, owner: Int64, *, captioned: bool) -> tuple[Int64, Int64]:
-    """Draw items: positions of images and, with captions, of one caption of each.
+def draw_items(order: Int64, text_order: Int64, owner: Int64, *, captioned: bool) -> tuple[Int64, Int64]:
+    """Draw items: positions of images and, with captions, of one caption of each; else of all class texts.
 
-    Drawn by a generator of its own, so that every aligner of a table is measured on the same items.
+    Parameters
+    ----------
+    order, text_order
+        In which images and texts are drawn.
+    owner
+        ``(M,)`` image or class of each text.
+    captioned
+        Whether texts are captions. Images without one are then no items.
     """
-    rng = np.random.default_rng(0)
     if not captioned:
-        return np.sort(rng.permutation(n_images)[:SAMPLE]), np.arange(len(owner))
-    order = rng.permutation(len(owner))
-    images, first = np.unique(owner[order], return_index=True)
-    chosen = np.sort(rng.permutation(len(images))[:SAMPLE])
-    return images[chosen], order[first[chosen]]
+        return order[:SAMPLE], text_order
+    first = first_of(owner[text_order], len(order))
+    index = order[first[order] >= 0][:SAMPLE]
+    return index, text_order[first[index]]
+
+
+def first_of(owner: Int64, n: int) -> Int64:
+    """``(n,)`` first position of each of n owners; -1 where there is none."""
+    first = np.full(n, -1, dtype=np.int64)
+    present, positions = np.unique(owner, return_index=True)
+    first[present] = positions
+    return first
 
 
 class AlignedSample:
@@ -49,6 +62,8 @@ class AlignedSample:
         ``(n,)`` row of ``texts`` that belongs to each image.
     labels, text_labels
         Classes, where there are any.
+    groups
+        ``(n,)`` jackknife group of each image.
     maps
         For the scores as retrieval ranks them.
     """
@@ -62,6 +77,7 @@ class AlignedSample:
         own: Int64,
         labels: Int64 | None,
         text_labels: Int64 | None,
+        groups: Int64,
         maps: Maps,
     ) -> None:
         self.index = index
@@ -71,15 +87,11 @@ class AlignedSample:
         self.own = own
         self.labels = labels
         self.text_labels = text_labels
+        self.groups = groups
         self._given = (images, texts)
         self._maps = maps
         self._matrices: dict[Sequence[str], Float32] = {}
         self._nearest: dict[tuple[str, str], Int64] = {}
-
-    @property
-    def groups(self) -> Int64:
-        """``(n,)`` jackknife group of each image."""
-        return np.random.default_rng(1).permutation(len(self.index)) % min(GROUPS, len(self.index))
 
     def similarity(self, left: str, right: str) -> Float32:
         """Cosines ``(n, m)``."""
