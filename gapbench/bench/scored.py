@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gapbench.bench.mapping import Maps
-from gapbench.bench.sample import GROUPS, AlignedSample, draw_items, first_of
+from gapbench.bench.sample import GROUPS, AlignedSample, draw
 from gapbench.components import GapSums
 from gapbench.embeddings.arrays import blocks, unit_rows
 from gapbench.embeddings.items import Items, round_robin
@@ -332,13 +332,6 @@ class AlignedSplit:
     @cached_property
     def sample(self) -> AlignedSample:
         """A sample of items, the same for all aligners of a table."""
-        index, text_index = draw_items(self.order, self.text_order, self.owner, captioned=self.captioned)
-        labels = self.labels[index] if self.has_labels else None
-        if self.captioned:
-            own, text_labels = np.arange(len(index)), labels
-        else:
-            text_labels = self.owner[text_index]
-            own = first_of(text_labels, len(self.classes))[self.labels[index]]
-        images, texts = self.image_rows(index), self.texts[text_index]
-        groups = round_robin(self.items.keys[index], GROUPS)
-        return AlignedSample(index, text_index, images, texts, own, labels, text_labels, groups, self._maps)
+        labels = self.labels if self.has_labels else None
+        drawn = draw(self.order, self.text_order, self.owner, labels, self.items.keys, captioned=self.captioned)
+        return AlignedSample(drawn, self.image_rows(drawn.index), self.texts[drawn.text_index], self._maps)

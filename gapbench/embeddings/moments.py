@@ -25,7 +25,7 @@ NO_PAIRS = "There are no pairs among the items to fit on: none of them has a cap
 
 
 class Widened:
-    """Blocks of rows as float64, one at a time in the same memory: fresh pages for every block cost a tenth of the products."""
+    """Blocks of rows as float64, one at a time in the same memory: fresh pages for each cost a tenth of the products."""
 
     def __init__(self) -> None:
         self._memory = np.empty((0, 0))

@@ -156,13 +156,13 @@ def _moments(rows: Float64, groups: Int64) -> tuple[Float64, Float64, Float64]:
 
 
 def _factor(rows: Float64) -> Float64:
-    """``(d, r)`` a matrix L with :math:`L L^\\top` the scatter of some rows about their mean, r the smaller of n and d."""
+    r"""``(d, r)`` a matrix L with :math:`L L^\top` the scatter of some rows about their mean, r the smaller of n and d."""
     centred = rows - rows.mean(axis=0)
     return centred.T if len(rows) <= rows.shape[1] else cholesky(centred.T @ centred)
 
 
 def cholesky(scatter: Float64) -> Float64:
-    """``(d, r)`` a matrix L with :math:`L L^\\top` a positive semidefinite matrix, r its rank: Cholesky with pivots."""
+    r"""``(d, r)`` a matrix L with :math:`L L^\top` a positive semidefinite matrix, r its rank: Cholesky with pivots."""
     from scipy.linalg.lapack import dpstrf
 
     packed, pivots, rank, _ = dpstrf(scatter, lower=1)

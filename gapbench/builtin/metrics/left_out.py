@@ -41,7 +41,7 @@ def jackknife_of(values: Float64) -> Float64 | None:
 
 
 def left_out(groups: Int64) -> range:
-    """Numbers of the groups that are left out in turn; none where they are fewer than three, and say nothing of an interval."""
+    """Numbers of the groups that are left out in turn; none of fewer than three, which give no interval."""
     count = int(groups.max()) + 1
     return range(count if count > 2 else 0)  # noqa: PLR2004
 

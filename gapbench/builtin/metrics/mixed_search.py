@@ -126,8 +126,9 @@ class MixedSearch:
 
     At most 2,000 items (images with their captions), drawn by what they are; so are two captions of each, a first and a
     last one. Where every image has two captions or more, an item's last caption is the query; its documents are its image,
-    its first caption, and both fused (text weight 0.5); all of them are relevant. Where some image has one caption alone, the corpus is all images and all those texts (one
-    an item, its last), the query's own text cannot be found, and the own image is what is relevant.
+    its first caption, and both fused (text weight 0.5); all of them are relevant. Where some image has one caption alone,
+    the corpus is all images and all those texts (one an item, its last), the query's own text cannot be found, and the own
+    image is what is relevant.
 
     Documents are ranked by the cosine of aligned rows. O(n D e) for n queries and D documents, once a cell.
 
