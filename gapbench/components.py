@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     Float64: TypeAlias = NDArray[np.float64]
     Int64: TypeAlias = NDArray[np.int64]
     Bools: TypeAlias = NDArray[np.bool_]
+    Keys: TypeAlias = NDArray[np.uint64]
 
 
 class Rows(Protocol):
@@ -137,12 +138,14 @@ class Dataset(Protocol):
 class Texts:
     """Embedded texts: raw rows ``(M, d)``, and for each row its owner.
 
-    The owner of a class prompt is its class, the owner of a caption is the row of the image that it describes.
+    The owner of a class prompt is its class, the owner of a caption is the row of the image that it describes. ``keys``
+    ``(M,)`` are hashes of the strings that were encoded; without them the rows themselves are hashed where texts are drawn.
     """
 
     rows: Rows
     owner: Int64
     strings: Sequence[str] = ()
+    keys: Keys | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,7 +154,8 @@ class EmbeddedSplit:
 
     ``images`` is ``(N, d)`` raw, possibly memory-mapped. ``prompts`` (class prompts, with their ``pooling``)
     goes with ``labels`` and ``classes``; ``captions`` with images that have captions. ``fingerprint`` identifies the
-    items (not the encoder).
+    items (not the encoder). ``keys`` ``(N,)`` are hashes of the pictures; without them the rows themselves are hashed where
+    items are drawn.
     """
 
     images: Rows
@@ -161,6 +165,7 @@ class EmbeddedSplit:
     prompts: Texts | None = None
     pooling: Pooling = Pooling.MEAN
     captions: Texts | None = None
+    keys: Keys | None = None
 
 
 class PrecomputedDataset(Protocol):
@@ -295,7 +300,9 @@ class Moments(Protocol):
 class FitData(Protocol):
     """What an aligner may fit from: exactly what its spec declares, read-only.
 
-    Reading anything else raises `gapbench.errors.UndeclaredData`. Rows are unit rows unless the spec says ``raw``.
+    Reading anything else raises `gapbench.errors.UndeclaredData`. Rows are unit rows unless the spec says ``raw``. Images
+    (with their labels), texts and pairs each come in an order that their content decides, whatever it is in the file: the
+    first n of them are a random sample.
     """
 
     rng: np.random.Generator
@@ -401,8 +408,9 @@ class Measurement:
 class Sample(Protocol):
     """At most 2,000 items of the test split, drawn once a table: what metrics of pairs of items are computed on.
 
-    All rows are aligned *unit rows*. ``own[i]`` is the row of ``texts`` that belongs to image i: one of its captions
-    (then texts and images go row by row), or the text of its class. Matrices are made when first asked for and shared.
+    All rows are aligned *unit rows*, in the order of `ScoredSplit.order`: the first n items are a sample of the sample.
+    ``own[i]`` is the row of ``texts`` that belongs to image i: one of its captions (then texts and images go row by row), or
+    the text of its class. Matrices are made when first asked for and shared.
     """
 
     index: Int64  # (n,) positions of the images in the test split
@@ -414,7 +422,7 @@ class Sample(Protocol):
 
     @property
     def groups(self) -> Int64:
-        """``(n,)`` jackknife group of each image."""
+        """``(n,)`` jackknife group of each image, from 0 and in turn; equal images are in one group."""
         ...
 
     def similarity(self, left: str, right: str) -> Float32:
@@ -467,6 +475,20 @@ class ScoredSplit(Protocol):
     @property
     def before(self) -> ScoredSplit:
         """The same rows without alignment; shared by all cells of a table."""
+        ...
+
+    @property
+    def order(self) -> Int64:
+        """``(N,)`` positions of the images in the order to draw in: the first n of them are a random sample.
+
+        What the images are decides it (hashes of the pictures, or of the rows before alignment), not where they stand in a
+        file; it is the same for every aligner.
+        """
+        ...
+
+    @property
+    def text_order(self) -> Int64:
+        """``(M,)`` positions of the texts, likewise."""
         ...
 
     @property

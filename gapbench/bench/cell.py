@@ -128,7 +128,7 @@ def _measure_all(
     measurements: dict[str, Measurement] = {}
     unmeasured: dict[str, Unmeasured] = {}
     for metric in select(registry, Kind.METRIC, task.metrics) if task.metrics else ():
-        scored.rng = derive_rng(purpose="metric", metric=metric.name, items=task.test.fingerprint, seed=task.seed)
+        scored.rng = derive_rng(purpose="metric", metric=metric.name, items=scored.items.fingerprint, seed=task.seed)
         distribution = metric.component.origin.distribution
         try:
             measurements[metric.name] = _measure(metric, scored)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gapbench.embeddings.arrays import blocks, unit_rows
-from gapbench.embeddings.moments import LazyMoments
+from gapbench.embeddings.items import Items
+from gapbench.embeddings.moments import NO_PAIRS, LazyMoments
 from gapbench.errors import DataError, UndeclaredData
 from gapbench.retrieval import pool
 from gapbench.specs import Need, Pooling
@@ -59,6 +60,7 @@ class FitRows:
         self.captioned = captioned
         self.unaligned: Any = None  # the rows as they are scored without alignment, shared by the cells of a table
         self.raw = raw
+        self.items = Items(split, captioned=captioned)
         self.moments: Moments = LazyMoments(
             image_blocks=partial(self._each, split.images),
             text_blocks=self._text_blocks,
@@ -118,22 +120,31 @@ class FitRows:
             yield self.rows(self.split.images, block), labels[block]
 
     def all_images(self) -> Float32:
-        """``(N, d)`` image rows in memory."""
-        return self.rows(self.split.images, slice(None))
+        """``(N, d)`` image rows in memory, in the order of their keys."""
+        return self.rows(self.split.images, self.items.order)
+
+    def all_labels(self) -> Int64:
+        """``(N,)`` class of each of `all_images`."""
+        assert self.split.labels is not None
+        return self.split.labels[self.items.order]
 
     def all_texts(self) -> Float32:
-        """``(M, d)`` text rows in memory, of the kind that is scored."""
-        return np.concatenate(list(self._text_blocks()))
+        """``(M, d)`` text rows in memory, of the kind that is scored, in the order of their keys."""
+        if self.captioned:
+            assert self.split.captions is not None
+            return self.rows(self.split.captions.rows, self.items.text_order)
+        return self.class_texts[self.items.class_order]
 
     def all_pairs(self) -> tuple[Float32, Float32]:
-        """Two ``(P, d)`` arrays in memory."""
-        parts = list(self._pair_blocks())
-        if not parts:
-            raise DataError(
-                "There are no pairs among the items to fit on: none of them has a caption. Fit on more items."
-            )
-        images, texts = zip(*parts, strict=True)
-        return np.concatenate(images), np.concatenate(texts)
+        """Two ``(P, d)`` arrays in memory, in the order of the captions' keys, or else of the images'."""
+        captions, labels = self.split.captions, self.split.labels
+        if captions is None:
+            assert labels is not None
+            return self.all_images(), self.class_texts[self.all_labels()]
+        order = Items(self.split, captioned=True).text_order
+        if not len(order):
+            raise DataError(NO_PAIRS)
+        return self.rows(self.split.images, captions.owner[order]), self.rows(captions.rows, order)
 
 
 class GuardedMoments:
@@ -237,9 +248,7 @@ class GuardedFitData:
     def labels(self) -> Int64:
         """``(N,)`` class of each image."""
         self.check(Need.LABELS, "labels")
-        labels = self._fit.split.labels
-        assert labels is not None
-        labels = labels.copy()
+        labels = self._fit.all_labels()
         labels.flags.writeable = False
         return labels.view()
 

@@ -116,7 +116,7 @@ def _fitted(task: CellTask, selected: Selected, fit: FitRows, test: FitRows) -> 
     """Build and fit the aligner on what it declares."""
     spec = selected.component.spec
     assert isinstance(spec, AlignerSpec)
-    rng = derive_rng(purpose="aligner", aligner=selected.label, items=fit.split.fingerprint, seed=task.seed)
+    rng = derive_rng(purpose="aligner", aligner=selected.label, items=fit.items.fingerprint, seed=task.seed)
     validation = None
     if Need.VALIDATION in spec.needs:
         fit, validation = set_apart(fit, task.seed)
@@ -139,7 +139,8 @@ def set_apart(fit: FitRows, seed: int) -> tuple[FitRows, FitRows]:
     n = len(fit.split.images)
     if n < 2:  # noqa: PLR2004
         raise DataError("One item to fit on cannot be cut into a fit and a validation slice. Fit on more items.")
-    order = derive_rng(purpose="validation", items=fit.split.fingerprint, seed=seed).permutation(n)
+    rng = derive_rng(purpose="validation", items=fit.items.fingerprint, seed=seed)
+    order = fit.items.order[rng.permutation(n)]
     cut = max(1, round(n * VALIDATION_SHARE))
     parts = (np.sort(order[cut:]), np.sort(order[:cut]))
     kept, apart = (FitRows(subset(fit.split, part), captioned=fit.captioned, raw=fit.raw) for part in parts)

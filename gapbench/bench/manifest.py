@@ -8,16 +8,21 @@ import msgspec
 import numpy as np
 
 from gapbench.embeddings.fingerprint import fingerprint
+from gapbench.embeddings.items import string_keys
 from gapbench.errors import DataError
 
 if TYPE_CHECKING:
-    from gapbench.components import Split
+    from gapbench.components import Keys, Split
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """A split without its pictures: ``items`` is one hash over the hashes of the pictures, in order."""
+    """A split without its pictures: ``items`` is one hash over the hashes of the pictures, in order.
+
+    ``keys`` holds 64 bits of each of these hashes, by which items are drawn: 16 hex digits a picture, in one string.
+    """
 
     items: str
+    keys: str
     n: int
     classes: tuple[str, ...] = ()
     labels: tuple[int, ...] | None = None
@@ -27,6 +32,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     def fingerprint(self) -> str:
         """Identify all that the split holds: pictures, labels, class names and captions."""
         return fingerprint([self.items, self.n, self.labels, self.classes, self.captions])
+
+    @property
+    def item_keys(self) -> Keys:
+        """``(N,)`` key of each picture."""
+        return np.frombuffer(bytes.fromhex(self.keys), dtype=">u8").astype(np.uint64)
 
     @property
     def caption_strings(self) -> list[str]:
@@ -72,6 +82,7 @@ def manifest_of(split: Split, name: str) -> Manifest:
         raise DataError(f"{name} has {n} images but captions for {len(captions)}.")
     return Manifest(
         items=fingerprint(list(split.item_hashes)),
+        keys=string_keys(split.item_hashes).astype(">u8").tobytes().hex(),
         n=n,
         classes=tuple(split.classes),
         labels=labels,

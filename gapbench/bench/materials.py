@@ -20,6 +20,7 @@ from gapbench.components import EmbeddedSplit, PromptSet, Texts
 from gapbench.embeddings.disk import tell
 from gapbench.embeddings.encode import encode_images, encode_texts
 from gapbench.embeddings.fingerprint import fingerprint
+from gapbench.embeddings.items import string_keys
 from gapbench.errors import DataError, PluginError
 from gapbench.host.build import build
 from gapbench.host.provenance import code_hash
@@ -258,13 +259,15 @@ class Materials:
         if manifest.captions is not None:
             strings = manifest.caption_strings
             owner = np.asarray(manifest.caption_owner, dtype=np.int64)
-            captions = Texts(rows=self.store.texts(fp, code, strings), owner=owner, strings=strings)
+            rows = self.store.texts(fp, code, strings)
+            captions = Texts(rows=rows, owner=owner, strings=strings, keys=string_keys(strings))
         given = None
         if prompts is not None:
             given = Texts(
                 rows=self.store.texts(fp, code, prompts.prompts),
                 owner=np.asarray(prompts.owner, dtype=np.int64),
                 strings=prompts.prompts,
+                keys=string_keys(prompts.prompts),
             )
         return EmbeddedSplit(
             images=self.store.images(self.image_key(encoder, dataset, split), self.image_code(encoder, dataset)),
@@ -274,6 +277,7 @@ class Materials:
             prompts=given,
             pooling=Pooling.MEAN if prompts is None else Pooling(prompts.pooling),
             captions=captions,
+            keys=manifest.item_keys,
         )
 
 

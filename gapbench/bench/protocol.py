@@ -57,6 +57,7 @@ def subset(split: EmbeddedSplit, images: Int64) -> EmbeddedSplit:
             rows=SelectedRows(captions.rows, kept),
             owner=position[captions.owner[kept]],
             strings=[captions.strings[int(i)] for i in kept] if captions.strings else (),
+            keys=None if captions.keys is None else captions.keys[kept],
         )
     return replace(
         split,
@@ -64,6 +65,7 @@ def subset(split: EmbeddedSplit, images: Int64) -> EmbeddedSplit:
         fingerprint=fingerprint([split.fingerprint, images.tolist()]),
         labels=None if split.labels is None else split.labels[images],
         captions=captions,
+        keys=None if split.keys is None else split.keys[images],
     )
 
 

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gapbench.bench.mapping import Maps
-from gapbench.bench.sample import GROUPS, AlignedSample, draw_items
+from gapbench.bench.sample import GROUPS, AlignedSample, draw
 from gapbench.components import GapSums
 from gapbench.embeddings.arrays import blocks, unit_rows
+from gapbench.embeddings.items import Items, round_robin
 from gapbench.embeddings.moments import add_grouped
 from gapbench.errors import PluginError, UndeclaredData
 from gapbench.exact import BLOCK_SCORES
@@ -72,6 +73,21 @@ class AlignedSplit:
         return self._test.captioned
 
     @property
+    def items(self) -> Items:
+        """Keys of images and texts; shared by the cells of a table."""
+        return self._test.items
+
+    @property
+    def order(self) -> Int64:
+        """``(N,)`` positions of the images in the order to draw in."""
+        return self.items.order
+
+    @property
+    def text_order(self) -> Int64:
+        """``(M,)`` positions of the texts, likewise."""
+        return self.items.class_order if self._pooled else self.items.text_order
+
+    @property
     def labels(self) -> Int64:
         """``(N,)`` class of each image."""
         labels = self._test.split.labels
@@ -103,15 +119,20 @@ class AlignedSplit:
             self._shared[name] = compute()
         return self._shared[name]
 
+    @property
+    def _pooled(self) -> bool:
+        """Whether there is one text a class, the mean of its prompts."""
+        return not self.captioned and self._test.split.pooling is not Pooling.NEAREST
+
     def _aligned_texts(self) -> tuple[Float32, Int64]:
         """Texts as the retriever indexes them: pooled before alignment where the strategy says ``mean``."""
         split = self._test.split
         texts = split.captions if self.captioned else split.prompts
         assert texts is not None
-        if self.captioned or split.pooling is Pooling.NEAREST:
-            rows, owner = self._test.rows(texts.rows, slice(None)), texts.owner
-        else:
+        if self._pooled:
             rows, owner = self._test.class_texts, np.arange(len(split.classes))
+        else:
+            rows, owner = self._test.rows(texts.rows, slice(None)), texts.owner
         self._input_texts = rows
         return np.concatenate([self._maps.rows("texts", rows[block]) for block in blocks(len(rows))]), owner
 
@@ -166,9 +187,8 @@ class AlignedSplit:
 
     @cached_property
     def groups(self) -> Int64:
-        """``(N,)`` jackknife group of each image: a fixed shuffle, so that order in the file plays no role."""
-        order = np.random.default_rng(0).permutation(self.n_images)
-        return order % min(GROUPS, self.n_images)
+        """``(N,)`` jackknife group of each image."""
+        return round_robin(self.items.keys, GROUPS)
 
     def gap_sums(self) -> GapSums:
         """Sums over aligned unit rows, in groups."""
@@ -176,7 +196,7 @@ class AlignedSplit:
 
     @cached_property
     def _gap_sums(self) -> GapSums:
-        groups, n_groups = self.groups, min(GROUPS, self.n_images)
+        groups, n_groups = self.groups, int(self.groups.max()) + 1
         image_sum = np.zeros((n_groups, self.texts.shape[1]))
         for block, rows in self.image_blocks():
             add_grouped(image_sum, groups[block], unit_rows(rows))
@@ -312,19 +332,6 @@ class AlignedSplit:
     @cached_property
     def sample(self) -> AlignedSample:
         """A sample of items, the same for all aligners of a table."""
-        index, text_index = draw_items(self.n_images, self.owner, captioned=self.captioned)
-        labels = self.labels[index] if self.has_labels else None
-        if self.captioned:
-            own, text_labels = np.arange(len(index)), labels
-        else:
-            own, text_labels = self._first_of_class[self.labels[index]], self.owner
-        images, texts = self.image_rows(index), self.texts[text_index]
-        return AlignedSample(index, text_index, images, texts, own, labels, text_labels, self._maps)
-
-    @cached_property
-    def _first_of_class(self) -> Int64:
-        """``(C,)`` first text of each class."""
-        classes, first = np.unique(self.owner, return_index=True)
-        position = np.zeros(len(self.classes), dtype=np.int64)
-        position[classes] = first
-        return position
+        labels = self.labels if self.has_labels else None
+        drawn = draw(self.order, self.text_order, self.owner, labels, self.items.keys, captioned=self.captioned)
+        return AlignedSample(drawn, self.image_rows(drawn.index), self.texts[drawn.text_index], self._maps)

@@ -13,7 +13,7 @@ from gapbench.errors import DataError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from gapbench.components import Float32, Int64, Rows
+    from gapbench.components import Float32, Int64, Keys, Rows
 
 #: Rows that are worked on at once: the "one block" of every streamed computation.
 BLOCK_ROWS = 8192
@@ -77,7 +77,7 @@ def check_columns(rows: Rows, where: str) -> None:
     )
 
 
-def hash_array(array: Rows | Int64, kind: str = "<f4") -> str:
+def hash_array(array: Rows | Int64 | Keys, kind: str = "<f4") -> str:
     """SHA-256 (hex) of an array: its type, its shape and its values, read block by block.
 
     The file that holds it, its order in memory and its byte order make no difference. Values are compared bit by bit, so

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     Blocks = Callable[[], Iterator[Float32]]
 
+NO_PAIRS = "There are no pairs among the items to fit on: none of them has a caption. Fit on more items."
+
 
 class Widened:
     """Blocks of rows as float64, one at a time in the same memory: fresh pages for each cost a tenth of the products."""
@@ -115,9 +117,7 @@ class PairSums:
             n += len(x)
             sums = parts if sums is None else [a + b for a, b in zip(sums, parts, strict=True)]
         if sums is None:
-            raise DataError(
-                "There are no pairs among the items to fit on: none of them has a caption. Fit on more items."
-            )
+            raise DataError(NO_PAIRS)
         return cls(n, RowSums(n, sums[0], outer=sums[2]), RowSums(n, sums[1], outer=sums[3]), sums[4])
 
     def __add__(self, other: PairSums) -> PairSums:

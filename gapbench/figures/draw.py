@@ -117,7 +117,7 @@ def _pair_data(runner: Runner, record: Record, scores: tuple[str, str]) -> PairD
         return None
     _, before = aligned_cell(task, runner.registry, "identity")
     _, after = aligned_cell(task, runner.registry, task.aligner)
-    rows = np.sort(np.random.default_rng(0).permutation(before.n_images)[:SAMPLE])
+    rows = before.order[:SAMPLE]
     owner = before.owner
     texts = np.arange(len(owner))
     if before.captioned:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from helpers import in_file_order
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -110,7 +111,7 @@ def test_moments_obey_the_same_declarations(part, need):
 
 
 def test_what_is_declared_is_given_as_read_only_unit_rows():
-    split = classed()
+    split = in_file_order(classed())
     data = guarded(Need.UNPAIRED_IMAGES, Need.UNPAIRED_TEXTS, Need.PAIRS, Need.LABELS, Need.CLASS_TEXTS, split=split)
     np.testing.assert_allclose(data.images, unit_rows(split.images), atol=1e-7)
     prototypes = unit_rows(unit_rows(split.prompts.rows[:]).reshape(3, 2, 4).mean(axis=1))
@@ -125,12 +126,12 @@ def test_what_is_declared_is_given_as_read_only_unit_rows():
 
 
 def test_raw_rows_are_those_of_the_encoder():
-    split = classed()
+    split = in_file_order(classed())
     np.testing.assert_array_equal(guarded(Need.UNPAIRED_IMAGES, split=split, raw=True).images, split.images)
 
 
 def test_pairs_of_captions_follow_their_owners():
-    split = captioned()
+    split = in_file_order(captioned())
     images, texts = guarded(Need.PAIRS, split=split, captions=True).pairs
     np.testing.assert_allclose(images, unit_rows(split.images)[split.captions.owner], atol=1e-6)
     np.testing.assert_allclose(texts, unit_rows(split.captions.rows), atol=1e-6)

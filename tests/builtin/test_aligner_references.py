@@ -3,6 +3,8 @@
 On random pairs, on classes with prompts, and on real embeddings where they are at hand.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy.linalg
@@ -135,21 +137,45 @@ def test_whitening(both, scope):
         centred = rows - rows.mean(0)
         zca = getattr(fitted("whiten-zca", split, shrinkage=0.3, scope=scope), side)(given)
         agree(zca, unit(centred @ root(own, -1)))
-        plain = getattr(fitted("whiten-pca", split, shrinkage=0.3, scope=scope, renormalise=False), side)(given)
-        np.testing.assert_allclose(plain @ plain.T, centred @ np.linalg.inv(own) @ centred.T, rtol=1e-4, atol=1e-3)
-        if scope == "modality" and len(rows) > rows.shape[1]:
-            np.testing.assert_allclose(
-                np.cov(plain.T, bias=True), np.diag(np.diag(np.cov(plain.T, bias=True))), atol=1e-4
-            )
+
+
+def test_pca_whitening_is_zca_whitening_in_another_basis(both):
+    split = caption_split(*both)
+    plain, turned = (
+        fitted(name, split, shrinkage=0.3, renormalise=False, **own)
+        for name, own in (("whiten-zca", {"scope": "pooled"}), ("whiten-pca", {}))
+    )
+    rows = [np.vstack([w.images(both[0]), w.texts(both[1])]).astype(np.float64) for w in (plain, turned)]
+    np.testing.assert_allclose(rows[0] @ rows[0].T, rows[1] @ rows[1].T, rtol=1e-4, atol=1e-3)
+    for part in (rows[1][: len(both[0])], rows[1][len(both[0]) :]):
+        assert np.abs(part.mean(axis=0)).max() < 1e-4
 
 
 def test_pca_whitening_without_shrinkage_is_scikit_learns():
     x, y = caption_pairs(n=200, d=12)
-    aligner = fitted(
-        "whiten-pca", caption_split(x, y), shrinkage=0.0, scope="modality", components=5, renormalise=False
-    )
-    expected = PCA(5, whiten=True, svd_solver="full").fit_transform(x.astype(np.float64)) * np.sqrt(200 / 199)
-    np.testing.assert_allclose(np.abs(aligner.images(x)), np.abs(expected), rtol=1e-4, atol=1e-5)
+    aligner = fitted("whiten-pca", caption_split(x, y), shrinkage=0.0, components=5, renormalise=False)
+    centred = np.vstack([rows - rows.mean(axis=0) for rows in wide(x, y)])
+    expected = PCA(5, whiten=True, svd_solver="full").fit_transform(centred) * np.sqrt(400 / 399)
+    found = np.vstack([aligner.images(x), aligner.texts(y)])
+    np.testing.assert_allclose(np.abs(found), np.abs(expected), rtol=1e-4, atol=1e-5)
+
+
+def test_no_spectral_method_takes_more_directions_than_the_rows_have():
+    """Six class texts span five directions of forty, sixty images all; asking for more is asking for these."""
+    x, _ = caption_pairs(n=60, d=40)
+    split = class_split(n_classes=6, d=40, n=60)
+    split = replace(split, images=x)
+    texts = split.prompts.rows.astype(np.float64)
+    centred = texts - texts.mean(0)
+    top = np.linalg.svd(centred)[2]
+    few = fitted("abtt", split, directions=30)
+    assert few.notes() == {"image_directions": 30, "text_directions": 3}
+    agree(few.texts(split.prompts.rows), unit(centred - centred @ top[:3].T @ top[:3]))
+    images = np.linalg.svd(x - x.astype(np.float64).mean(0))[2]
+    whole = fitted("subspace-alignment", split, k=40)
+    assert whole.notes() == {"image_dimensions": 40, "text_dimensions": 5}
+    agree(whole.texts(split.prompts.rows), unit(centred @ top[:5].T @ top[:5] @ images.T @ images))
+    agree(fitted("subspace-alignment", split, k=7).texts(split.prompts.rows), unit(centred @ images[:7].T @ images[:7]))
 
 
 @pytest.mark.parametrize("recenter", ["zero", "target"])

@@ -220,7 +220,8 @@ def test_neighbourhoods_before_and_after(pairs):
     ]
     assert measure("displacement", moved).value == pytest.approx(np.mean(expected), rel=1e-4)
     kept = []
-    for side, rows in (("images", x), ("texts", y)):
+    drawn = moved.sample.index
+    for side, rows in (("images", x[drawn]), ("texts", y[drawn])):
         after = getattr(moved.sample, side).astype(np.float64)
         lists = [
             NearestNeighbors(n_neighbors=11).fit(r).kneighbors(r, return_distance=False)[:, 1:] for r in (rows, after)

@@ -4,7 +4,7 @@ import importlib
 
 import numpy as np
 import pytest
-from helpers import CLIP, scored
+from helpers import CLIP, in_file_order, scored
 from scipy import optimize, special, stats
 from sklearn.cluster import KMeans
 from sklearn.linear_model import RidgeClassifier
@@ -51,20 +51,21 @@ def captioned(n=60, d=8, each=3, gap=0.5, classes=4, seed=7):
     labels = rng.permutation(np.arange(n) % classes)
     core = rng.normal(size=(n, d)) + 2 * rng.normal(size=(classes, d))[labels]
     owner = rng.permutation(np.repeat(np.arange(n), each))
-    return EmbeddedSplit(
+    split = EmbeddedSplit(
         images=(core + 0.5 * rng.normal(size=(n, d)) + gap).astype(np.float32),
         fingerprint="c",
         classes=tuple(map(str, range(classes))),
         labels=labels,
         captions=Texts(rows=(core[owner] + 0.7 * rng.normal(size=(n * each, d)) - gap).astype(np.float32), owner=owner),
     )
+    return in_file_order(split)
 
 
 def classed(n=150, d=8, classes=5, each=1, pooling=Pooling.MEAN, noise=1.5, seed=1):
     rng = np.random.default_rng(seed)
     labels, owner = rng.integers(0, classes, n), rng.permutation(np.repeat(np.arange(classes), each))
     core = rng.normal(size=(classes, d))
-    return EmbeddedSplit(
+    split = EmbeddedSplit(
         images=(core[labels] + noise * rng.normal(size=(n, d)) + 0.3).astype(np.float32),
         fingerprint="k",
         classes=tuple(map(str, range(classes))),
@@ -72,12 +73,13 @@ def classed(n=150, d=8, classes=5, each=1, pooling=Pooling.MEAN, noise=1.5, seed
         prompts=Texts(rows=(core[owner] + 0.3 * rng.normal(size=(len(owner), d))).astype(np.float32), owner=owner),
         pooling=pooling,
     )
+    return in_file_order(split)
 
 
 def published():
     if not CLIP.is_file():
         pytest.skip("mind_the_gap_clip.npz is not beside this checkout (../shared/data)")
-    return EmbeddingFile(CLIP).embedded("test")
+    return in_file_order(EmbeddingFile(CLIP).embedded("test"))
 
 
 # -- ranks ------------------------------------------------------------------------------------------------------
@@ -207,7 +209,7 @@ def test_calibration_error_equals_scipy(pooling):
     split = classed(n=400, each=3, pooling=pooling)
     data = aligned(split)
     scores = data.class_scores(np.arange(400)).astype(np.float64)
-    half = np.random.default_rng(1).permutation(400) % 2
+    half = np.arange(400) % 2
     measured = measure("ece", data)
     assert measured.value == pytest.approx(calibration_error(scores, split.labels, half), rel=1e-5)
     assert len(measured.jackknife) == 100
@@ -222,9 +224,9 @@ def test_calibration_error_of_published_embeddings_equals_scipy():
         fingerprint="p", classes=tuple(map(str, range(50))), labels=labels,
         prompts=Texts(rows=source.captions.rows[::10], owner=np.arange(50)),
     )  # fmt: skip
-    data = aligned(split)
+    data = aligned(in_file_order(split))
     scores = data.class_scores(np.arange(500)).astype(np.float64)
-    half = np.random.default_rng(1).permutation(500) % 2
+    half = np.arange(500) % 2
     assert measure("ece", data).value == pytest.approx(calibration_error(scores, labels, half), rel=1e-5)
     own = scores[np.arange(500), labels]
     others = [np.delete(row, label).max() for row, label in zip(scores, labels, strict=True)]
@@ -238,6 +240,7 @@ class Classes:
         self.classes = tuple(range(scores.shape[1]))
         self.texts = np.zeros(scores.shape[::-1])
         self.n_images, self.labels = len(labels), labels
+        self.order, self.groups = np.arange(len(labels)), np.arange(len(labels)) % 100
         self._scores = scores.astype(np.float32)
 
     def class_scores(self, rows):
@@ -268,7 +271,7 @@ def test_scores_that_tell_true_probabilities_are_calibrated_at_any_scale():
 
 def test_no_image_judges_its_own_temperature():
     data = drawn_from_their_scores(40, scale=2.0)
-    half = np.random.default_rng(1).permutation(40) % 2
+    half = np.arange(40) % 2
     data.labels = np.where(half, data._scores.argmax(axis=1), data._scores.argmin(axis=1))
     # Each half finds the temperature of the other: sure of what is always wrong, at a loss where all is right.
     assert measure("ece", data).value == pytest.approx((1 + 5 / 6) / 2, abs=0.02)
@@ -347,7 +350,7 @@ def test_of_many_texts_each_class_is_drawn_as_often_as_any_other():
     from gapbench.builtin.metrics.grouping import spread_over_classes
 
     labels = np.repeat(np.arange(30), np.arange(30) + 1)
-    counts = np.bincount(labels[spread_over_classes(labels, 200, 0)], minlength=30)
+    counts = np.bincount(labels[spread_over_classes(labels, 200)], minlength=30)
     assert counts.sum() == 200
     full = np.arange(30) + 1 > counts.max() - 1
     assert set(counts[full]) <= {counts.max(), counts.max() - 1}
@@ -374,7 +377,7 @@ def test_transfer_between_captions_and_images_never_scores_an_item_that_was_fitt
     x = unit(split.images)
     t = unit(split.captions.rows)[np.argsort(split.captions.owner)]
     fit, score = (t, x) if source == "text" else (x, t)
-    half, expected = np.random.default_rng(0).permutation(80) % 2, np.empty(80, bool)
+    half, expected = np.arange(80) % 2, np.empty(80, bool)
     for side in (0, 1):
         head = RidgeClassifier(alpha=1.0).fit(fit[half != side], split.labels[half != side])
         expected[half == side] = head.predict(score[half == side]) == split.labels[half == side]
@@ -444,7 +447,7 @@ def test_raw_rows_are_turned_as_unit_rows_are():
     split = classed()
     longer = EmbeddedSplit(
         images=split.images * np.linspace(0.1, 9, 150, dtype=np.float32)[:, None], fingerprint="l",
-        classes=split.classes, labels=split.labels, prompts=split.prompts,
+        classes=split.classes, labels=split.labels, prompts=split.prompts, keys=split.keys,
     )  # fmt: skip
     raw = AlignerSpec(**{f: getattr(spec(), f) for f in spec().__dataclass_fields__} | {"raw": True})
     outcomes = measure("flip-rate-noise", scored(Identity(), raw, longer, captioned=False)).outcomes
@@ -484,7 +487,7 @@ def test_equal_captions_are_one_answer():
         rows=np.concatenate([rows, rows + rounding]),
         owner=np.concatenate([split.captions.owner] * 2),
     )
-    data = aligned(EmbeddedSplit(images=split.images, fingerprint="t", captions=twice))
+    data = aligned(EmbeddedSplit(images=split.images, fingerprint="t", captions=twice, keys=split.keys))
     once = measure("flip-rate-noise", aligned(split))
     np.testing.assert_array_equal(measure("flip-rate-noise", data).outcomes, once.outcomes)
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers import BY_NAME, CLIP, fit_spec, scored
+from helpers import BY_NAME, CLIP, fit_spec, in_file_order, scored
 from sklearn.metrics import ndcg_score
 
 from gapbench.bench import scored as scored_split
@@ -34,11 +34,12 @@ def unit(x):
 def captioned(n=40, d=8, each=3, gap=0.5, seed=0):
     rng = np.random.default_rng(seed)
     core, owner = rng.normal(size=(n, d)), rng.permutation(np.repeat(np.arange(n), each))
-    return EmbeddedSplit(
+    split = EmbeddedSplit(
         images=(core + 0.5 * rng.normal(size=(n, d)) + gap).astype(np.float32),
         fingerprint="c",
         captions=Texts(rows=(core[owner] + 0.7 * rng.normal(size=(n * each, d)) - gap).astype(np.float32), owner=owner),
     )
+    return in_file_order(split)
 
 
 def documents(split):
@@ -74,7 +75,7 @@ def by_hand(split):
 def clip():
     if not CLIP.is_file():
         pytest.skip("mind_the_gap_clip.npz is not beside this checkout (../shared/data)")
-    return EmbeddingFile(CLIP).embedded("test")
+    return in_file_order(EmbeddingFile(CLIP).embedded("test"))
 
 
 @pytest.mark.parametrize("split", [captioned(), captioned(each=1), captioned(n=3, each=2), captioned(n=70, gap=2.0)])
@@ -167,7 +168,7 @@ def test_equal_documents_are_equally_near_wherever_they_stand():
         fingerprint="d",
         captions=Texts(rows=kinds[np.repeat(of_item, 2)], owner=np.repeat(np.arange(210), 2)),
     )
-    data = aligned(split)
+    data = aligned(in_file_order(split))
     corpus = build_corpus(data, (1.0, 1.0, 1.0))
     alike = {kind: np.flatnonzero(of_item[corpus.item] == kind)[:10] for kind in range(7)}
     expected = [np.mean(corpus.form[alike[of_item[i]]] == mixed_search.TEXT) - 1 / 3 for i in range(210)]

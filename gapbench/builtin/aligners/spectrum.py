@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -10,6 +10,10 @@ from gapbench.builtin.aligners.affine import Affine, AffineAligner, power, princ
 
 if TYPE_CHECKING:
     from gapbench.components import FitData, Float64
+
+
+#: Directions that stay, however many are to be taken out.
+LEFT = 2
 
 
 def _spreads(data: FitData, scope: str) -> tuple[Float64, Float64]:
@@ -24,10 +28,13 @@ class AllButTheTop(AffineAligner):
     ABTT (Mu, Bhat and Viswanath, All-but-the-Top, ICLR 2018, arXiv 1702.01417); the paper advises about d / 100
     directions. Fit O(N d^2 + d^3), O(d^2) a row.
 
+    Two directions of those with spread always stay (C class texts have C - 1 of them): in a single one all rows are plus or
+    minus one vector, and rounding would order them. `notes` says how many were taken out.
+
     Parameters
     ----------
     directions
-        Number of directions; at most all but one of those with spread (C class texts have C - 1).
+        Number of directions to take out, of each modality that has two more.
     scope
         ``modality``: those of each modality; ``pooled``: those of the mean of both covariances, on both sides.
     renormalise
@@ -41,13 +48,18 @@ class AllButTheTop(AffineAligner):
 
     def fit(self, data: FitData) -> Self:
         """Find the directions."""
-        moments, maps = (data.moments.images, data.moments.texts), []
+        moments, maps, self._taken = (data.moments.images, data.moments.texts), [], []
         for side, spread in zip(moments, _spreads(data, self.scope), strict=True):
-            top = principal(spread, min(self.directions, max(0, rank_of(spread) - 1)))
+            top = principal(spread, min(self.directions, max(0, rank_of(spread) - LEFT)))
             left = np.eye(data.dim) - top @ top.T
             maps.append(Affine(minus=side.mean, matrix=left, renormalise=self.renormalise))
+            self._taken.append(top.shape[1])
         self.image_map, self.text_map = maps
         return self
+
+    def notes(self) -> dict[str, Any]:
+        """Say how many directions were taken out of each modality."""
+        return dict(zip(("image_directions", "text_directions"), self._taken, strict=True))
 
 
 class Whiten(AffineAligner):
@@ -55,20 +67,21 @@ class Whiten(AffineAligner):
 
     Of W-CLIP (Betser, Levi and Gilboa, ICML 2025, arXiv 2505.06934), which is a tool for likelihoods, the map alone.
     ``pca``: :math:`W = V \Lambda^{-1/2}`, ``zca``: :math:`W = V \Lambda^{-1/2} V^\top`, with
-    :math:`S = V \Lambda V^\top` shrunk towards a sphere. PCA turns rows into the basis of S: with a basis for each
-    modality cosines between modalities mean nothing, so its default is one pooled covariance. Directions without spread
-    are left out. Fit O(N d^2 + d^3), O(d^2) a row.
+    :math:`S = V \Lambda V^\top` shrunk towards a sphere. PCA turns rows into the basis of S, whose signs and null space any
+    routine may choose. In one basis for both modalities cosines do not depend on them; with a basis for each, cosines
+    between modalities would mean nothing, so there is none. Directions without spread are left out. Fit O(N d^2 + d^3),
+    O(d^2) a row.
 
     Parameters
     ----------
     kind
         ``pca`` or ``zca``.
     scope
-        ``modality``: each modality's own covariance; ``pooled``: the mean of both.
+        For ``zca``: ``modality``, each modality's own covariance, or ``pooled``, the mean of both, as always for ``pca``.
     shrinkage
         Share s of :math:`(1 - s) S + s \tfrac{\operatorname{tr} S}{d} I`, 0..1.
     components
-        For ``pca`` the number of leading directions that are kept; 0: all.
+        For ``pca`` the number of leading directions that are kept, at most those with spread; 0: all d.
     renormalise
         Whether to normalise the result.
     """
@@ -77,7 +90,7 @@ class Whiten(AffineAligner):
         self,
         *,
         kind: str = "zca",
-        scope: str = "modality",
+        scope: str = "pooled",
         shrinkage: float = 0.5,
         components: int = 0,
         renormalise: bool = True,
@@ -90,17 +103,17 @@ class Whiten(AffineAligner):
 
     def fit(self, data: FitData) -> Self:
         """Decompose the covariances."""
-        images, texts = (shrunk(spread, self.shrinkage) for spread in _spreads(data, self.scope))
-        self.image_map = self._map(data.moments.images.mean, images)
-        self.text_map = self._map(data.moments.texts.mean, texts)
-        return self
-
-    def _map(self, mean: Float64, spread: Float64) -> Affine:
-        matrix = power(spread, -0.5)
+        spreads = _spreads(data, self.scope)
+        roots = [power(shrunk(spread, self.shrinkage), -0.5) for spread in spreads]
         if self.kind == "pca":
-            k = min(self.components or len(spread), len(spread))
-            matrix = matrix @ principal(spread, k)
-        return Affine(minus=mean, matrix=matrix, renormalise=self.renormalise)
+            k = min(self.components, rank_of(spreads[0])) if 0 < self.components < data.dim else data.dim
+            roots = [root @ principal(spreads[0], k) for root in roots]
+        means = data.moments.images.mean, data.moments.texts.mean
+        self.image_map, self.text_map = (
+            Affine(minus=mean, matrix=root, renormalise=self.renormalise)
+            for mean, root in zip(means, roots, strict=True)
+        )
+        return self
 
 
 class SubspaceAlignment(AffineAligner):
@@ -113,7 +126,7 @@ class SubspaceAlignment(AffineAligner):
     Parameters
     ----------
     k
-        Dimensions of the subspaces; at most d.
+        Dimensions of the subspaces; of a modality that has spread in fewer directions, those.
     recenter
         ``target``: texts move onto the images' mean; ``zero``: both sides are centred.
     renormalise
@@ -128,12 +141,16 @@ class SubspaceAlignment(AffineAligner):
     def fit(self, data: FitData) -> Self:
         """Find both subspaces."""
         images, texts = _spreads(data, "modality")
-        k = min(self.k, data.dim)
-        target, source = principal(images, k), principal(texts, k)
+        target, source = (principal(spread, min(self.k, rank_of(spread))) for spread in (images, texts))
+        self._dimensions = {"image_dimensions": target.shape[1], "text_dimensions": source.shape[1]}
         self.image_map, self.text_map = onto(
             data, source @ (source.T @ target) @ target.T, recenter=self.recenter, renormalise=self.renormalise
         )
         return self
+
+    def notes(self) -> dict[str, Any]:
+        """Say how many dimensions each subspace has."""
+        return self._dimensions
 
 
 def onto(data: FitData, matrix: Float64, *, recenter: str, renormalise: bool) -> tuple[Affine, Affine]:

@@ -196,17 +196,16 @@ _SPECTRUM = (
             needs=_BOTH,
             acts_on=ActsOn.BOTH,
             options={"kind": kind},
-            params={
-                "scope": Param(default=scope, choices=SCOPE.choices, doc=SCOPE.doc),
-                "shrinkage": shrinkage(0.5),
-                "components": Param(default=0, low=0, high=100_000, doc="leading directions kept (pca); 0: all"),
-                "renormalise": RENORMALISE,
-            },
+            params={**own, "shrinkage": shrinkage(0.5), "renormalise": RENORMALISE},
             reference="R. Betser, M. Y. Levi, G. Gilboa, Whitened CLIP, ICML 2025, arXiv 2505.06934",
         )
-        for kind, scope, summary in (
-            ("pca", "pooled", "gives every principal direction the same variance, in the basis of the covariance"),
-            ("zca", "modality", "gives every direction the same variance, turning as little as possible"),
+        for kind, own, summary in (
+            (
+                "pca",
+                {"components": Param(default=0, low=0, high=100_000, doc="leading directions kept; 0: all")},
+                "gives every principal direction of both modalities together the same variance, in their basis",
+            ),
+            ("zca", {"scope": SCOPE}, "gives every direction the same variance, turning as little as possible"),
         )
     ),
     _unpaired(

@@ -14,32 +14,30 @@ from gapbench.errors import NotMeasurable
 if TYPE_CHECKING:
     from gapbench.components import Float32, Float64, Int64, ScoredSplit
 
-#: Images that are looked at, at most; drawn with a generator of their own, so that all aligners have the same ones.
+#: Images that are looked at, at most; the same ones for all aligners.
 IMAGES = 5_000
-SEED = 0
 
 #: Scores (images times classes, or images times prompts) that are held at once; above 1,000 classes, fewer images.
 SCORES = 5_000_000
 
 BINS = 15
 
-GROUPS = 100
 
-
-def _drawn_scores(data: ScoredSplit) -> tuple[Float32, Int64]:
-    """``(n, C)`` class scores of the drawn images, and their classes; shared by the metrics of a cell."""
-    found: tuple[Float32, Int64] = data.once("calibration.scores", partial(_draw, data))
+def _drawn_scores(data: ScoredSplit) -> tuple[Float32, Int64, Int64]:
+    """``(n, C)`` class scores of the drawn images, their classes and their groups; shared by the metrics of a cell."""
+    found: tuple[Float32, Int64, Int64] = data.once("calibration.scores", partial(_draw, data))
     return found
 
 
-def _draw(data: ScoredSplit) -> tuple[Float32, Int64]:
+def _draw(data: ScoredSplit) -> tuple[Float32, Int64, Int64]:
     classes = len(data.classes)
     if classes < 2:  # noqa: PLR2004
         raise NotMeasurable("it needs two classes; there is one")
     most = min(IMAGES, max(2, SCORES // classes))
-    rows = np.sort(np.random.default_rng(SEED).permutation(data.n_images)[:most])
+    rows = data.order[:most]
     size = max(1, SCORES // len(data.texts))
-    return np.concatenate([data.class_scores(rows[block]) for block in blocks(len(rows), size)]), data.labels[rows]
+    scores = np.concatenate([data.class_scores(rows[block]) for block in blocks(len(rows), size)])
+    return scores, data.labels[rows], data.groups[rows]
 
 
 class CalibrationError:
@@ -58,20 +56,18 @@ class CalibrationError:
     more of fewer, as 1 over the root of their number. Compare it on one number of images. A guess that knows its odds is
     calibrated too: read it beside top1.
 
-    At most 5,000 images (fewer above 1,000 classes, so that there are at most 5 million scores), drawn with seed 0. The
+    At most 5,000 images (fewer above 1,000 classes, so that there are at most 5 million scores), drawn by what they are. The
     interval comes from the sums of the bins with one of 100 groups of images left out, at the same temperatures; near 0
     it is too wide rather than too narrow. O(n C d) for the scores and O(n C) for each of about ten steps to a temperature.
     """
 
     def measure(self, data: ScoredSplit) -> Measurement:
         """Measure."""
-        scores, labels = _drawn_scores(data)
+        scores, labels, groups = _drawn_scores(data)
         n = len(labels)
         if n < 2:  # noqa: PLR2004
             raise NotMeasurable("it needs two images, one to find a temperature on and one to judge it; there is one")
-        rng = np.random.default_rng(SEED + 1)
-        half, groups = rng.permutation(n) % 2, rng.permutation(n) % min(GROUPS, n)
-        confidence = np.empty(n)
+        half, confidence = np.arange(n) % 2, np.empty(n)
         for side in (0, 1):
             beta = inverse_temperature(scores[half != side], labels[half != side])
             confidence[half == side] = _confidence(scores[half == side], beta)
@@ -142,12 +138,12 @@ class Margin:
 
     :math:`\frac1n \sum_i \big( s_{i y_i} - \max_{c \ne y_i} s_{ic} \big)`, in the unit of the scores (cosines for
     most aligners). It grows with their scale: a map that stretches differences of scores raises it without a change of
-    order. Read it beside top1. At most 5,000 images, drawn with seed 0, as for the calibration error. O(n C d).
+    order. Read it beside top1. At most 5,000 images, those of the calibration error. O(n C d).
     """
 
     def measure(self, data: ScoredSplit) -> Measurement:
         """Measure."""
-        scores, labels = _drawn_scores(data)
+        scores, labels, _ = _drawn_scores(data)
         rows = np.arange(len(labels))
         own = scores[rows, labels].astype(np.float64)
         others = scores.copy()

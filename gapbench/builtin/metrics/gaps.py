@@ -7,34 +7,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gapbench.builtin.metrics.by_item import mean_by_item
+from gapbench.builtin.metrics.left_out import with_jackknife
 from gapbench.components import Measurement
-from gapbench.embeddings.arrays import unit_rows
 from gapbench.errors import NotMeasurable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from gapbench.components import Float32, Float64, GapSums, ScoredSplit
+    from gapbench.components import Float32, Float64, ScoredSplit
 
 #: Rows of each modality that the linear classifier sees at most.
 SEPARABILITY_ROWS = 2_000
 
 #: The authors' lower bound of the distance of pairs.
 RMG_CLAMP = 1e-3
-
-
-def _without(parts: Float64) -> Float64:
-    """Totals with each group left out ``(G, ...)``; a single group is never left out."""
-    total: Float64 = parts.sum(axis=0, keepdims=True)
-    return total - parts if len(parts) > 1 else total
-
-
-def with_jackknife(sums: GapSums, value: Callable[..., Float64], *parts: Float64) -> Measurement:
-    """Compute a value from totals, and from totals with each group left out."""
-    n = int(sums.image_count.sum())
-    whole = value(*(part.sum(axis=0, keepdims=True) for part in parts))
-    jackknife = value(*(_without(part) for part in parts)) if 2 < len(sums.image_count) <= n else None  # noqa: PLR2004
-    return Measurement(value=float(whole[0]), n=n, jackknife=jackknife)
 
 
 class CentroidDistance:
@@ -97,27 +81,19 @@ class PairedCosine:
 class LinearSeparability:
     """Held-out accuracy of a logistic regression that tells images from texts (after Fahim et al. 2024).
 
-    The modalities are balanced, at most 2,000 rows each, drawn with the cell's generator; half is fitted on, the other
-    half scored. Captions go with their images, one each, so that no item is on both sides. Standardised on the fitted
-    half, C = 1. 0.5: cannot be told apart; 1: a plane parts them. With class prompts there are as few rows of each
-    modality as there are prompts: read the interval.
+    The modalities are balanced, at most 2,000 rows each, the first of the cell's sample; half is fitted on, the other half
+    scored. Captions go with their images, one each, so that no item is on both sides. Standardised on the fitted half,
+    C = 1. 0.5: cannot be told apart; 1: a plane parts them. With class prompts there are as few rows of each modality as
+    there are prompts: read the interval.
     """
 
     def measure(self, data: ScoredSplit) -> Measurement:
         """Measure."""
-        text_of = data.rng.permutation(len(data.texts))
-        if data.captioned:  # the first caption of each image in a shuffled order
-            image_of, first = np.unique(data.owner[text_of], return_index=True)
-            text_of = text_of[first]
-            together = data.rng.permutation(len(image_of))
-            image_of, text_of = image_of[together], text_of[together]
-        else:
-            image_of = data.rng.permutation(data.n_images)
-        n = min(len(image_of), len(text_of), SEPARABILITY_ROWS)
+        sample = data.sample
+        n = min(len(sample.images), len(sample.texts), SEPARABILITY_ROWS)
         if n < 4:  # noqa: PLR2004 - two rows a side to fit on, two to score
             raise NotMeasurable(f"it needs four rows of each modality; there are {n}")
-        images, texts = unit_rows(data.image_rows(image_of[:n])), unit_rows(data.texts[text_of[:n]])
-        return self._held_out(images, texts, np.arange(n // 2), np.arange(n // 2, n))
+        return self._held_out(sample.images[:n], sample.texts[:n], np.arange(n // 2), np.arange(n // 2, n))
 
     @staticmethod
     def _held_out(images: Float32, texts: Float32, fit: np.ndarray, score: np.ndarray) -> Measurement:

@@ -15,21 +15,20 @@ from gapbench.errors import NotMeasurable
 if TYPE_CHECKING:
     from gapbench.components import Float32, Float64, Int64, ScoredSplit
 
-#: Rows of each modality, at most; drawn from the cell's sample with a generator of their own.
+#: Rows of each modality, at most: the first ones of the cell's sample.
 ROWS = 1_000
+
+#: Of k-means.
 SEED = 0
 
-GROUPS = 100
 
-
-def spread_over_classes(labels: Int64, most: int, seed: int) -> Int64:
-    """Positions of at most ``most`` rows: each class once, then each twice, and so on; at random within that."""
-    shuffled = np.random.default_rng(seed).permutation(len(labels))
-    by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
+def spread_over_classes(labels: Int64, most: int) -> Int64:
+    """Positions of at most ``most`` rows: the first of each class, then the second of each, and so on."""
+    by_class = np.argsort(labels, kind="stable")
     _, starts, counts = np.unique(labels[by_class], return_index=True, return_counts=True)
     turn = np.empty(len(labels), dtype=np.int64)
     turn[by_class] = np.arange(len(labels)) - np.repeat(starts, counts)
-    return np.sort(shuffled[np.argsort(turn[shuffled], kind="stable")][:most])
+    return np.sort(np.argsort(turn, kind="stable")[:most])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,12 +71,12 @@ def _tables(data: ScoredSplit) -> Tables:
     sample = data.sample
     assert sample.labels is not None
     assert sample.text_labels is not None
-    chosen = np.sort(np.random.default_rng(SEED).permutation(len(sample.images))[:ROWS])
-    group = np.random.default_rng(SEED + 1).permutation(len(chosen)) % min(GROUPS, len(chosen))
+    chosen = np.arange(min(len(sample.images), ROWS))
+    group = sample.groups[chosen]
     if data.captioned:  # a caption belongs to the item of its image; class texts to none
         texts, group = chosen, np.tile(group, 2)
     else:
-        texts = spread_over_classes(sample.text_labels, ROWS, SEED)
+        texts = spread_over_classes(sample.text_labels, ROWS)
         group = np.concatenate([group, np.full(len(texts), -1)])
     classes = np.concatenate([sample.labels[chosen], sample.text_labels[texts]])
     k = len(np.unique(classes))
@@ -114,8 +113,8 @@ def _information(tables: Tables) -> tuple[Float64, Float64, Float64]:
 class Grouping:
     """Clusters of pooled aligned unit rows, images and texts together, one cluster a class.
 
-    At most 1,000 images and 1,000 texts of the cell's sample, drawn with seed 0 (with captions, the captions of those
-    images; of more class texts, each class as often as any other). k-means with as many clusters as there are classes
+    The first 1,000 images of the cell's sample and 1,000 of its texts (with captions, those of these images; of more class
+    texts, each class as often as any other). k-means with as many clusters as there are classes
     among the rows. Where a gap parts the modalities, clusters follow the modality before they follow the class. After
     `cluster-agreement` of ModGap (Grassucci et al. 2026, arXiv 2601.18525).
 

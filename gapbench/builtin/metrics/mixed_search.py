@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 #: Items (images with their captions) that are searched for, at most; the corpus then has at most 6,000 documents.
 ITEMS = 2_000
 
-#: What is drawn (items, and documents where a form's share is below 1) is the same for all aligners of a table.
+#: Documents are drawn where a form's share is below 1, and laid out, alike for all aligners of a table.
 SEED = 0
 
 #: Documents that are looked at.
@@ -68,11 +68,14 @@ class Found:
 
 def build_corpus(data: ScoredSplit, shares: tuple[float, float, float]) -> Corpus:
     """Draw items and lay out their documents; see `MixedSearch`."""
-    order = np.argsort(data.owner, kind="stable")
-    images, start, counts = np.unique(data.owner[order], return_index=True, return_counts=True)
+    texts = data.text_order
+    order = texts[np.argsort(data.owner[texts], kind="stable")]
+    _, start, counts = np.unique(data.owner[order], return_index=True, return_counts=True)
+    ends = np.full((2, data.n_images), -1)
+    ends[:, data.owner[order[start]]] = order[start], order[start + counts - 1]
     rng = np.random.default_rng(SEED)
-    chosen = np.sort(rng.permutation(len(images))[:ITEMS])
-    images, first, last = images[chosen], order[start[chosen]], order[(start + counts - 1)[chosen]]
+    images = data.order[ends[0, data.order] >= 0][:ITEMS]
+    first, last = ends[:, images]
     masked = bool(counts.min() == 1)
     n = len(images)
     kept = [np.sort(rng.permutation(n)[: round(share * n)]) for share in shares]
@@ -121,10 +124,11 @@ def search(queries: Float32, corpus: Corpus) -> Found:
 class MixedSearch:
     """Text queries over images, texts and fused documents (MixBench's task; Li et al. 2025, arXiv 2507.19054).
 
-    At most 2,000 items (images with their captions), drawn with seed 0. Where every image has two captions or more, an
-    item's last caption is the query; its documents are its image, its first caption, and both fused (text weight 0.5);
-    all of them are relevant. Where some image has one caption alone, the corpus is all images and all those texts (one
-    an item, its last), the query's own text cannot be found, and the own image is what is relevant.
+    At most 2,000 items (images with their captions), drawn by what they are; so are two captions of each, a first and a
+    last one. Where every image has two captions or more, an item's last caption is the query; its documents are its image,
+    its first caption, and both fused (text weight 0.5); all of them are relevant. Where some image has one caption alone,
+    the corpus is all images and all those texts (one an item, its last), the query's own text cannot be found, and the own
+    image is what is relevant.
 
     Documents are ranked by the cosine of aligned rows. O(n D e) for n queries and D documents, once a cell.
 

@@ -7,47 +7,80 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.stats import skew
 
-from gapbench.builtin.metrics.distances import recomputed
+from gapbench.builtin.metrics.left_out import DECOMPOSED, jackknife_of, left_out
 from gapbench.components import Measurement
+from gapbench.embeddings.arrays import blocks
 from gapbench.errors import NotMeasurable
 from gapbench.retrieval import top_columns
 
 if TYPE_CHECKING:
-    from gapbench.components import Float32, Float64, Int64, ScoredSplit
+    from gapbench.components import Bools, Float32, Float64, Int64, ScoredSplit
 
 #: Neighbours that are looked at.
 K = 10
 
+#: Cosines that differ by no more are equal: rows are float32.
+ROUNDING = 1e-6
+
+#: Rows whose neighbours are looked for at once.
+MIXED_ROWS = 500
+
 
 class ModalityMixing:
-    """Share of neighbours of the other modality among the ten nearest, over its share by chance: 0 never, 1 mixed.
+    r"""Share of neighbours of the other modality among the ten nearest, over its share by chance: 0 never, 1 mixed.
 
-    Images and texts in equal numbers, of the sample of at most 2,000 items; with class prompts as many images as there are
-    prompts. In the spirit of iLISI, by which single-cell biology asks the same of its batches (Korsunsky et al., Nature
-    Methods 16, 2019). The text of an image counts as a neighbour like any other. O(n^2 d).
+    Both modalities weigh the same: of n images and m texts, the fewer of them s, an image weighs :math:`s / n` and a text
+    :math:`s / m`, and a neighbourhood is the nearest rows that weigh ten together (where there are few, all but the row
+    itself). Rows as near as the last of them, up to rounding, count in part, each with the same share of its weight. By
+    chance the share is :math:`s / (2 s - w)` for a row of weight w. The mean over images and that over texts count the same.
+
+    In the spirit of iLISI, by which single-cell biology asks the same of its batches (Korsunsky et al., Nature Methods 16,
+    2019). The text of an image counts as a neighbour like any other. On the sample of at most 2,000 items. O((n + m)^2 d).
     """
 
     def measure(self, data: ScoredSplit) -> Measurement:
-        """Measure, row by row; an image and its text are one item."""
+        """Measure, image by image; an image and its caption are one item, class texts count with every image."""
         sample = data.sample
-        n = min(len(sample.images), len(sample.texts))
-        k = min(K, 2 * n - 1)
-        if n < 3:  # noqa: PLR2004
-            raise NotMeasurable(f"it needs three rows of each modality; there are {n}")
+        n, m = len(sample.images), len(sample.texts)
+        fewer = min(n, m)
+        if fewer < 3:  # noqa: PLR2004
+            raise NotMeasurable(f"it needs three rows of each modality; there are {fewer}")
         cosines = np.block(
             [
-                [sample.similarity("images", "images")[:n, :n], sample.similarity("images", "texts")[:n, :n]],
-                [sample.similarity("images", "texts")[:n, :n].T, sample.similarity("texts", "texts")[:n, :n]],
+                [sample.similarity("images", "images"), sample.similarity("images", "texts")],
+                [sample.similarity("images", "texts").T, sample.similarity("texts", "texts")],
             ]
         )
         np.fill_diagonal(cosines, -np.inf)
-        # Equally near rows go by a shuffled order, else one modality would come first where all rows are one point.
-        order = np.random.default_rng(3).permutation(2 * n)
-        near = order[top_columns(cosines[:, order], k)]
-        other = (near >= n) != (np.arange(2 * n) >= n)[:, None]
-        shares = other.mean(axis=1) / (n / (2 * n - 1))
-        by_item = (shares[:n] + shares[n:]) / 2
-        return Measurement(value=float(by_item.mean()), n=n, outcomes=by_item)
+        is_text = np.arange(n + m) >= n
+        weights = np.where(is_text, fewer / m, fewer / n)
+        wanted = min(K, 2 * fewer - 1)
+        shares = np.concatenate(
+            [
+                _other_share(cosines[block], is_text[block], is_text, weights, wanted)
+                for block in blocks(n + m, MIXED_ROWS)
+            ]
+        )
+        shares /= fewer / (2 * fewer - weights)
+        of_texts = shares[n:] if data.captioned else shares[n:].mean()
+        by_image = (shares[:n] + of_texts) / 2
+        return Measurement(value=float(by_image.mean()), n=n, outcomes=by_image)
+
+
+def _other_share(cosines: Float32, own: Bools, sides: Bools, weights: Float64, wanted: float) -> Float64:
+    """``(r,)`` share of the other side in the nearest rows that weigh ``wanted`` together.
+
+    ``cosines`` are ``(r, c)``; ``own`` and ``sides`` say which rows and columns are texts, ``weights`` are the columns'.
+    """
+    order = np.argsort(-cosines, axis=1)
+    reached = np.cumsum(weights[order], axis=1)
+    last = np.minimum((reached < wanted - ROUNDING).sum(axis=1), cosines.shape[1] - 2)  # itself is behind all others
+    edge = np.take_along_axis(cosines, np.take_along_axis(order, last[:, None], 1), 1)
+    nearer, level = cosines > edge + ROUNDING, np.abs(cosines - edge) <= ROUNDING
+    other = own[:, None] != sides
+    room = wanted - nearer @ weights
+    share: Float64 = ((nearer & other) @ weights + room * ((level & other) @ weights) / (level @ weights)) / wanted
+    return share
 
 
 class HubnessSkew:
@@ -56,7 +89,7 @@ class HubnessSkew:
     :math:`m_3 / m_2^{3/2}` with :math:`m_p` the mean of :math:`(n_c - \bar n)^p` over the candidates c, each of which is
     :math:`n_c` times among the ten best. By the scores that retrieval ranks by, so that what methods add to scores
     counts. Fewer than ten where there are fewer than twenty candidates: at most half of them. On the sample of at most
-    2,000 items. O(n m d).
+    2,000 items; it depends on how many there are. O(n m d), and O(n) for each group that is left out.
 
     Parameters
     ----------
@@ -68,22 +101,35 @@ class HubnessSkew:
         self.queries = queries
 
     def measure(self, data: ScoredSplit) -> Measurement:
-        """Measure; the interval leaves out ten groups of queries in turn."""
-        scores = data.sample.ranked(self.queries)
+        """Measure; the interval leaves out groups of items, as queries and as candidates. Class texts are never left out."""
+        sample = data.sample
+        scores = sample.ranked(self.queries)
         candidates = scores.shape[1]
         if candidates < 4:  # noqa: PLR2004
             raise NotMeasurable(f"hubs need at least four candidates; there are {candidates}")
-        near = top_columns(scores, min(K, candidates // 2))
+        of_texts = sample.groups if data.captioned else np.full(len(sample.texts), -1)
+        of_query, of_candidate = (sample.groups, of_texts) if self.queries == "images" else (of_texts, sample.groups)
+        values = _left_out_skew(scores, of_query, of_candidate)
+        return Measurement(value=float(values[0]), n=len(scores), jackknife=jackknife_of(values))
 
-        def value(queries: Int64) -> float:
-            counts = np.bincount(near[queries].ravel(), minlength=candidates)
-            return float(skew(counts)) if counts.min() < counts.max() else 0.0
 
-        groups = np.random.default_rng(2).permutation(len(near)) % K
-        jackknife = None
-        if len(near) >= 2 * K:
-            jackknife = np.array([value(np.flatnonzero(groups != group)) for group in range(K)])
-        return Measurement(value=value(np.arange(len(near))), n=len(near), jackknife=jackknife)
+def _left_out_skew(scores: Float32, of_query: Int64, of_candidate: Int64) -> Float64:
+    """``(1 + G,)`` skewness with all queries and candidates, and without each group of them."""
+    candidates = scores.shape[1]
+    k = min(K, candidates // 2)
+    spare = int(np.bincount(of_candidate[of_candidate >= 0], minlength=1).max())
+    near = top_columns(scores, min(k + spare, candidates))
+    of_near = of_candidate[near]
+
+    def value(left: Bools, asked: Bools, kept: Bools) -> float:
+        """Skewness of the counts of some candidates, where some queries have some of their nearest ones left."""
+        found = left & (np.cumsum(left, axis=1) <= k) & asked[:, None]
+        counts = np.bincount(near[found], minlength=candidates)[kept]
+        return float(skew(counts)) if counts.min() < counts.max() else 0.0
+
+    whole = value(np.ones(near.shape, dtype=bool), np.ones(len(near), dtype=bool), np.ones(candidates, dtype=bool))
+    turns = left_out(np.concatenate([of_query, of_candidate]))
+    return np.array([whole, *(value(of_near != g, of_query != g, of_candidate != g) for g in turns)])
 
 
 class LinearCka:
@@ -91,34 +137,49 @@ class LinearCka:
 
     :math:`\mathrm{HSIC}(K, L) / \sqrt{\mathrm{HSIC}(K, K)\, \mathrm{HSIC}(L, L)}` of the Gram matrices with the unbiased
     estimator of HSIC (Song et al., JMLR 13, 2012, eq. 5): the biased one is near 1 whatever the pairs where there are more
-    dimensions than items. A rotation of one side does not change it, so it cannot judge one. On at most 1,000 items of the
-    sample. O(n^2 d), eleven times for the interval.
+    dimensions than items. A rotation of one side does not change it, so it cannot judge one. On the first 1,000 items of the
+    sample. O(n^2 d).
     """
 
     def measure(self, data: ScoredSplit) -> Measurement:
-        """Measure; the interval leaves out ten groups of items in turn."""
+        """Measure; the interval leaves out groups of items in turn."""
         sample = data.sample
+        x = sample.images[:DECOMPOSED].astype(np.float64)
+        y = sample.texts[sample.own[:DECOMPOSED]].astype(np.float64)
+        if len(x) < 4:  # noqa: PLR2004
+            raise NotMeasurable("it needs four items")
+        one, other = x @ x.T, y @ y.T
+        groups = sample.groups[:DECOMPOSED]
+        scale = left_out_hsic(one, one, groups) * left_out_hsic(other, other, groups)
+        if scale[0] <= 1e-18:  # noqa: PLR2004 - nothing but rounding
+            raise NotMeasurable("the rows of one modality are one point")
+        with np.errstate(invalid="ignore", divide="ignore"):
+            values = left_out_hsic(one, other, groups) / np.sqrt(scale)
+        return Measurement(value=float(values[0]), n=len(x), jackknife=jackknife_of(values))
 
-        def value(items: Int64) -> float:
-            if len(items) < 4:  # noqa: PLR2004
-                raise NotMeasurable("it needs four items")
-            x = sample.images[items].astype(np.float64)
-            y = sample.texts[sample.own[items]].astype(np.float64)
-            grams = x @ x.T, y @ y.T
-            scale = _hsic(grams[0], grams[0]) * _hsic(grams[1], grams[1])
-            if scale <= 1e-18:  # noqa: PLR2004 - nothing but rounding
-                raise NotMeasurable("the rows of one modality are one point")
-            return _hsic(*grams) / float(np.sqrt(scale))
 
-        return recomputed(sample, value)
+def left_out_hsic(one: Float64, other: Float64, groups: Int64) -> Float64:
+    r"""``(1 + G,)`` unbiased HSIC of two Gram matrices ``(n, n)``, of all items and without each group of them.
 
+    With the diagonals set to zero, :math:`\frac{1}{n (n - 3)} \Big( \sum_{ij} K_{ij} L_{ij} + \frac{(\sum_{ij} K_{ij})
+    (\sum_{ij} L_{ij})}{(n - 1)(n - 2)} - \frac{2}{n - 2} \sum_i k_i l_i \Big)` with the sums k and l of their rows. Leaving
+    items out takes what they add from each sum. O(n^2 G).
+    """
+    member = (groups[:, None] == np.array(left_out(groups), dtype=np.int64)).astype(np.float64)
+    outside = 1 - np.column_stack([np.zeros(len(groups)), member])
+    kept = outside.sum(axis=0)
 
-def _hsic(one: Float64, other: Float64) -> float:
-    """Unbiased HSIC of two Gram matrices."""
-    n = len(one)
-    one, other = one - np.diag(np.diag(one)), other - np.diag(np.diag(other))
-    ends = one.sum() * other.sum() / ((n - 1) * (n - 2)) - 2 * float(one.sum(axis=0) @ other.sum(axis=0)) / (n - 2)
-    return float((np.sum(one * other) + ends) / (n * (n - 3)))
+    def row_sums(matrix: Float64) -> Float64:
+        """Sums ``(n, 1 + G)`` of the rows over the columns that are kept; of rows that are left out, zero."""
+        own = np.diag(matrix)[:, None]
+        return np.asarray((matrix @ outside - own) * outside)
+
+    k, m = row_sums(one), row_sums(other)
+    both = row_sums(one * other).sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):  # of fewer than four items there is none
+        ends = k.sum(axis=0) * m.sum(axis=0) / ((kept - 1) * (kept - 2)) - 2 * np.sum(k * m, axis=0) / (kept - 2)
+        hsic: Float64 = (both + ends) / (kept * (kept - 3))
+    return hsic
 
 
 class MutualNeighbours:

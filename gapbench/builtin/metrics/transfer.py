@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 #: Penalty of the ridge regression.
 ALPHA = 1.0
 
-#: Which items are fitted on, and which class texts are taken of more than `TEXTS`.
-SEED = 0
+#: Class texts that a head is fitted on, at most.
 TEXTS = 5_000
 
 
@@ -29,8 +28,9 @@ class CrossModalTransfer:
     :math:`\arg\max_c (z - \bar x) W + \bar y`, the lower one among equals. The rows are those of the cell's sample, at
     most 2,000 images.
 
-    - With captions (and classes): half of the items, drawn with seed 0, are fitted on by one modality and the other half
-      scored on by the other, then the other way round. No item is on both sides; every item has an outcome.
+    - With captions (and classes): one half of the items (every other one of the sample, equal images together) is fitted
+      on by one modality and the other half scored on by the other, then the other way round. No item is on both sides;
+      every item has an outcome.
     - With class prompts: fitted on the texts of the classes (at most 5,000, each class as often as any other) and scored
       on the images, or fitted on the images and scored on the texts. These are few outcomes: read the interval.
 
@@ -59,16 +59,17 @@ class CrossModalTransfer:
         if len(np.unique(classes)) < 2:  # noqa: PLR2004
             raise NotMeasurable(f"a head needs two classes; the {self.source} have one")
         if data.captioned:
-            hits = _both_halves(rows, others, classes)
+            hits = _both_halves(rows, others, classes, sample.groups % 2)
         else:
-            kept = spread_over_classes(classes, TEXTS, SEED)
+            kept = spread_over_classes(classes, TEXTS)
             hits = ridge_classes(rows[kept], classes[kept], others) == right
         return Measurement(value=float(hits.mean()), n=len(hits), outcomes=hits)
 
 
-def _both_halves(rows: Float32, others: Float32, classes: Int64) -> Bools:
+def _both_halves(rows: Float32, others: Float32, classes: Int64, half: Int64) -> Bools:
     """Fit on one half of the items and score the other, both ways; images and texts go row by row."""
-    half = np.random.default_rng(SEED).permutation(len(rows)) % 2
+    if half.min() == half.max():
+        raise NotMeasurable("its images are all the same, so none can be learnt from and others scored")
     hits = np.empty(len(rows), dtype=np.bool_)
     for side in (0, 1):
         fit, score = half != side, half == side
