@@ -49,6 +49,10 @@ class NotMeasurable(GapbenchError):  # noqa: N818 - a statement about the data, 
     """A metric has no meaning for this cell (too few rows, say): it is left out, with the reason."""
 
 
+class MetricError(GapbenchError):
+    """What a metric gave contradicts itself: it is left out, with the reason, and has no interval and no test."""
+
+
 def did_you_mean(name: str, known: Mapping[str, object] | Sequence[str]) -> str:
     """Return a hint that ends a message about an unknown name."""
     import difflib

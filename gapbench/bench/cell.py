@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
+from gapbench.bench.door import fault_of
 from gapbench.bench.fitting import fit_cell
 from gapbench.bench.isolation import CellTimeout, deadline, no_threads_left, quiet
 from gapbench.bench.mapping import CALLS
 from gapbench.bench.scored import AlignedSplit
 from gapbench.embeddings.fingerprint import derive_rng
-from gapbench.errors import GapbenchError, NotMeasurable
+from gapbench.errors import GapbenchError, MetricError, NotMeasurable
 from gapbench.host.build import build
 from gapbench.host.imports import watched
 from gapbench.host.provenance import as_run
@@ -136,6 +137,10 @@ def _measure_all(
             unmeasured[metric.name] = Unmeasured(status="not measurable", reason=str(error), distribution=distribution)
         except CellTimeout:
             raise
+        except MetricError as error:
+            if task.strict:
+                raise
+            unmeasured[metric.name] = Unmeasured(status="error", reason=str(error), distribution=distribution)
         except Exception as error:
             if task.strict or _from_aligner(error):
                 raise
@@ -146,9 +151,22 @@ def _measure_all(
 
 
 def _measure(metric: Selected, scored: AlignedSplit) -> Measurement:
+    """Measure, and look at what came of it at the door.
+
+    Raises
+    ------
+    NotMeasurable
+        The value is not finite here.
+    MetricError
+        The measurement contradicts itself.
+    """
+    spec = metric.component.spec
+    assert isinstance(spec, MetricSpec)
     measurement: Measurement = build(metric).measure(scored)
-    if not np.isfinite(measurement.value):
+    if isinstance(getattr(measurement, "value", None), float | np.floating) and not np.isfinite(measurement.value):
         raise NotMeasurable(f"it is {measurement.value} here")
+    if fault := fault_of(measurement, spec.unit, scored.n_images + len(scored.owner)):
+        raise MetricError(fault)
     return measurement
 
 

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gapbench.bench.door import fault_of
 from gapbench.bench.fitdata import FitRows
+from gapbench.bench.protocol import subset
 from gapbench.bench.scored import UNALIGNED, AlignedSplit
 from gapbench.components import EmbeddedSplit, Measurement
 from gapbench.errors import GapbenchError
@@ -20,6 +22,14 @@ from gapbench.testing.toys import reordered, two_cones
 
 if TYPE_CHECKING:
     from gapbench.components import Float32
+
+
+#: Random halves behind the check of widths. An error is wrong that is so many times too large, or has this share of what it
+#: should have: k-means finds other groups at times, which no interval of items can hold.
+HALVES, TOO_WIDE, TOO_NARROW = 12, 4.0, 0.01
+
+#: What is rounding in a value, and in an outcome.
+ROUNDING, CLOSE = 1e-6, 1e-3
 
 
 def toy(subject: Subject, n: int = 120, d: int = 8, **options: Any) -> EmbeddedSplit:
@@ -56,17 +66,19 @@ def measured(subject: Subject, split: EmbeddedSplit | None = None, turn: Float32
 
 @check("gives a finite number", Kind.METRIC)
 def finite(subject: Subject) -> None:
-    """The value is a finite number that rests on at least one item; a share lies in 0..1."""
+    """The value is a finite number in the range of its unit, and agrees with outcomes, count and interval."""
     found = measured(subject)
     assert np.isfinite(found.value), f"the value is {found.value}"
-    assert found.n >= 1, f"it rests on n = {found.n} items"
-    if subject.spec.unit == "share":
-        assert 0 <= found.value <= 1, f"the value is {found.value}; a share lies in 0..1 and is no percentage"
+    split = toy(subject)
+    texts = split.captions or split.prompts
+    assert texts is not None
+    fault = fault_of(found, subject.spec.unit, len(split.images) + len(texts.owner))
+    assert not fault, fault
 
 
 @check("gives what tests and intervals need", Kind.METRIC)
 def outcomes(subject: Subject) -> None:
-    """Outcomes average to the value, and the 95 % interval holds it."""
+    """There are outcomes, leave-one-group-out values or an interval, and the interval holds the value."""
     found = measured(subject)
     assert found.outcomes is not None or found.jackknife is not None or found.ci95 is not None, (
         "it gives neither outcomes nor jackknife values nor an interval, so nothing can be tested"
@@ -75,8 +87,51 @@ def outcomes(subject: Subject) -> None:
     if ends is not None:
         slack = 1e-9 + 1e-6 * abs(found.value)
         assert ends[0] - slack <= found.value <= ends[1] + slack, f"its interval {ends} misses its value {found.value}"
-    if found.outcomes is not None:
-        assert np.isfinite(np.asarray(found.outcomes, dtype=np.float64)).all(), "an outcome is not finite"
+
+
+@check("gives outcomes that belong to the items", Kind.METRIC)
+def order_of_outcomes(subject: Subject) -> None:
+    """Of images in another order outcomes go along, or stand in an order of the images' own: tests go item by item."""
+    split = toy(subject)
+    order = np.random.default_rng(5).permutation(len(split.images))
+    one, two = (measured(subject, each).outcomes for each in (split, reordered(split, order)))
+    if one is None or len(one) != len(order):
+        raise DoesNotApplyError("it has no outcome for each image")
+    assert two is not None
+    assert len(two) == len(order), f"of images in another order it gives {len(two)} outcomes"
+    one, two = np.asarray(one, dtype=np.float64), np.asarray(two, dtype=np.float64)
+    moved = min(int(np.count_nonzero(np.abs(each - two) > CLOSE * (1 + np.abs(two)))) for each in (one[order], one))
+    assert moved <= len(order) // 20, (
+        f"{moved} of {len(order)} outcomes do not belong to the images that they belonged to"
+    )
+    steps = np.diff(one)
+    assert np.ptp(one) == 0 or not (np.all(steps >= 0) or np.all(steps <= 0)), (
+        "its outcomes are sorted: then those of two aligners are of different items, one by one"
+    )
+
+
+@check("gives an interval as wide as its value varies", Kind.METRIC)
+def width(subject: Subject) -> None:
+    """The error behind the interval is near the spread of values on random halves, which vary as much as the whole."""
+    split = toy(subject, n=240)
+    found = measured(subject, split)
+    ends = interval(found, subject.spec.unit)
+    if ends is None or not np.isfinite(ends).all():
+        raise DoesNotApplyError("it has no interval here")
+    rng = np.random.default_rng(11)
+    halves = [np.sort(rng.permutation(240)[:120]) for _ in range(HALVES)]
+    try:
+        values = [measured(subject, subset(split, half)).value for half in halves]
+    except GapbenchError as error:
+        raise DoesNotApplyError(f"it cannot be measured on halves ({error})") from error
+    varies, claimed = float(np.std(values, ddof=1)), (ends[1] - ends[0]) / 4
+    assert varies <= ROUNDING * max(1.0, abs(found.value)) or claimed > TOO_NARROW * varies, (
+        f"its interval {ends} says {claimed:.2g} of error, and on random halves the value varies by {varies:.2g}"
+    )
+    assert found.jackknife is None or claimed < TOO_WIDE * max(varies, ROUNDING * max(1.0, abs(found.value))), (
+        f"its leave-one-group-out values say {claimed:.2g} of error, and on random halves the value varies by {varies:.2g}: "
+        "each must be of all items but one group"
+    )
 
 
 @check("measures the same twice", Kind.METRIC)

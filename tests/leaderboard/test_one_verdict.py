@@ -46,7 +46,9 @@ def test_no_row_shares_the_rank_of_identity_and_is_marked(study):
         assert set(told.better) == {
             row.label
             for row in told.table.rows
-            if row.rank is not None and row.values[told.table.primary].significant and row.values[told.table.primary].delta > 0
+            if row.rank is not None
+            and row.values[told.table.primary].significant
+            and row.values[told.table.primary].delta > 0
         }
 
 

@@ -108,7 +108,9 @@ def test_several_seeds_of_the_same_items_have_one_test_on_their_averages(tmp_pat
     other = [base ^ (rng.random(n) < share) for share in (0.05, 0.1, 0.2, 0.08)]
     rows = [record("identity", base, seed=seed) for seed in range(seeds)]
     rows += [record("other", right, seed=seed) for seed, right in enumerate(other)]
-    found = {seed: one.differences["top1"] for (label, seed), one in compared(tmp_path, rows).items() if label == "other"}
+    found = {
+        seed: one.differences["top1"] for (label, seed), one in compared(tmp_path, rows).items() if label == "other"
+    }
     per_seed = np.array([right.mean() - base.mean() for right in other])
     assert [found[seed].delta for seed in range(seeds)] == pytest.approx(per_seed)
     items = (np.mean(other, axis=0) - base).var(ddof=1) / n

@@ -1,0 +1,85 @@
+"""The door for measurements: what contradicts itself is told and left out, before it has an interval and a test."""
+
+from __future__ import annotations
+
+import math
+from itertools import chain
+from numbers import Real
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gapbench.components import Measurement
+from gapbench.model.units import RANGES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: Outcomes in single precision may miss their mean by so much.
+CLOSE = 1e-5
+
+
+def fault_of(found: Any, unit: str, most: int) -> str:
+    """Return what is wrong with what a metric gave, in words; empty where nothing is.
+
+    Parameters
+    ----------
+    found
+        What ``measure`` returned.
+    unit
+        Of the metric.
+    most
+        How many items there are, images and texts together: more outcomes count some of them twice.
+    """
+    if not isinstance(found, Measurement):
+        return f"it gave {type(found).__name__} where a gapbench.Measurement is meant"
+    return next(chain(_value(found, unit), _arrays(found, most), _ends(found)), "")
+
+
+def _value(found: Any, unit: str) -> Iterator[str]:
+    if isinstance(found.value, bool) or not isinstance(found.value, Real | np.number):
+        yield f"its value is {type(found.value).__name__}, not a number"
+        return
+    low, high = RANGES.get(unit, (-math.inf, math.inf))
+    slack = CLOSE * max(1.0, abs(float(found.value)))
+    if not low - slack <= float(found.value) <= high + slack:
+        yield f"its value is {float(found.value):.6g}, which no {unit} can be"
+    if isinstance(found.n, bool) or not isinstance(found.n, int | np.integer) or found.n < 1:
+        yield f"it says that it rests on n = {found.n!r} items; n is a whole number from 1"
+
+
+def _arrays(found: Any, most: int) -> Iterator[str]:
+    for name, array in (("outcomes", found.outcomes), ("jackknife", found.jackknife)):
+        if array is None:
+            continue
+        if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
+            yield f"its {name} are no NumPy array of numbers"
+        elif array.ndim != 1 or not len(array):
+            yield f"its {name} have shape {array.shape}; they have one dimension, and at least one number"
+        elif not np.isfinite(array).all():
+            yield f"its {name} hold NaN or infinity"
+        elif name == "outcomes":
+            yield from _outcomes(found, array, most)
+
+
+def _outcomes(found: Any, outcomes: np.ndarray, most: int) -> Iterator[str]:
+    mean = float(np.mean(outcomes, dtype=np.float64))
+    if not math.isclose(mean, float(found.value), rel_tol=CLOSE, abs_tol=CLOSE):
+        yield f"its value is {float(found.value):.6g}, and the mean of its outcomes {mean:.6g}"
+    if len(outcomes) > most:
+        yield f"it has {len(outcomes)} outcomes of {most} items: some are counted twice"
+    if len(outcomes) > found.n or (outcomes.dtype == np.bool_ and len(outcomes) != found.n):
+        yield f"it says that it rests on {found.n} items, and has {len(outcomes)} outcomes"
+
+
+def _ends(found: Any) -> Iterator[str]:
+    if found.ci95 is None:
+        return
+    try:
+        low, high = (float(end) for end in found.ci95)
+    except (TypeError, ValueError):
+        yield f"its interval is {found.ci95!r}; it has two numbers"
+        return
+    slack = CLOSE * max(1.0, abs(float(found.value)))
+    if not low - slack <= float(found.value) <= high + slack:  # so is one with NaN
+        yield f"its interval [{low:.6g}, {high:.6g}] misses its value {float(found.value):.6g}"
