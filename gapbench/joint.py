@@ -132,10 +132,12 @@ def joint(rows: Sequence[Sequence[Measurement]], *, shared: bool) -> Joint | Non
     """
     seeds = [_deviations(found) for found in zip(*rows, strict=True)]
     known = [found for found in seeds if found is not None]
-    if not known or len(known) != len(seeds) or len({found[0].shape for found in known}) != 1:
+    if not known or len(known) != len(seeds) or (shared and len({found[0].shape for found in known}) != 1):
         return None
     values = np.array([[found.value for found in row] for row in rows], dtype=np.float64)
-    return combine(values, [found[0] for found in known], known[0][1], shared=shared, outcomes=_outcomes(rows))
+    return combine(
+        values, [found[0] for found in known], min(found[1] for found in known), shared=shared, outcomes=_outcomes(rows)
+    )
 
 
 def p_against(

@@ -11,12 +11,12 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.contingency_tables import mcnemar
-from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
 from gapbench import stats
 from gapbench.components import Measurement
-from gapbench.specs import Better
+from gapbench.power import minimum_detectable_effect
+from gapbench.verdicts import holm
 
 
 @given(n=st.integers(1, 100_000), share=st.floats(0, 1))
@@ -180,7 +180,7 @@ def test_rows_far_apart_stay_apart_after_the_correction_of_a_table_of_forty():
     rng = np.random.default_rng(0)
     a = rng.random(500)
     p = stats.paired_bootstrap(a, a + 0.1 + 0.3 * rng.standard_normal(500))
-    assert stats.holm([p] + [1.0] * 779)[0] < 0.01
+    assert holm([p] + [1.0] * 779)[0] < 0.01
 
 
 LONG = {
@@ -231,22 +231,21 @@ def leave_out(values, groups):
     return np.array([values[groups != g].mean() for g in np.unique(groups)])
 
 
-def test_jackknife_of_a_mean_is_the_normal_interval():
-    values = np.random.default_rng(0).standard_normal(200)
-    jackknife = leave_out(values, np.arange(200))
-    half = 1.959963984540054 * values.std(ddof=1) / math.sqrt(200)
-    expected = (values.mean() - half, values.mean() + half)
+@pytest.mark.parametrize("n", [5, 20, 200])
+def test_jackknife_of_a_mean_is_students_interval(n):
+    values = np.random.default_rng(0).standard_normal(n)
+    jackknife = leave_out(values, np.arange(n))
+    expected = scipy.stats.t.interval(0.95, n - 1, loc=values.mean(), scale=scipy.stats.sem(values))
     assert stats.jackknife_interval(values.mean(), jackknife) == pytest.approx(expected, abs=1e-9)
 
 
-def test_jackknife_difference_is_a_paired_z_test():
+def test_jackknife_difference_is_a_paired_t_test():
     rng = np.random.default_rng(1)
     a = rng.standard_normal(300)
     b = a + 0.1 * rng.standard_normal(300) + 0.01
     groups = np.arange(300)
-    z = (a - b).mean() / scipy.stats.sem(a - b)
     p = stats.jackknife_difference(a.mean(), leave_out(a, groups), b.mean(), leave_out(b, groups))
-    assert p == pytest.approx(2 * scipy.stats.norm.sf(abs(z)), rel=1e-6)
+    assert p == pytest.approx(scipy.stats.ttest_rel(a, b).pvalue, rel=1e-6)
     assert stats.jackknife_difference(a.mean(), leave_out(a, groups), a.mean(), leave_out(a, groups)) == 1.0
 
 
@@ -280,16 +279,6 @@ def test_interval_of_a_median_covers_95_percent_and_no_order_statistic_more(n):
     assert 2 * scipy.stats.binom.cdf(low - 1, n, 0.5) <= 0.05 < 2 * scipy.stats.binom.cdf(low, n, 0.5)
 
 
-@given(p=st.lists(st.floats(0, 1), min_size=1, max_size=30))
-@settings(deadline=None, max_examples=40)
-def test_holm_equals_statsmodels(p):
-    np.testing.assert_allclose(stats.holm(p), multipletests(p, method="holm")[1], atol=1e-12)
-
-
-def test_holm_of_nothing_is_nothing():
-    assert stats.holm([]) == []
-
-
 def test_interval_follows_what_the_metric_gave():
     hits = np.random.default_rng(0).random(90) < 0.7
     assert stats.interval(Measurement(value=hits.mean(), n=90, outcomes=hits)) == stats.wilson(int(hits.sum()), 90)
@@ -307,12 +296,58 @@ def test_a_paired_test_is_chosen_by_the_outcomes_and_refused_where_items_do_not_
     assert stats.paired_p(a, b) == stats.mcnemar_exact(hits, ~hits)
     values = np.random.default_rng(1).random(90)
     c = Measurement(value=values.mean(), n=90, outcomes=values)
-    assert stats.paired_p(a, c) == stats.paired_bootstrap(hits.astype(float), values)
+    student = scipy.stats.ttest_rel(hits.astype(float), values).pvalue
+    assert stats.paired_p(a, c) == pytest.approx(max(student, stats.paired_bootstrap(hits.astype(float), values)))
     groups = np.linspace(0, 1, 10)
     d, e = (Measurement(value=v, n=90, jackknife=groups * v) for v in (0.5, 0.6))
     assert stats.paired_p(d, e) == stats.jackknife_difference(0.5, groups * 0.5, 0.6, groups * 0.6)
     assert stats.paired_p(a, d) is None
     assert stats.paired_p(a, Measurement(value=0.7, n=89, outcomes=hits[:89])) is None
+
+
+def test_no_p_value_is_zero():
+    """However sure a test is: of groups that all differ by the same, of outcomes that never overlap, of a million items."""
+    groups = np.linspace(0, 1, 10)
+    a, b = (Measurement(value=v, n=90, jackknife=groups + v) for v in (0.1, 0.9))
+    one, other = (Measurement(value=v, n=5000, outcomes=np.full(5000, v)) for v in (0.1, 0.9))
+    yes, no = (Measurement(value=float(v), n=10**6, outcomes=np.full(10**6, v)) for v in (True, False))
+    for pair in ((a, b), (one, other), (yes, no)):
+        assert 0 < stats.paired_p(*pair) <= 1e-100
+        assert 0 < stats.paired_ps([pair[0]], pair[1])[0] <= 1e-100
+    assert (stats.mcnemar_exact_matrix(np.stack([yes.outcomes, no.outcomes])) > 0).all()
+    assert 0 < stats.student_p(1.0, 1e-9, 5) < 1e-20
+
+
+@pytest.mark.parametrize(("share", "n"), [(0.0, 20), (1.0, 50), (0.5, 100), (0.98, 50)])
+def test_a_share_of_plain_counts_has_wilsons_interval_with_students_quantile(share, n):
+    """With the variance of a count, each item counts once (n against n - 1); nothing at all varies at the ends."""
+    t = scipy.stats.t.ppf(0.975, n - 1)
+    level = 2 * scipy.stats.norm.cdf(t) - 1
+    found = stats.share_interval(share, share * (1 - share) / n, n, n - 1)
+    assert found == pytest.approx(stats.wilson(round(share * n), n, level), abs=1e-12)
+    assert found[0] < found[1]
+
+
+def test_captions_that_agree_count_once_an_image_and_captions_on_their_own_each():
+    rng = np.random.default_rng(0)
+    agree = np.repeat(rng.random(200) < 0.8, 5).reshape(200, 5)
+    alone = rng.random((200, 5)) < 0.8
+    widths = []
+    for hits in (agree, alone):
+        means = hits.mean(axis=1)
+        low, high = stats.interval(Measurement(value=float(means.mean()), n=1000, outcomes=means), "share")
+        widths.append(high - low)
+    whole = np.subtract(*stats.wilson(int(agree[:, 0].sum()), 200)[::-1])
+    single = np.subtract(*stats.wilson(int(alone.sum()), 1000)[::-1])
+    assert widths == pytest.approx([whole, single], rel=0.06)
+
+
+@pytest.mark.parametrize("freedom", [1, 3.7, 30, 1e9])
+def test_students_quantile_and_p_equal_scipy(freedom):
+    assert stats.student(freedom) == pytest.approx(scipy.stats.t.ppf(0.975, freedom), rel=1e-9)
+    assert stats.student_p(0.3, 0.1, freedom) == pytest.approx(2 * scipy.stats.t.sf(3, freedom), rel=1e-9)
+    assert stats.student_p(-0.3, 0.1, freedom) == stats.student_p(0.3, 0.1, freedom)
+    assert stats.student_p(0.0, 0.0, freedom) == 1.0
 
 
 def test_error_of_a_paired_difference_is_that_of_the_differences():
@@ -343,9 +378,9 @@ def test_a_detectable_difference_is_that_of_a_normal_test_at_holms_first_step():
     errors = [0.004, 0.0, 0.02, 0.01]
     for m in (1, 4, 40):
         expected = (z(1 - 0.05 / (2 * m)) + z(0.8)) * 0.01
-        assert stats.minimum_detectable_effect(errors, 8000, m, binary=False) == pytest.approx(expected, rel=1e-9)
-        assert stats.minimum_detectable_effect(errors, 8000, m, binary=True) == pytest.approx(expected, rel=1e-9)
-    other = stats.minimum_detectable_effect([0.01], 8000, 1, binary=False, alpha=0.01, power=0.9)
+        assert minimum_detectable_effect(errors, 8000, m, binary=False) == pytest.approx(expected, rel=1e-9)
+        assert minimum_detectable_effect(errors, 8000, m, binary=True) == pytest.approx(expected, rel=1e-9)
+    other = minimum_detectable_effect([0.01], 8000, 1, binary=False, alpha=0.01, power=0.9)
     assert other == pytest.approx((z(0.995) + z(0.9)) * 0.01, rel=1e-9)
 
 
@@ -353,20 +388,20 @@ def test_a_detectable_difference_is_that_of_a_normal_test_at_holms_first_step():
 @pytest.mark.parametrize("n", [20, 500, 8000])
 def test_no_difference_is_detectable_that_mcnemar_cannot_reject(n, m):
     fewest = next(k for k in range(1, 100) if scipy.stats.binomtest(0, k).pvalue < 0.05 / m)
-    found = stats.minimum_detectable_effect([], n, m, binary=True)
+    found = minimum_detectable_effect([], n, m, binary=True)
     assert found >= fewest / n
     assert scipy.stats.binom.sf(fewest - 1, n, found) == pytest.approx(0.8, abs=1e-6)
-    assert stats.minimum_detectable_effect([1e-9], n, m, binary=True) == found
+    assert minimum_detectable_effect([1e-9], n, m, binary=True) == found
 
 
 def test_nothing_is_detectable_with_too_few_items_or_no_known_error():
-    assert stats.minimum_detectable_effect([0.1], 5, 1, binary=True) is None
-    assert stats.minimum_detectable_effect([0.1], 6, 1, binary=True) is not None
-    assert stats.minimum_detectable_effect([0.1], 10, 40, binary=False) is None
-    assert stats.minimum_detectable_effect([], 100, 3, binary=False) is None
-    assert stats.minimum_detectable_effect([0.0, 0.0], 100, 3, binary=False) is None
-    assert stats.minimum_detectable_effect([0.1], 100, 0, binary=True) is None
-    assert stats.minimum_detectable_effect([0.1], 0, 1, binary=True) is None
+    assert minimum_detectable_effect([0.1], 5, 1, binary=True) is None
+    assert minimum_detectable_effect([0.1], 6, 1, binary=True) is not None
+    assert minimum_detectable_effect([0.1], 10, 40, binary=False) is None
+    assert minimum_detectable_effect([], 100, 3, binary=False) is None
+    assert minimum_detectable_effect([0.0, 0.0], 100, 3, binary=False) is None
+    assert minimum_detectable_effect([0.1], 100, 0, binary=True) is None
+    assert minimum_detectable_effect([0.1], 0, 1, binary=True) is None
 
 
 def mcnemar_power(n, discordant, difference, level):
@@ -389,7 +424,7 @@ def test_mcnemar_finds_a_detectable_difference_four_times_in_five(n, discordant,
     difference = 0.0
     for _ in range(30):  # the error and the difference fix each other
         error = math.sqrt((max(discordant, difference) - difference**2) / n)
-        difference = stats.minimum_detectable_effect([error], n, m, binary=True)
+        difference = minimum_detectable_effect([error], n, m, binary=True)
     power = mcnemar_power(n, max(discordant, difference), difference, 0.05 / m)
     # Few discordant pairs make the test coarse; the floor in their number can only make it find more.
     assert 0.75 < power < (0.81 if n * discordant >= 80 else 0.95)
@@ -412,23 +447,6 @@ def test_paired_tests_of_real_embeddings_equal_statsmodels_and_scipy(shared_file
     assert stats.mean_interval(c - d) == pytest.approx((low, high), abs=0.05 * (high - low))
     p = scipy.stats.ttest_rel(c, d).pvalue
     assert stats.paired_bootstrap(c, d) == pytest.approx(p, rel=0.25, abs=0.01)
-
-
-def test_rows_that_cannot_be_told_apart_share_a_rank():
-    # A chain: neighbours cannot be told apart, the ends can.
-    values = [0.9, 0.8, 0.7, 0.1]
-    different = [
-        [False, False, True, True],
-        [False, False, False, True],
-        [True, False, False, True],
-        [True] * 3 + [False],
-    ]
-    assert stats.shared_ranks(values, different) == [1, 1, 2, 4]
-    assert stats.shared_ranks(values, different, Better.LOWER) == [3, 2, 2, 1]
-
-
-def test_ranks_of_equal_rows_are_equal_even_if_called_different():
-    assert stats.shared_ranks([0.5, 0.5], [[False, True], [True, False]], Better.HIGHER) == [1, 1]
 
 
 def test_the_statistics_of_a_table_cost_less_than_two_seconds():
@@ -471,29 +489,3 @@ def test_many_tests_against_one_baseline_are_those_made_one_by_one(n):
     many = [hits[1], real, *hits[2:], shorter, hits[0], slices, Measurement(value=0.2, n=n)]
     for base in (hits[0], real, slices):
         assert stats.paired_ps(many, base) == [stats.paired_p(one, base) for one in many]
-
-
-@pytest.mark.parametrize("n", [200, 6000])
-def test_joint_resamples_have_the_covariance_of_the_means(n):
-    from gapbench.bootstrap import joint_means
-
-    rng = np.random.default_rng(6)
-    one = rng.random(n) < 0.7
-    rows = np.stack([one, one ^ (rng.random(n) < 0.1), rng.random(n) < 0.2]).astype(float)
-    means = joint_means(rows)
-    np.testing.assert_allclose(means.mean(axis=0), rows.mean(axis=1), atol=4 / np.sqrt(1000 * n))
-    np.testing.assert_allclose(np.cov(means.T), np.cov(rows, ddof=0) / n, atol=0.2 * 0.25 / n)
-
-
-def test_rank_intervals_hold_the_rank_and_widen_where_rows_are_close():
-    rng = np.random.default_rng(7)
-    clear = np.stack([rng.random(500) < p for p in (0.95, 0.7, 0.3)]).astype(float)
-    assert stats.rank_intervals(clear) == [(1, 1), (2, 2), (3, 3)]
-    assert stats.rank_intervals(clear, "lower") == [(3, 3), (2, 2), (1, 1)]
-    close = np.stack([rng.random(500) < 0.5 for _ in range(4)]).astype(float)
-    for low, high in stats.rank_intervals(close):
-        assert 1 <= low < high <= 4
-    same = np.stack([close[0], close[0], close[1] * 0])
-    assert stats.rank_intervals(same) == [(1, 1), (1, 1), (3, 3)]
-    many = np.repeat(np.arange(300.0)[:, None], 2, axis=1)  # more rows than a byte counts
-    assert stats.rank_intervals(many) == [(300 - i, 300 - i) for i in range(300)]

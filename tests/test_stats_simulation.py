@@ -16,6 +16,8 @@ import scipy.stats
 
 from gapbench import stats
 from gapbench.builtin.metrics.by_item import mean_by_item
+from gapbench.power import minimum_detectable_effect
+from gapbench.verdicts import holm
 
 pytestmark = pytest.mark.slow
 
@@ -132,7 +134,7 @@ def test_mcnemar_with_holm_finds_a_false_difference_in_at_most_one_table_of_twen
     found = 0
     for latent in tables(np.random.default_rng(n + rows), rows + 1, n, correlation):
         base, *others = latent > cut
-        found += min(stats.holm([stats.mcnemar_exact(hits, base) for hits in others])) < 0.05
+        found += min(holm([stats.mcnemar_exact(hits, base) for hits in others])) < 0.05
     print(f"\nfalse differences in {found / TABLES:.4f} of the tables")
     assert found / TABLES <= 0.05 + error(0.05)
 
@@ -152,7 +154,7 @@ def false_differences(rng, n, rows, outcomes):
         p = [
             stats.paired_bootstrap(row, values[0]) if test else 1.0 for row, test in zip(values[1:], worth, strict=True)
         ]
-        found += min(stats.holm(p)) < 0.05
+        found += min(holm(p)) < 0.05
     print(f"\nfalse differences in {found / TABLES:.4f} of the tables")
     return found / TABLES
 
@@ -192,7 +194,7 @@ def test_of_skewed_differences_the_paired_bootstrap_needs_thousands_of_items(n, 
 def test_mcnemar_finds_the_detectable_difference_in_four_tables_of_five(n, discordant, rows):
     effect = 0.0
     for _ in range(20):  # the error and the difference fix each other
-        effect = stats.minimum_detectable_effect([math.sqrt((discordant - effect**2) / n)], n, rows, binary=True)
+        effect = minimum_detectable_effect([math.sqrt((discordant - effect**2) / n)], n, rows, binary=True)
     rng = np.random.default_rng(n)
     better, worse = (discordant + effect) / 2, (discordant - effect) / 2
     counts = rng.multinomial(n, [better, worse, 1 - discordant], size=TABLES)
@@ -209,7 +211,7 @@ def test_mcnemar_finds_the_detectable_difference_in_four_tables_of_five(n, disco
 @pytest.mark.parametrize(("n", "rows"), [(300, 1), (300, 10), (1500, 40)])
 def test_the_paired_bootstrap_finds_the_detectable_difference_in_four_tables_of_five(n, rows):
     rng = np.random.default_rng(n)
-    effect = stats.minimum_detectable_effect([1 / math.sqrt(n)], n, rows, binary=False)
+    effect = minimum_detectable_effect([1 / math.sqrt(n)], n, rows, binary=False)
     zero = np.zeros(n)
     found = 0
     for _ in range(TABLES // 5):
@@ -219,14 +221,9 @@ def test_the_paired_bootstrap_finds_the_detectable_difference_in_four_tables_of_
     assert rate == pytest.approx(0.80, abs=0.01 + math.sqrt(5) * error(0.80))
 
 
-def ranked(hits):
-    """Shared ranks, and which rows are told apart, as a leaderboard makes them."""
-    rows = range(len(hits))
-    pairs = [(i, j) for i in rows for j in range(i)]
-    different = [[False] * len(hits) for _ in rows]
-    for (i, j), p in zip(pairs, stats.holm([stats.mcnemar_exact(hits[i], hits[j]) for i, j in pairs]), strict=True):
-        different[i][j] = different[j][i] = p < 0.05
-    return stats.shared_ranks(hits.mean(1).tolist(), different), different
+def judged(hits):
+    """Verdicts of rows of hits, the first of which is `identity`, as a leaderboard makes them."""
+    return judge(hits.mean(1), stats.mcnemar_exact_matrix(hits), np.ones(len(hits), dtype=bool), 0)
 
 
 @pytest.mark.parametrize(
@@ -242,8 +239,9 @@ def test_equal_rows_are_not_told_apart_and_no_row_ranks_below_its_true_rank(accu
     true = [1 + sum(other > mine for other in accuracies) for mine in accuracies]
     told_apart = too_low = other_rank = 0
     for latent in tables(np.random.default_rng(0), len(accuracies), 1000, 0.9):
-        ranks, different = ranked(latent > cuts)
-        told_apart += different[0][1]
+        verdicts = judged(latent > cuts)
+        ranks = [low for low, _ in verdicts.ranks(np.ones(len(accuracies), dtype=bool))]
+        told_apart += verdicts.p(0, 1) < SIGNIFICANT
         too_low += any(rank > bound for rank, bound in zip(ranks, true, strict=True))
         other_rank += ranks[0] != ranks[1]
     print(f"\ntold apart {told_apart / TABLES:.4f}, too low {too_low / TABLES:.4f}, unequal {other_rank / TABLES:.4f}")

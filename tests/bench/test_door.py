@@ -60,28 +60,37 @@ def test_what_contradicts_itself_is_told(name):
     assert told in fault_of(found, "share", most=10)
 
 
+ODD = """
+import gapbench
+
+
+class Odd:
+    def measure(self, data):
+        hits = data.top_classes(1)[:, 0] == data.labels
+        return gapbench.Measurement(value=float(hits.mean()) / 2, n=len(hits), outcomes=hits)
+
+
+@gapbench.hookimpl
+def gapbench_metrics():
+    return [
+        gapbench.MetricSpec(
+            name="odd", factory="odd:Odd", summary="x", unit="share", better=gapbench.Better.HIGHER,
+            family=gapbench.MetricFamily.TASK, needs=frozenset({gapbench.Need.LABELS}),
+        )
+    ]
+"""
+
+
 def test_a_metric_that_contradicts_itself_costs_its_own_value(tmp_path):
-    class Odd:
-        def measure(self, data):
-            hits = data.top_classes(1)[:, 0] == data.labels
-            return Measurement(value=float(hits.mean()) / 2, n=len(hits), outcomes=hits)
-
-    class Plugin:
-        @gapbench.hookimpl
-        def gapbench_metrics(self):
-            return [
-                gapbench.MetricSpec(
-                    name="odd", factory=Odd, summary="x", unit="share", better=gapbench.Better.HIGHER,
-                    family=gapbench.MetricFamily.TASK, needs=frozenset({gapbench.Need.LABELS}),
-                )
-            ]  # fmt: skip
-
+    (tmp_path / "odd.py").write_text(ODD)
     toy = two_cones(60, 8, classes=3)
     np.savez(tmp_path / "e.npz", image=toy.images, text=toy.class_texts, label=toy.labels)
     found = gapbench.run(
-        datasets=f"embeddings:{tmp_path / 'e.npz'}", aligners=["identity", "mean-center"], metrics=["top1", "odd"],
-        plugins=Plugin(),
-    )  # fmt: skip
+        datasets=f"embeddings:{tmp_path / 'e.npz'}",
+        aligners=["identity", "mean-center"],
+        metrics=["top1", "odd"],
+        plugins=tmp_path / "odd.py",
+    )
     for record in found.records:
         assert record.metrics.keys() == {"top1"}
         assert "mean of its outcomes" in record.unmeasured["odd"].reason

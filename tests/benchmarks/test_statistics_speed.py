@@ -9,6 +9,7 @@ import scipy.stats
 
 from gapbench import bootstrap, stats
 from gapbench.components import Measurement
+from gapbench.verdicts import holm
 
 N = 8000
 
@@ -95,7 +96,7 @@ def test_all_pairs_of_forty_rows():
 
     def compare(outcomes):
         rows = [Measurement(value=float(row.mean()), n=N, outcomes=row) for row in outcomes]
-        return stats.holm([stats.paired_p(rows[i], rows[j]) for i, j in pairs])
+        return holm([stats.paired_p(rows[i], rows[j]) for i, j in pairs])
 
     start = time.process_time()
     compare([row > -1.9 for row in latent])
@@ -123,7 +124,7 @@ def test_the_statistics_of_a_table_of_forty_rows_and_fifteen_metrics():
     for base, *others in table:
         for row in others:
             stats.interval(row)
-        stats.holm([stats.paired_p(row, base) for row in others])
+        holm([stats.paired_p(row, base) for row in others])
     took = time.process_time() - start
     print(f"\n40 rows x 15 metrics of {N} items: {took:.2f} s")
     assert took < 4

@@ -1,0 +1,154 @@
+"""Several rows and several seeds: variances of items and of fits against plain loops, p values against scipy."""
+
+import itertools
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from gapbench.components import Measurement
+from gapbench.joint import joint, p_against, p_of_all
+from gapbench.stats import mcnemar_exact, paired_p
+
+
+def measurements(outcomes):
+    return [[Measurement(value=float(np.mean(one)), n=len(one), outcomes=one) for one in row] for row in outcomes]
+
+
+def drawn(rows=4, seeds=3, n=60, kind="real", seed=0):
+    rng = np.random.default_rng(seed)
+    item, fit = rng.normal(size=n), rng.normal(size=(rows, seeds, 1))
+    values = item + 0.3 * fit + 0.5 * rng.normal(size=(rows, seeds, n)) + 0.2 * np.arange(rows)[:, None, None]
+    return values > 0 if kind == "hits" else values
+
+
+@pytest.mark.parametrize("kind", ["real", "hits"])
+def test_variances_of_seeds_that_share_items_against_a_plain_loop(kind):
+    values = drawn(kind=kind)
+    rows, seeds, n = values.shape
+    found = joint(measurements(values), shared=True)
+    variances, freedoms = found.variances()
+    differences, difference_freedoms = found.differences()
+    for i, j in itertools.product(range(rows), repeat=2):
+        one = values[i].astype(float) - (values[j] if i != j else 0)
+        items = one.mean(axis=0).var(ddof=1) / n
+        fits = one.mean(axis=1).var(ddof=1) / seeds
+        freedom = (items + fits) ** 2 / (items**2 / (n - 1) + fits**2 / (seeds - 1))
+        mine = (variances[i], freedoms[i]) if i == j else (differences[i, j], difference_freedoms[i, j])
+        assert mine == pytest.approx((items + fits, freedom), rel=1e-9)
+    np.testing.assert_allclose(found.values, values.mean(axis=(1, 2)))
+
+
+def test_seeds_that_score_halves_keep_what_overlapping_halves_leave():
+    values = drawn(rows=3, seeds=4)
+    found = joint(measurements(values), shared=False)
+    for i in range(3):
+        items = np.mean([values[i, s].var(ddof=1) / values.shape[2] for s in range(4)]) * 5 / 8
+        fits = values[i].mean(axis=1).var(ddof=1) / 4
+        assert found.variances()[0][i] == pytest.approx(items + fits, rel=1e-9)
+
+
+def test_halves_of_unlike_sizes_are_taken_together():
+    """Identical items stay in one half, so that halves need not be of one size."""
+    rng = np.random.default_rng(0)
+    sizes = (60, 61, 59)
+    rows = [[rng.normal(size=n) + shift for n in sizes] for shift in (0.0, 0.4)]
+    found = joint(measurements(rows), shared=False)
+    for i, row in enumerate(rows):
+        items = np.mean([one.var(ddof=1) / len(one) for one in row]) * 4 / 6
+        fits = np.var([one.mean() for one in row], ddof=1) / 3
+        assert found.variances()[0][i] == pytest.approx(items + fits, rel=1e-9)
+    assert 0 < found.p()[0, 1] < 1
+    assert joint(measurements(rows), shared=True) is None
+
+
+def test_the_mean_of_two_halves_varies_by_what_is_said():
+    """Drawn from one set of items, halved anew for each seed."""
+    rng = np.random.default_rng(1)
+    n, seeds, means, said = 200, 4, [], []
+    for _ in range(1500):
+        items = rng.normal(size=n)
+        halves = [items[rng.permutation(n)[: n // 2]] for _ in range(seeds)]
+        found = joint(measurements([halves]), shared=False)
+        means.append(found.values[0])
+        said.append(found.variances()[0][0])
+    true = np.var(means)
+    assert true <= np.mean(said) <= 1.35 * true
+
+
+def test_left_out_groups_and_their_seeds():
+    rng = np.random.default_rng(2)
+    left = rng.normal(size=(3, 2, 20))
+    values = rng.normal(size=(3, 2))
+    rows = [[Measurement(value=values[i, s], n=100, jackknife=left[i, s]) for s in range(2)] for i in range(3)]
+    found = joint(rows, shared=True)
+    for i in range(3):
+        mean = left[i].mean(axis=0)
+        items = 19 / 20 * ((mean - mean.mean()) ** 2).sum()
+        fits = values[i].var(ddof=1) / 2
+        freedom = (items + fits) ** 2 / (items**2 / 19 + fits**2)
+        assert (found.variances()[0][i], found.variances()[1][i]) == pytest.approx((items + fits, freedom), rel=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["real", "hits"])
+def test_of_one_seed_joint_errors_are_those_of_a_paired_t_test(kind):
+    values = drawn(seeds=1, kind=kind)
+    found = joint(measurements(values), shared=True)
+    for i, j in itertools.combinations(range(len(values)), 2):
+        expected = scipy.stats.ttest_rel(values[i, 0].astype(float), values[j, 0].astype(float)).pvalue
+        differ = np.count_nonzero(values[i, 0] != values[j, 0])
+        assert found.p()[i, j] == pytest.approx(max(expected, 2 * 0.5**differ), rel=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["real", "hits"])
+@pytest.mark.parametrize("seeds", [1, 3])
+@pytest.mark.parametrize("shared", [True, False])
+def test_all_pairs_at_once_are_each_pair_alone(kind, seeds, shared):
+    rows = measurements(drawn(seeds=seeds, kind=kind))
+    together = p_of_all(rows, shared=shared)
+    for i, j in itertools.combinations(range(len(rows)), 2):
+        (alone,) = p_against([rows[i]], rows[j], shared=shared)
+        assert together[i, j] == together[j, i] == pytest.approx(alone, rel=1e-9)
+    np.testing.assert_allclose(p_against(rows[1:], rows[0], shared=shared), together[0, 1:], rtol=1e-9)
+
+
+def test_of_one_seed_tests_are_exact():
+    hits = drawn(seeds=1, kind="hits")
+    rows = measurements(hits)
+    assert p_of_all(rows, shared=True)[0, 1] == mcnemar_exact(hits[0, 0], hits[1, 0])
+    real = measurements(drawn(seeds=1))
+    assert p_of_all(real, shared=True)[2, 1] == paired_p(real[2][0], real[1][0])
+
+
+def test_few_items_that_differ_are_never_sure():
+    """However clear their differences, k items cannot give less than 2 in 2^k."""
+    base = np.zeros(200)
+    other = base.copy()
+    other[:4] = 1.0
+    rows = measurements(np.array([[base] * 3, [other] * 3]))
+    assert p_of_all(rows, shared=True)[0, 1] == 2 * 0.5**4
+
+
+def test_no_p_is_zero_or_not_a_number():
+    base, other = np.zeros(300), np.ones(300)
+    for rows in ([[base, base], [other, other]], [[base, base], [base, base]]):
+        for kind in (float, bool):
+            found = p_of_all(measurements(np.array(rows, dtype=kind)), shared=True)
+            assert (found > 0).all()
+            assert (found <= 1).all()
+    jack = np.linspace(0, 1, 10)
+    rows = [[Measurement(value=v, n=9, jackknife=jack + v)] * 2 for v in (0.1, 0.9)]
+    assert 0 < p_of_all(rows, shared=True)[0, 1] < 1e-300
+
+
+def test_rows_that_cannot_be_paired_cost_the_others_nothing():
+    rows = measurements(drawn(rows=3, seeds=2))
+    odd = [Measurement(value=0.5, n=7, outcomes=np.ones(7)) for _ in range(2)]
+    found = p_against([rows[1], odd, rows[2]], rows[0], shared=True)
+    assert found[1] is None
+    np.testing.assert_allclose([found[0], found[2]], p_against(rows[1:], rows[0], shared=True))
+    matrix = p_of_all([*rows, odd], shared=True)
+    assert np.isnan(matrix[3, :3]).all()
+    np.testing.assert_allclose(
+        matrix[:3, :3][np.triu_indices(3, 1)], p_of_all(rows, shared=True)[np.triu_indices(3, 1)]
+    )
