@@ -1,7 +1,6 @@
 """Toy data and fitting behind the guard, for tests of aligners and metrics."""
 
 import importlib
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -34,16 +33,6 @@ def caption_pairs(n=60, d=8, seed=0):
 
 def caption_split(images, texts):
     return EmbeddedSplit(images=images, fingerprint="f", captions=Texts(rows=texts, owner=np.arange(len(texts))))
-
-
-def in_file_order(split):
-    """Give a split whose items and texts are drawn in the order in which they stand, as if their hashes ascended."""
-
-    def counted(texts):
-        return texts and replace(texts, keys=np.arange(len(texts.rows), dtype=np.uint64))
-
-    keys = np.arange(len(split.images), dtype=np.uint64)
-    return replace(split, keys=keys, captions=counted(split.captions), prompts=counted(split.prompts))
 
 
 def class_split(n_classes=3, d=8, n=40, seed=0):

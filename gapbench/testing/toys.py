@@ -180,3 +180,13 @@ def reordered(split: EmbeddedSplit, order: Int64) -> EmbeddedSplit:
         captions = replace(captions, rows=captions.rows[order], owner=owner)
     labels = None if split.labels is None else split.labels[order]
     return replace(split, images=split.images[order], labels=labels, captions=captions)
+
+
+def in_file_order(split: EmbeddedSplit) -> EmbeddedSplit:
+    """Give a split whose items and texts are read and drawn as they stand, as if their hashes ascended."""
+
+    def counted(texts: Texts | None) -> Texts | None:
+        return None if texts is None else replace(texts, keys=np.arange(len(texts.rows), dtype=np.uint64))
+
+    keys = np.arange(len(split.images), dtype=np.uint64)
+    return replace(split, keys=keys, captions=counted(split.captions), prompts=counted(split.prompts))

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from helpers import in_file_order
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +12,7 @@ from gapbench.embeddings.arrays import unit_rows
 from gapbench.errors import UndeclaredData
 from gapbench.model.study import Protocol
 from gapbench.specs import ActsOn, AlignerSpec, Need
+from gapbench.testing.toys import in_file_order
 
 
 def captioned(n=12, d=3, seed=0):

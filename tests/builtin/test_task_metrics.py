@@ -4,7 +4,7 @@ import importlib
 
 import numpy as np
 import pytest
-from helpers import CLIP, in_file_order, scored
+from helpers import CLIP, scored
 from scipy import optimize, special, stats
 from sklearn.cluster import KMeans
 from sklearn.linear_model import RidgeClassifier
@@ -24,6 +24,7 @@ from gapbench.host.registry import Kind
 from gapbench.host.validate import check_spec
 from gapbench.specs import ActsOn, AlignerSpec, Better, MetricFamily, Need, Pooling
 from gapbench.stats import interval
+from gapbench.testing.toys import in_file_order
 
 SPECS = {spec.name: spec for spec in TASK_SPECS}
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers import BY_NAME, CLIP, fit_spec, in_file_order, scored
+from helpers import BY_NAME, CLIP, fit_spec, scored
 from sklearn.metrics import ndcg_score
 
 from gapbench.bench import scored as scored_split
@@ -14,6 +14,7 @@ from gapbench.components import EmbeddedSplit, Texts
 from gapbench.embeddings.files import EmbeddingFile
 from gapbench.errors import NotMeasurable
 from gapbench.specs import ActsOn, AlignerSpec
+from gapbench.testing.toys import in_file_order
 
 METRICS = (MixedNdcg, MixedRecall, SameModalityShare)
 
