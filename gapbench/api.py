@@ -95,7 +95,7 @@ class Results:
                 verdict = row.values[name].p_holm  # noqa: PD011 - no data frame
                 difference = (None, None, None) if found is None else (found.delta, found.p, verdict)
                 numbers = (name, value.value, low, high, value.n, *difference)
-                yield (*of, record.protocol.fit_items, record.seed, *numbers, record.cell_id)
+                yield (*of, record.items.fitted, record.seed, *numbers, record.cell_id)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterable[RenderableType]:
         """Show the tables in a terminal."""

@@ -11,6 +11,7 @@ from gapbench.model.record import (
     Code,
     DatasetRef,
     EncoderRef,
+    ItemCounts,
     MetricValue,
     PromptsRef,
     ProtocolRef,
@@ -86,10 +87,9 @@ def record(
             family="toy",
             control=control,
         ),
-        protocol=ProtocolRef(
-            name="held-out", fit_size=None, shots=None, fit_split="train", fit_fingerprint="f" * 64, fit_items=100
-        ),
+        protocol=ProtocolRef(name="held-out", fit_size=None, shots=None, fit_split="train", fit_fingerprint="f" * 64),
         seed=0,
+        items=ItemCounts(fitted=100, scored=N),
         index="flat",
         status="ok",
         metrics=metrics,

@@ -17,7 +17,7 @@ import scipy.stats
 from gapbench import stats
 from gapbench.builtin.metrics.by_item import mean_by_item
 from gapbench.power import minimum_detectable_effect
-from gapbench.verdicts import holm
+from gapbench.verdicts import SIGNIFICANT, holm, judge
 
 pytestmark = pytest.mark.slow
 

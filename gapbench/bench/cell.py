@@ -91,6 +91,7 @@ def _measured(task: CellTask, registry: Registry) -> tuple[Record, bytes]:
         task.header,
         metrics={name: _value(registry, name, measurement) for name, measurement in measurements.items()},
         unmeasured=unmeasured,
+        items=fit.cut.counts,
         pairs=fit.pairs,
         chosen=fit.chosen,
         warnings=fit.warnings,
@@ -102,7 +103,7 @@ def _measured(task: CellTask, registry: Registry) -> tuple[Record, bytes]:
         ),
         notes=fit.notes,
     )
-    return record, outcomes.pack(measurements, predicted)
+    return record, outcomes.pack(measurements, predicted, fit.cut.seen)
 
 
 def _value(registry: Registry, name: str, measurement: Measurement) -> MetricValue:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gapbench.bench.fitdata import FitRows, GuardedFitData
-from gapbench.bench.protocol import check_disjoint, fit_and_test, subset
+from gapbench.bench.protocol import Cut, fit_and_test, subset
 from gapbench.bench.scored import AlignedSplit
 from gapbench.embeddings.fingerprint import derive_rng
 from gapbench.errors import DataError
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from gapbench.model.record import ParamValue
 
 #: Fit rows of the last tables, with their moments: all aligners of a table share them.
-_FIT_ROWS: dict[tuple[object, ...], tuple[FitRows, FitRows]] = {}
+_FIT_ROWS: dict[tuple[object, ...], tuple[FitRows, FitRows, Cut]] = {}
 _FIT_ROWS_KEPT = 4
 
 #: Share of the fit split that is set apart where a parameter is chosen or an aligner needs a validation slice.
@@ -38,7 +38,7 @@ PAIRS_A_DIMENSION = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Fit:
-    """A fitted aligner, the rows to score, and what the record says of it.
+    """A fitted aligner, the rows to score, how they were cut from those to fit on, and what the record says of it.
 
     ``pairs`` is what the pairs were made of (empty where none are read), ``chosen`` what ``auto`` chose; ``notes`` are the
     aligner's own, for people.
@@ -47,6 +47,7 @@ class Fit:
     aligner: Any
     spec: AlignerSpec
     test: FitRows
+    cut: Cut
     pairs: str = ""
     chosen: Choice | None = None
     warnings: tuple[str, ...] = ()
@@ -57,7 +58,7 @@ def fit_cell(task: CellTask, selected: Selected) -> Fit:
     """Fit the aligner of a cell, its automatic parameters chosen first."""
     spec = selected.component.spec
     assert isinstance(spec, AlignerSpec)
-    fit, test = rows_of(task, raw=spec.raw)
+    fit, test, cut = rows_of(task, raw=spec.raw)
     chosen = None
     if selected.automatic:
         selected, chosen = choose(task, selected, fit)
@@ -67,6 +68,7 @@ def fit_cell(task: CellTask, selected: Selected) -> Fit:
         aligner=aligner,
         spec=spec,
         test=test,
+        cut=cut,
         pairs=fit.pairs_are if Need.PAIRS in spec.needs else "",
         chosen=chosen,
         warnings=(warning,) if warning else (),
@@ -87,8 +89,8 @@ def plain_notes(found: Mapping[Any, Any]) -> dict[str, ParamValue]:
     return notes
 
 
-def rows_of(task: CellTask, *, raw: bool) -> tuple[FitRows, FitRows]:
-    """Give the rows to fit on and to score; shared by the aligners of a table, moments included."""
+def rows_of(task: CellTask, *, raw: bool) -> tuple[FitRows, FitRows, Cut]:
+    """Give the rows to fit on and to score, and how they were cut; shared by the aligners of a table, moments included."""
     header = task.header
     train = None if task.train is None else task.train.fingerprint
     key: tuple[object, ...] = (
@@ -102,12 +104,11 @@ def rows_of(task: CellTask, *, raw: bool) -> tuple[FitRows, FitRows]:
     if key not in _FIT_ROWS:
         while len(_FIT_ROWS) >= _FIT_ROWS_KEPT:
             del _FIT_ROWS[next(iter(_FIT_ROWS))]
-        fit, test = fit_and_test(task.protocol, task.seed, task.test, task.train)
-        if not task.protocol.fits_on_test:
-            check_disjoint(fit, test)
+        cut = fit_and_test(task.protocol, task.seed, task.test, task.train)
         _FIT_ROWS[key] = (
-            FitRows(fit, captioned=task.captioned, raw=raw),
-            FitRows(test, captioned=task.captioned, raw=raw),
+            FitRows(cut.fit, captioned=task.captioned, raw=raw),
+            FitRows(cut.test, captioned=task.captioned, raw=raw),
+            cut,
         )
     return _FIT_ROWS[key]
 

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from gapbench.bench.protocol import fit_items
 from gapbench.embeddings.fingerprint import fingerprint
 from gapbench.model.identity import cell_id
 from gapbench.model.record import (
     CAPTIONS,
     GIVEN,
+    HALF,
     PRECOMPUTED,
     SCHEMA_VERSION,
     AlignerRef,
@@ -68,7 +68,7 @@ def record_header(
             distribution="" if cell.prompts is None else cell.prompts.component.origin.distribution,
         ),
         aligner=_aligner(cell),
-        protocol=_protocol(cell, test, train),
+        protocol=_protocol(cell, train),
         seed=cell.seed,
         index=index,
         status="ok",
@@ -120,14 +120,13 @@ def _aligner(cell: Cell) -> AlignerRef:
     )
 
 
-def _protocol(cell: Cell, test: EmbeddedSplit, train: EmbeddedSplit | None) -> ProtocolRef:
+def _protocol(cell: Cell, train: EmbeddedSplit | None) -> ProtocolRef:
     protocol = cell.protocol
     fitted_on_train = train is not None and not protocol.fits_on_test
     return ProtocolRef(
         name=protocol.name,
         fit_size=protocol.fit_size,
         shots=protocol.shots,
-        fit_split="test" if protocol.fits_on_test else "train" if fitted_on_train else "half of test",
+        fit_split="test" if protocol.fits_on_test else "train" if fitted_on_train else HALF,
         fit_fingerprint=train.fingerprint if train is not None and fitted_on_train else "",
-        fit_items=fit_items(protocol, cell.seed, test, train),
     )

@@ -10,18 +10,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gapbench.components import EmbeddedSplit, Texts
-from gapbench.embeddings.arrays import blocks
 from gapbench.embeddings.fingerprint import derive_rng, fingerprint
+from gapbench.embeddings.items import Items, row_keys
 from gapbench.errors import DataError
+from gapbench.model.record import ItemCounts
 
 if TYPE_CHECKING:
-    from gapbench.components import Float32, Int64, Rows
+    from gapbench.components import Bools, Float32, Int64, Keys, Rows
     from gapbench.model.study import Protocol
 
 
@@ -69,13 +70,26 @@ def subset(split: EmbeddedSplit, images: Int64) -> EmbeddedSplit:
     )
 
 
+def keyed(split: EmbeddedSplit) -> EmbeddedSplit:
+    """Return a split whose items have keys; rows that came without are hashed, once. O(N d)."""
+    return split if split.keys is not None else replace(split, keys=_keys(split))
+
+
+def _keys(split: EmbeddedSplit) -> Keys:
+    return row_keys(split.images) if split.keys is None else split.keys
+
+
+def _order(split: EmbeddedSplit, purpose: str, seed: int) -> Int64:
+    """``(N,)`` positions of the images in an order that rests on what they are, and on the seed."""
+    items = Items(split, captioned=split.captions is not None)
+    return items.order[derive_rng(purpose=purpose, items=items.fingerprint, seed=seed).permutation(len(split.images))]
+
+
 def draw(split: EmbeddedSplit, size: int | None, seed: int) -> EmbeddedSplit:
     """Draw ``size`` images without replacement, the same ones for every aligner; larger sizes hold the smaller ones."""
-    n = len(split.images)
-    if size is None or size >= n:
+    if size is None or size >= len(split.images):
         return split
-    rng = derive_rng(purpose="fit subset", items=split.fingerprint, seed=seed)
-    return subset(split, np.sort(rng.permutation(n)[:size]))
+    return subset(split, np.sort(_order(split, "fit subset", seed)[:size]))
 
 
 def draw_shots(split: EmbeddedSplit, shots: int | None, seed: int) -> EmbeddedSplit:
@@ -90,40 +104,120 @@ def draw_shots(split: EmbeddedSplit, shots: int | None, seed: int) -> EmbeddedSp
         return split
     if split.labels is None:
         raise DataError("Shots are images of a class, and this dataset has no classes; give a fit size instead.")
-    rng = derive_rng(purpose="shots", items=split.fingerprint, seed=seed)
-    order = rng.permutation(len(split.images))
+    order = _order(split, "shots", seed)
     by_class = [order[split.labels[order] == c][:shots] for c in range(len(split.classes))]
     return subset(split, np.sort(np.concatenate(by_class)))
 
 
-def halves(split: EmbeddedSplit, seed: int) -> tuple[EmbeddedSplit, EmbeddedSplit]:
-    """Cut a split into two halves by image: one to fit on, one to score."""
-    fitted, scored = _half_positions(split, seed)
-    return subset(split, fitted), subset(split, scored)
-
-
-def _half_positions(split: EmbeddedSplit, seed: int) -> tuple[Int64, Int64]:
+def copies(split: EmbeddedSplit) -> Int64:
+    """``(N,)`` group of each image: those of one picture, or of one embedding bit by bit, are in one group."""
     n = len(split.images)
-    order = derive_rng(purpose="halves", items=split.fingerprint, seed=seed).permutation(n)
-    return np.sort(order[: n // 2]), np.sort(order[n // 2 :])
+    by_row = np.unique(row_keys(split.images), return_inverse=True)[1].ravel()
+    if split.keys is None:
+        return by_row
+    by_key = np.unique(split.keys, return_inverse=True)[1].ravel()
+    if by_row.max(initial=-1) == by_key.max(initial=-1) == n - 1:
+        return np.arange(n)
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    ends = np.concatenate([n + by_row, n + by_row.max() + 1 + by_key])
+    starts, size = np.tile(np.arange(n), 2), int(ends.max()) + 1
+    graph = coo_array((np.ones(2 * n, dtype=bool), (starts, ends)), shape=(size, size))
+    return np.unique(connected_components(graph, directed=False)[1][:n], return_inverse=True)[1].ravel()
 
 
-def fit_items(protocol: Protocol, seed: int, test: EmbeddedSplit, train: EmbeddedSplit | None) -> int:
-    """Return how many images `fit_and_test` fits on, without reading any."""
-    source, halved = (test, False) if protocol.fits_on_test else (train or test, train is None)
-    n = len(source.images) // 2 if halved else len(source.images)
-    if protocol.shots is None:
-        return n if protocol.fit_size is None else min(n, protocol.fit_size)
-    if source.labels is None:
-        return 0
-    labels = source.labels[_half_positions(source, seed)[0]] if halved else source.labels
-    return int(np.minimum(np.bincount(labels), protocol.shots).sum())
+@dataclass(frozen=True, kw_only=True)
+class Cut:
+    """What is fitted on and what is scored.
+
+    Parameters
+    ----------
+    fit, test
+        The two splits.
+    seen
+        ``(N,)`` which scored images are fitted on as well; None where none may be.
+    repeated
+        Number of images of a halved source that occur more than once: copies are in one half.
+    left_out
+        Number of images of a fit split that are scored as well, and therefore not fitted on.
+    """
+
+    fit: EmbeddedSplit
+    test: EmbeddedSplit
+    seen: Bools | None = None
+    repeated: int = 0
+    left_out: int = 0
+
+    @property
+    def counts(self) -> ItemCounts:
+        """The numbers of items, for the record."""
+        return ItemCounts(
+            fitted=len(self.fit.images),
+            scored=len(self.test.images),
+            seen=0 if self.seen is None else int(np.count_nonzero(self.seen)),
+            repeated=self.repeated,
+            left_out=self.left_out,
+        )
 
 
-def fit_and_test(
-    protocol: Protocol, seed: int, test: EmbeddedSplit, train: EmbeddedSplit | None
-) -> tuple[EmbeddedSplit, EmbeddedSplit]:
-    """Give the split to fit on and the split to score.
+def halves(split: EmbeddedSplit, seed: int) -> Cut:
+    """Cut a split into two halves by image, one to fit on and one to score; copies of an image are in one half.
+
+    Without copies the first half of a drawn order is fitted on. With copies all of a group go where the first of them goes.
+
+    Raises
+    ------
+    DataError
+        All images are copies of one.
+    """
+    group, split = copies(split), keyed(split)
+    order = _order(split, "halves", seed)
+    fitted = np.zeros(len(order), dtype=bool)
+    fitted[order[: len(order) // 2]] = True
+    _, first = np.unique(group[order], return_index=True)  # of each group, in the drawn order
+    fitted = fitted[order[first]][group]
+    if len(first) == 1:
+        raise DataError(
+            f"All {len(order)} images are copies of one, bit by bit, so they cannot be cut into a half to fit on and a half "
+            "to score. Use data with different images, or --protocol in-sample."
+        )
+    if fitted.all() or not fitted.any():  # one group is more than half of all: the others are fitted on
+        fitted = group != group[order[0]]
+    sizes = np.bincount(group)
+    return Cut(
+        fit=subset(split, np.flatnonzero(fitted)),
+        test=subset(split, np.flatnonzero(~fitted)),
+        repeated=int(sizes[sizes > 1].sum()),
+    )
+
+
+def _apart(train: EmbeddedSplit, test: EmbeddedSplit) -> Cut:
+    """Leave out of a training split what is scored as well.
+
+    Raises
+    ------
+    DataError
+        Nothing is left.
+    """
+    shared = np.isin(row_keys(train.images), row_keys(test.images))
+    if train.keys is not None and test.keys is not None:
+        shared |= np.isin(train.keys, test.keys)
+    train, test = keyed(train), keyed(test)
+    if shared.all():
+        raise DataError(
+            f"All {len(shared)} images of the training split are scored as well, bit by bit: nothing is left to fit on. Use "
+            "splits with different images, or --protocol in-sample."
+        )
+    kept = train if not shared.any() else subset(train, np.flatnonzero(~shared))
+    return Cut(fit=kept, test=test, left_out=int(np.count_nonzero(shared)))
+
+
+def fit_and_test(protocol: Protocol, seed: int, test: EmbeddedSplit, train: EmbeddedSplit | None) -> Cut:
+    """Cut what there is into what is fitted on and what is scored.
+
+    Unless the protocol fits on what it scores, no scored image is fitted on: copies, bit by bit, stay in one half, or leave
+    the training split. Two images that differ in one bit are two.
 
     Parameters
     ----------
@@ -133,43 +227,18 @@ def fit_and_test(
         The whole test split.
     train
         The training split where the source has one; not needed for ``in-sample``.
-    """
-    source = test
-    if not protocol.fits_on_test:
-        source, test = (train, test) if train is not None else halves(test, seed)
-    return draw_shots(draw(source, protocol.fit_size, seed), protocol.shots, seed), test
-
-
-def check_disjoint(fit: EmbeddedSplit, test: EmbeddedSplit) -> None:
-    """See to it that no scored item is fitted on.
-
-    Items are the same where their embeddings are, bit by bit: that also finds a file that holds an image once for each of
-    its captions. One pass over both, 8 bytes a row in memory.
 
     Raises
     ------
     DataError
-        Names the first such item, and how many there are.
+        There are too few different images.
     """
-    fitted, scored = _row_keys(fit.images), _row_keys(test.images)
-    shared = np.flatnonzero(np.isin(scored, fitted))
-    if len(shared):
-        one = int(np.flatnonzero(fitted == scored[shared[0]])[0])
-        raise DataError(
-            f"{len(shared)} of {len(test.images)} scored images are also fitted on (the first: row {shared[0]} of the "
-            f"scored rows has the same embedding as row {one} of the fitted ones). Held-out needs disjoint items: keep "
-            "each image once, with all its captions ('pair' in an .npz file), and out of one of the splits; or say "
-            "--protocol in-sample."
-        )
-
-
-def _row_keys(rows: Rows) -> Int64:
-    """``(N,)`` hash of each row; -0.0 and 0.0 are one number."""
-    keys = np.empty(len(rows), dtype=np.int64)
-    for block in blocks(len(rows)):
-        part = np.ascontiguousarray(rows[block], dtype=np.float32) + np.float32(0)
-        keys[block] = [hash(row.tobytes()) for row in part]
-    return keys
+    if protocol.fits_on_test:
+        test = keyed(test)
+        fit = draw_shots(draw(test, protocol.fit_size, seed), protocol.shots, seed)
+        return Cut(fit=fit, test=test, seen=np.isin(_keys(test), _keys(fit)))
+    cut = _apart(train, test) if train is not None else halves(test, seed)
+    return replace(cut, fit=draw_shots(draw(cut.fit, protocol.fit_size, seed), protocol.shots, seed))
 
 
 def depends_on_seed(protocol: Protocol, n_fit: int | None, *, has_train: bool) -> bool:

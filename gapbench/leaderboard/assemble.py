@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from threadpoolctl import threadpool_limits
 
+from gapbench.leaderboard.in_sample import score_unseen
 from gapbench.leaderboard.ranking import better_of, rank, ranks_by
 from gapbench.leaderboard.table import PRIMARY, Row, Table, Value
 from gapbench.leaderboard.values import fill_values
-from gapbench.model.record import HALF, PRECOMPUTED
+from gapbench.model.record import PRECOMPUTED
 from gapbench.results.answers import BASELINE, environments, names_key
 from gapbench.results.comparisons import without_outcomes
 from gapbench.specs import MetricFamily
@@ -55,6 +56,7 @@ def build_tables(
             fill_values(rows, metrics)
             table = _table(group[0].record, rows, metrics, reference)
             rank(table, metrics)
+            score_unseen(table, metrics)
             for row in table.rows:
                 row.compared = [without_outcomes(one) for one in row.compared]
             tables.append(table)
@@ -181,7 +183,7 @@ def _table(first: Record, rows: list[Row], specs: Mapping[str, MetricSpec], refe
         index=first.index,
         dtype=first.encoder.dtype,
         fit_split=first.protocol.fit_split,
-        n=first.dataset.n if first.protocol.fit_split != HALF else first.dataset.n - first.dataset.n // 2,
+        n=max((record.items.scored for row in rows for record in row.records), default=first.dataset.n),
         n_texts=first.prompts.n_texts,
         primary=primary,
         metrics=metrics,

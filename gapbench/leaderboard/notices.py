@@ -32,6 +32,8 @@ def notices(table: Table, specs: Mapping[str, MetricSpec]) -> list[str]:
             f"{number(table.detectable, share=share)}{unit}."
         )
     lines += _spread(table, specs)
+    lines += _unseen(table, specs)
+    lines += _copies(table)
     for control, metrics in unnoticed(table, specs).items():
         lines.append(f"Do not notice {control}: {', '.join(metrics)}.")
     warned: dict[str, list[str]] = {}
@@ -62,6 +64,33 @@ def _spread(table: Table, specs: Mapping[str, MetricSpec]) -> list[str]:
     return [
         f"{table.primary} over {seeds} seeds: standard deviation {middle} in the median row, at most {end} ({most})."
     ]
+
+
+def _unseen(table: Table, specs: Mapping[str, MetricSpec]) -> list[str]:
+    """Say how in-sample rows do on the scored items that were not fitted on."""
+    if not table.seen:
+        return []
+    share = is_share(table.primary, specs.get(table.primary))
+    told = [
+        f"{row.label} {number(row.unseen.value, share=share)}" for row in table.rows if row.unseen and not row.control
+    ]
+    if not told:
+        return [f"All scored items were fitted on: {table.primary} says nothing of others."]
+    left = table.n - table.seen
+    return [f"{table.primary} on the {left:,} scored items that were not fitted on: {', '.join(told)}."]
+
+
+def _copies(table: Table) -> list[str]:
+    """Say what became of images that occur more than once."""
+    records = [record for row in table.rows for record in row.records]
+    repeated = max((record.items.repeated for record in records), default=0)
+    left_out = max((record.items.left_out for record in records), default=0)
+    lines = []
+    if repeated:
+        lines.append(f"{repeated:,} images occur more than once, bit by bit; copies are in one half.")
+    if left_out:
+        lines.append(f"{left_out:,} images of the fit split are scored as well, bit by bit, and were not fitted on.")
+    return lines
 
 
 def _few(lines: Sequence[str]) -> str:

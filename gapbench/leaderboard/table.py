@@ -16,7 +16,7 @@ from gapbench.verdicts import SIGNIFICANT
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gapbench.model.record import Record
+    from gapbench.model.record import MetricValue, Record
     from gapbench.results.comparisons import Compared
 
 #: Ranked by the first of these that a table has.
@@ -58,6 +58,8 @@ class Row:
     rank, rank_high
         The ranks that the row may have: from one more than the number of rows that are better by more than noise, to the
         number of rows that are not worse by more than noise; None where the row is not ranked.
+    unseen
+        In-sample, the primary metric on the scored items that were not fitted on; None where there are none.
     untested
         Why a row with a result has no rank.
     coverage
@@ -75,6 +77,7 @@ class Row:
     values: dict[str, Value] = field(default_factory=dict)
     rank: int | None = None
     rank_high: int | None = None
+    unseen: MetricValue | None = None
     untested: str = ""
     coverage: tuple[int, int] = (1, 1)
     state: RowState = ""
@@ -128,7 +131,8 @@ class Row:
 class Table:
     """The rows of one encoder, dataset, prompt strategy and protocol, best first.
 
-    ``mark`` tells it from a table of another file of the same name; ``remarks`` go under it.
+    ``mark`` tells it from a table of another file of the same name; ``remarks`` go under it. In-sample,
+    ``seen`` of the scored items were fitted on.
     """
 
     encoder: str
@@ -146,6 +150,7 @@ class Table:
     index: str = "flat"
     dtype: str = ""
     mark: str = ""
+    seen: int = 0
     detectable: float | None = None
     remarks: list[str] = field(default_factory=list)
 
@@ -165,8 +170,9 @@ class Table:
             size = f"{self.shots} images of each class"
         extra = "" if self.index == "flat" else f", {self.index} index"
         extra += "" if self.dtype in ("", "float32") else f", encoded in {self.dtype}"
-        words = "images and their captions" if self.prompts == "captions" else f"images, {self.n_texts} texts"
-        return f"{self.protocol}: fitted on {size} of {self.fit_split}, scored on {self.n:,} {words}{extra}"
+        images = f"{self.n:,} images" + (f" ({self.seen:,} of them fitted on)" if self.seen else "")
+        words = f"{images} and their captions" if self.prompts == "captions" else f"{images}, {self.n_texts} texts"
+        return f"{self.protocol}: fitted on {size} of {self.fit_split}, scored on {words}{extra}"
 
     @property
     def stale(self) -> bool:
@@ -176,7 +182,7 @@ class Table:
     @property
     def fitted_items(self) -> int:
         """Number of images that were fitted on; 0 where there is no record."""
-        return max((record.protocol.fit_items for row in self.rows for record in row.records), default=0)
+        return max((record.items.fitted for row in self.rows for record in row.records), default=0)
 
     def row(self, aligner: str) -> Row | None:
         """Give the row of an aligner without parameters."""

@@ -11,6 +11,7 @@ import numpy as np
 from gapbench.joint import joint, remaining, total_variance
 from gapbench.leaderboard.table import Value
 from gapbench.leaderboard.text import is_share
+from gapbench.model.record import MetricValue
 from gapbench.model.units import within_unit
 from gapbench.results.comparisons import shares_items
 from gapbench.stats import share_interval, student
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from gapbench.components import Float64
     from gapbench.leaderboard.table import Row
-    from gapbench.model.record import MetricValue
     from gapbench.results.comparisons import Compared, Difference
     from gapbench.specs import MetricSpec
     from gapbench.stats import Interval
@@ -82,6 +82,14 @@ def _intervals(rows: Sequence[Sequence[Compared]], name: str, unit: str) -> list
     if any(measured) and len(rows) > 1:  # one row that is not like the others costs them nothing
         return [_intervals([row], name, unit)[0] for row in rows]
     return _of_known_ends([[one.record.metrics[name] for one in row] for row in rows], shared, unit)
+
+
+def mean_of_seeds(values: Sequence[MetricValue], *, unit: str) -> MetricValue:
+    """Average the values of several seeds whose items are not the same, with an interval from those of the seeds."""
+    (ends,) = _of_known_ends([values], shared=True, unit=unit)
+    first = values[0]
+    mean = _average([value.value for value in values])
+    return MetricValue(value=mean, ci95=ends, n=first.n, distribution=first.distribution)
 
 
 def _of_known_ends(rows: Sequence[Sequence[MetricValue]], shared: bool, unit: str) -> list[Interval | None]:

@@ -86,8 +86,8 @@ HALF = "half of test"
 class ProtocolRef(_Struct, frozen=True, kw_only=True):
     """What was fitted on what.
 
-    ``fit_size`` items, or ``shots`` of each class, were asked for (None: all); ``fit_items`` are those that the aligner
-    was fitted on, of ``fit_split``, which has the fingerprint ``fit_fingerprint``.
+    ``fit_size`` items, or ``shots`` of each class, were asked for (None: all), of ``fit_split``, which has the fingerprint
+    ``fit_fingerprint``.
     """
 
     name: str
@@ -95,7 +95,30 @@ class ProtocolRef(_Struct, frozen=True, kw_only=True):
     shots: int | None
     fit_split: str
     fit_fingerprint: str
-    fit_items: int
+
+
+class ItemCounts(_Struct, frozen=True, kw_only=True):
+    """How many items took part; all zero where a cell failed before any did.
+
+    Parameters
+    ----------
+    fitted
+        Images that the aligner was fitted on.
+    scored
+        Images that were scored.
+    seen
+        Scored images that were fitted on as well; in-sample alone has such.
+    repeated
+        Images that occur more than once, bit by bit, in a source that was halved: they are kept in one half.
+    left_out
+        Images of a fit split that are scored as well, bit by bit, and were therefore not fitted on.
+    """
+
+    fitted: int = 0
+    scored: int = 0
+    seen: int = 0
+    repeated: int = 0
+    left_out: int = 0
 
 
 class MetricValue(_Struct, frozen=True, kw_only=True):
@@ -156,6 +179,8 @@ class Record(_Struct, frozen=True, kw_only=True):
         Kind of the index over the texts.
     status, reason
         Whether the aligner could be fitted and applied, else why not.
+    items
+        How many items were fitted on and scored.
     metrics, unmeasured
         Values, and what has none; each names the distribution that measured.
     pairs
@@ -187,6 +212,7 @@ class Record(_Struct, frozen=True, kw_only=True):
     index: str
     status: Status
     reason: str = ""
+    items: ItemCounts = ItemCounts()
     metrics: dict[str, MetricValue] = {}
     unmeasured: dict[str, Unmeasured] = {}
     pairs: str = ""

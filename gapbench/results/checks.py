@@ -7,6 +7,8 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from gapbench.host.selection import AUTO
 from gapbench.model.identity import cell_id
 from gapbench.model.record import CAPTIONS, GIVEN, HALF, IN_SAMPLE, PRECOMPUTED
@@ -28,8 +30,7 @@ _HEX = re.compile("[0-9a-f]{64}").fullmatch
 
 def scored(record: Record) -> int:
     """Return the number of images that a record was scored on."""
-    n = record.dataset.n
-    return n - n // 2 if record.protocol.fit_split == HALF else n
+    return record.items.scored
 
 
 def check_fields(record: Record, installed: Installed | None) -> Iterator[str]:
@@ -128,7 +129,7 @@ def _written(value: object) -> str:
 
 
 def _protocol(record: Record) -> Iterator[str]:
-    protocol, n = record.protocol, record.dataset.n
+    protocol = record.protocol
     splits = {"held-out": ("train", HALF), "transductive": ("train", HALF), IN_SAMPLE: ("test",)}
     if protocol.name not in splits:
         yield f"there is no protocol {protocol.name!r}"
@@ -140,13 +141,32 @@ def _protocol(record: Record) -> Iterator[str]:
         yield f"it was fitted on {protocol.fit_split}, and {'no' if not protocol.fit_fingerprint else 'a'} other split"
     if protocol.fit_size is not None and protocol.shots is not None:
         yield "its protocol has a fit size and shots as well"
-    most = {HALF: n // 2, "test": n}.get(protocol.fit_split)
-    items, size = protocol.fit_items, protocol.fit_size
+    if record.status == "ok":
+        yield from _items(record)
+
+
+def _items(record: Record) -> Iterator[str]:
+    """Hold the numbers of items against each other: of halves, those that are repeated may stand on either side."""
+    protocol, items, n = record.protocol, record.items, record.dataset.n
+    halved = protocol.fit_split == HALF
+    scored_at_least, scored_at_most = n, n
+    if halved:
+        scored_at_least, scored_at_most = n - n // 2 - items.repeated, n - n // 2 + items.repeated
+    if not scored_at_least <= items.scored <= scored_at_most or min(msgspec.structs.astuple(items)) < 0:
+        yield f"{items.scored} of its {n} items were scored"
+        return
+    most = n - items.scored if halved else n if protocol.name == IN_SAMPLE else None
+    size = protocol.fit_size
     exact = None if most is None or protocol.shots is not None else most if size is None else min(most, size)
     bounds = [bound for bound in (most, size) if bound is not None]
-    if (items != exact) if exact is not None else items < 1 or any(items > bound for bound in bounds):
+    if (items.fitted != exact) if exact is not None else items.fitted < 1 or any(items.fitted > b for b in bounds):
         asked = f"{protocol.shots} shots" if protocol.shots is not None else "all" if size is None else str(size)
-        yield f"it was fitted on {items} items, where {asked} of {most or 'the'} were asked for"
+        yield f"it was fitted on {items.fitted} items, where {asked} of {most or 'the'} were asked for"
+    seen = items.fitted <= items.seen <= n if protocol.name == IN_SAMPLE else items.seen == 0
+    if not seen:
+        yield f"{items.seen} of its scored items were fitted on, it says, and {items.fitted} were fitted on in all"
+    if (items.repeated and not halved) or (items.left_out and protocol.fit_split != "train") or items.repeated > n:
+        yield f"{items.repeated} items are repeated and {items.left_out} left out, it says: not under its protocol"
 
 
 def _numbers(record: Record) -> Iterator[str]:

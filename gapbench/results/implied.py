@@ -112,7 +112,7 @@ def disagreements(records: Sequence[Record]) -> Iterator[Finding]:
         if protocol.fit_split == "train":
             drawn = record.seed if protocol.shots is not None else None
             of_fit.setdefault((protocol.fit_fingerprint, protocol.fit_size, protocol.shots, drawn), {})[position] = (
-                protocol.fit_items
+                record.items.fitted
             )
         for name, value in record.metrics.items():
             if value.distribution == OWN:

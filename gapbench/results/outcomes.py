@@ -28,11 +28,21 @@ if TYPE_CHECKING:
     from gapbench.model.record import MetricValue, Outcomes
 
 SUFFIX = ".outcomes"
-_BITS, _VALUES, _JACKKNIFE, _PREDICTED = "bits", "values", "jackknife", "predicted"
+_BITS, _VALUES, _JACKKNIFE, _PREDICTED, _SEEN = "bits", "values", "jackknife", "predicted", "seen"
 
 
-def pack(measurements: Mapping[str, Measurement], predicted: Int64 | None) -> bytes:
-    """Write the outcomes of a cell as one block."""
+def pack(measurements: Mapping[str, Measurement], predicted: Int64 | None, seen: Bools | None = None) -> bytes:
+    """Write the outcomes of a cell as one block.
+
+    Parameters
+    ----------
+    measurements
+        What was measured.
+    predicted
+        ``(n,)`` class of each image, where there are classes.
+    seen
+        ``(n,)`` which scored images were fitted on, where some may be.
+    """
     arrays: dict[str, np.ndarray] = {}
     for name, measurement in measurements.items():
         outcomes = measurement.outcomes
@@ -45,6 +55,8 @@ def pack(measurements: Mapping[str, Measurement], predicted: Int64 | None) -> by
     if predicted is not None:
         low, high = int(predicted.min()), int(predicted.max())  # -1: an approximate index found no class
         arrays[_PREDICTED] = predicted.astype(np.min_scalar_type(high if low >= 0 else -max(2, high + 1)))
+    if seen is not None:
+        arrays[_SEEN] = np.packbits(seen)
     return safetensors.numpy.save(arrays)
 
 
@@ -203,6 +215,21 @@ class Block:
         if found.ndim != 1 or found.dtype.kind not in "iu":
             raise DataError(f"{self._where} does not hold predicted classes.")
         return found.astype(np.int64)
+
+    def seen(self, n: int) -> Bools | None:
+        """``(n,)`` which scored images were fitted on; None where that is not kept.
+
+        Raises
+        ------
+        DataError
+            What is kept is of another number of images.
+        """
+        found = self._arrays.get(_SEEN)
+        if found is None:
+            return None
+        if found.ndim != 1 or found.dtype != np.uint8 or len(found) != (n + 7) // 8:
+            raise DataError(f"{self._where} does not say of {n} images whether they were fitted on.")
+        return np.unpackbits(found, count=n).view(np.bool_)
 
     def measurement(self, name: str, value: MetricValue) -> Measurement | None:
         """Return what is kept of a metric as a measurement; None where nothing is.

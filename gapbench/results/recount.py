@@ -89,6 +89,7 @@ def check_outcomes(record: Record, block: Block, installed: Installed | None) ->
             intervals.append(name)
     found.reasons += _nested(record, block)
     found.reasons += _predicted(record, block)
+    found.reasons += _seen(record, block)
     found.values, found.intervals, found.as_told = tuple(values), tuple(intervals), tuple(told)
     return found
 
@@ -176,6 +177,14 @@ def _nested(record: Record, block: Block) -> Iterator[str]:
             hits, wider = block.bits(few, one.n), block.bits(more, other.n)
             if np.any(hits & ~wider):
                 yield f"item {int(np.flatnonzero(hits & ~wider)[0])} counts as right in {few} and as wrong in {more}"
+
+
+def _seen(record: Record, block: Block) -> Iterator[str]:
+    """Hold which scored images were fitted on against how many are said to be."""
+    seen = block.seen(record.items.scored) if record.items.scored > 0 else None
+    counted = 0 if seen is None else int(np.count_nonzero(seen))
+    if counted != record.items.seen:
+        yield f"{record.items.seen} of its scored images were fitted on, it says, and its outcomes mark {counted}"
 
 
 def _predicted(record: Record, block: Block) -> Iterator[str]:

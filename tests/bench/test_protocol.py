@@ -1,15 +1,18 @@
 """Protocols: who is fitted on what, and what an aligner may see."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gapbench.bench.fitdata import FitRows, GuardedFitData
-from gapbench.bench.protocol import depends_on_seed, draw, fit_and_test, halves, subset
+from gapbench.bench.protocol import copies, depends_on_seed, draw, draw_shots, fit_and_test, halves, subset
 from gapbench.components import EmbeddedSplit, Texts
 from gapbench.embeddings.arrays import unit_rows
-from gapbench.errors import UndeclaredData
+from gapbench.errors import DataError, UndeclaredData
+from gapbench.model.record import ItemCounts
 from gapbench.model.study import Protocol
 from gapbench.specs import ActsOn, AlignerSpec, Need
 from gapbench.testing.toys import in_file_order
@@ -42,7 +45,8 @@ def classed(n=30, d=4, classes=3):
 @settings(deadline=None)
 def test_halves_share_no_image_and_no_caption(n, seed):
     split = captioned(n)
-    fit, test = halves(split, seed)
+    cut = halves(split, seed)
+    fit, test = cut.fit, cut.test
     everything = np.concatenate([fit.images[:], test.images[:]])
     np.testing.assert_array_equal(np.sort(everything, axis=0), np.sort(split.images, axis=0))
     assert len(fit.captions.rows) + len(test.captions.rows) == 2 * n
@@ -64,14 +68,101 @@ def test_subsets_depend_on_the_seed_and_on_nothing_else():
 
 def test_held_out_and_in_sample():
     test, train = classed(), captioned()
-    assert fit_and_test(Protocol(name="held-out"), 0, test, train) == (train, test)
-    fit, scored = fit_and_test(Protocol(name="in-sample", fit_size=5), 0, test, None)
-    assert len(fit.images) == 5
-    assert scored is test
+    cut = fit_and_test(Protocol(name="held-out"), 0, test, replace(train, images=train.images @ np.eye(3, 4)))
+    assert (len(cut.fit.images), len(cut.test.images), cut.seen) == (12, 30, None)
+    cut = fit_and_test(Protocol(name="in-sample", fit_size=5), 0, test, None)
+    assert (len(cut.fit.images), len(cut.test.images)) == (5, 30)
+    assert cut.seen.tolist() == [any((row == fitted).all() for fitted in cut.fit.images[:]) for row in test.images]
     assert not depends_on_seed(Protocol(name="held-out"), 100, has_train=True)
     assert depends_on_seed(Protocol(name="held-out"), None, has_train=False)
     assert depends_on_seed(Protocol(name="held-out", fit_size=50), 100, has_train=True)
     assert not depends_on_seed(Protocol(name="in-sample", fit_size=None), 100, has_train=False)
+
+
+def with_copies(n=40, seed=3):
+    """Forty images, of which 3, 7 and 20 are one, and 5 and 31 another."""
+    split = classed(n)
+    images, labels = split.images.copy(), split.labels.copy()
+    for first, *others in ((3, 7, 20), (5, 31)):
+        images[others], labels[others] = images[first], labels[first]
+    return replace(split, images=images, labels=labels)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_copies_stay_in_one_half_and_are_counted(seed):
+    cut = halves(with_copies(), seed)
+    fitted, scored = ({row.tobytes() for row in part.images[:]} for part in (cut.fit, cut.test))
+    assert not fitted & scored
+    assert len(cut.fit.images) + len(cut.test.images) == 40
+    assert cut.counts == ItemCounts(fitted=len(cut.fit.images), scored=len(cut.test.images), repeated=5)
+    assert abs(len(cut.fit.images) - 20) <= 3
+
+
+def test_pictures_that_are_copies_stay_together_although_their_embeddings_differ_in_a_bit():
+    split = replace(classed(40), keys=np.arange(40, dtype=np.uint64))
+    split.keys[[8, 30]] = 7
+    assert np.unique(copies(split)[[7, 8, 30]]).size == 1
+    for seed in range(8):
+        cut = halves(split, seed)
+        assert sorted(np.isin([7], cut.fit.keys).tolist() + np.isin([7], cut.test.keys).tolist()) == [False, True]
+        assert cut.repeated == 3
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_order_of_the_items_decides_nothing(seed):
+    split = with_copies()
+    order = np.random.default_rng(seed).permutation(40)
+    other = replace(split, images=split.images[order], labels=split.labels[order], fingerprint="another order")
+    for cut_of in (
+        lambda one: halves(one, seed).fit,
+        lambda one: halves(one, seed).test,
+        lambda one: draw(one, 11, seed),
+        lambda one: draw_shots(one, 2, seed),
+    ):
+        mine, theirs = (sorted(row.tobytes() for row in cut_of(one).images[:]) for one in (split, other))
+        assert mine == theirs
+
+
+def test_without_copies_halves_are_halves():
+    for n in (2, 3, 30, 31):
+        cut = halves(classed(n), 0)
+        assert cut.counts == ItemCounts(fitted=n // 2, scored=n - n // 2)
+
+
+def test_an_image_that_is_most_of_a_set_leaves_the_others_to_fit_on():
+    split = classed(30)
+    images = split.images.copy()
+    images[4:] = images[4]
+    cut = halves(replace(split, images=images), 0)
+    assert {len(cut.fit.images), len(cut.test.images)} <= {4, 26, 27, 28, 29, 1, 2, 3}
+    assert min(len(cut.fit.images), len(cut.test.images)) >= 1
+
+
+def test_images_that_are_all_one_cannot_be_halved():
+    split = classed(30)
+    with pytest.raises(DataError, match=r"copies of one, bit by bit.*in-sample"):
+        halves(replace(split, images=np.ones_like(split.images)), 0)
+
+
+def test_what_is_scored_leaves_the_fit_split():
+    test, train = classed(30), classed(12)
+    images = np.random.default_rng(9).normal(size=(12, 4)).astype(np.float32)
+    images[[2, 9]] = test.images[[5, 5]]
+    images[4] = -0.0 * images[4]
+    cut = fit_and_test(Protocol(name="held-out"), 0, test, replace(train, images=images, fingerprint="t"))
+    assert cut.counts == ItemCounts(fitted=10, scored=30, left_out=2)
+    np.testing.assert_array_equal(cut.fit.images[:], np.delete(images, [2, 9], axis=0))
+    with pytest.raises(DataError, match="All 30 images of the training split are scored as well"):
+        fit_and_test(Protocol(name="held-out"), 0, test, replace(test, fingerprint="t"))
+
+
+def test_in_sample_copies_of_what_was_fitted_on_are_seen():
+    split = with_copies()
+    for seed in range(6):
+        cut = fit_and_test(Protocol(name="in-sample", fit_size=10), seed, split, None)
+        fitted = {row.tobytes() for row in cut.fit.images[:]}
+        assert cut.seen.tolist() == [row.tobytes() in fitted for row in split.images]
+        assert cut.counts.seen == cut.seen.sum() >= 10
 
 
 def guarded(*needs, split=None, raw=False, captions=False):

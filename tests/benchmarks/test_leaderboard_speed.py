@@ -22,6 +22,7 @@ from gapbench.model.record import (
     AlignerRef,
     DatasetRef,
     EncoderRef,
+    ItemCounts,
     MetricValue,
     Outcomes,
     PromptsRef,
@@ -134,9 +135,10 @@ def table(encoder, dataset, rng, aligners=ALIGNERS, seeds=SEEDS):
                 prompts=PromptsRef(name="photo", n_texts=10, fingerprint="t" * 64, distribution="gapbench"),
                 aligner=AlignerRef(name=name, params={}, distribution="large", family="toy"),
                 protocol=ProtocolRef(
-                    name="held-out", fit_size=None, shots=None, fit_split="train", fit_fingerprint="f" * 64, fit_items=500
+                    name="held-out", fit_size=None, shots=None, fit_split="train", fit_fingerprint="f" * 64
                 ),
                 seed=seed,
+                items=ItemCounts(fitted=500, scored=ITEMS),
                 index="flat",
                 status="ok",
                 metrics=metrics,

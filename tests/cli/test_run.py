@@ -157,7 +157,7 @@ def interruptible():
 @pytest.mark.usefixtures("interruptible")
 def test_interrupting_says_how_to_go_on(tmp_path):
     process = subprocess.Popen(
-        [sys.executable, "-m", "gapbench", *DIGITS, "--fit-size", "50", "--seeds", "0:20", "--out", str(tmp_path)],
+        [sys.executable, "-m", "gapbench", *DIGITS, "--fit-size", "50", "--seeds", "0:200", "--out", str(tmp_path)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -182,7 +182,7 @@ def test_seeds_are_an_axis_only_where_they_matter(gapbench, tmp_path):
     for record in drawn:
         protocol = record["protocol"]
         assert (protocol["name"], protocol["fit_size"], protocol["shots"]) == ("held-out", 50, None)
-        assert (protocol["fit_split"], protocol["fit_items"]) == ("train", 50)
+        assert (protocol["fit_split"], record["items"]["fitted"]) == ("train", 50)
         assert protocol["fit_fingerprint"]
 
 
@@ -203,8 +203,9 @@ def test_in_sample_is_marked_and_fits_on_a_hundred_by_default(gapbench, tmp_path
     )
     record = records_of(tmp_path)[0]
     assert record["protocol"] == {
-        "name": "in-sample", "fit_size": 100, "shots": None, "fit_split": "test", "fit_fingerprint": "", "fit_items": 100,
+        "name": "in-sample", "fit_size": 100, "shots": None, "fit_split": "test", "fit_fingerprint": "",
     }  # fmt: skip
+    assert record["items"] == {"fitted": 100, "scored": 500, "seen": 100, "repeated": 0, "left_out": 0}
     assert record["notes"]["rank"] == 10
     assert record["pairs"] == "class prompts"
     assert "in-sample: fitted on 100 items of test" in done.stdout
@@ -308,12 +309,12 @@ def test_fit_sizes_and_shots_are_axes_and_end_in_learning_curves(gapbench, tmp_p
     )
     done = gapbench(*same, "--fit-size", "20,200,all", "--seeds", "0:2", "--out", tmp_path)
     records = [r for r in records_of(tmp_path) if r["aligner"]["name"] == "mean-center"]
-    assert sorted({r["protocol"]["fit_items"] for r in records}) == [20, 200, 1297]
+    assert sorted({r["items"]["fitted"] for r in records}) == [20, 200, 1297]
     assert len(records) == 2 + 2 + 1  # with all items nothing is drawn, so one seed is enough
     assert "2 tables with fewer fitted items are in the leaderboard" in done.stdout
     assert (tmp_path / "figures" / "learning-mini-clip_digits_photo_held-out_top1.png").is_file()
     gapbench(*same, "--shots", "1,3", "--out", tmp_path / "shots", "--no-figures")
-    assert {r["protocol"]["fit_items"] for r in records_of(tmp_path / "shots")} == {10, 30}
+    assert {r["items"]["fitted"] for r in records_of(tmp_path / "shots")} == {10, 30}
 
 
 @pytest.mark.parametrize(

@@ -210,7 +210,8 @@ def _(f):
     kept = np.sort(np.argsort(-right, kind="stable")[:-10])
     for row in f.rows:
         row.data["dataset"]["n"] -= 20
-        row.data["protocol"]["fit_items"] -= 10
+        row.data["items"]["fitted"] -= 10
+        row.data["items"]["scored"] -= 10
         row.hit(row.hits[kept], row.arrays["predicted"][kept])
         row.recount("top5", np.unpackbits(row.arrays["bits/top5"], count=len(right)).astype(bool)[kept])
         row.recount("paired-cos", row.arrays["values/paired-cos"][kept].astype(np.float64))
@@ -338,12 +339,12 @@ def _(f):
 
 @attack("fewer items are said to be fitted on", CAUGHT, CAUGHT, CAUGHT)
 def _(f):
-    f.row("procrustes").data["protocol"]["fit_items"] = 10
+    f.row("procrustes").data["items"]["fitted"] = 10
 
 
 @attack("fewer items are said to be asked for and fitted on", CAUGHT, CAUGHT, CAUGHT)
 def _(f):
-    f.row("procrustes").data["protocol"].update(fit_size=10, fit_items=10)
+    f.row("procrustes").data["protocol"]["fit_size"] = f.row("procrustes").data["items"]["fitted"] = 10
 
 
 @attack("a choice is said that was not the best", CAUGHT, CAUGHT, CAUGHT)

@@ -23,6 +23,7 @@ from gapbench.model.record import (
     Code,
     DatasetRef,
     EncoderRef,
+    ItemCounts,
     MetricValue,
     PromptsRef,
     ProtocolRef,
@@ -73,10 +74,9 @@ def record(name, right, *, made=HERE, created=EARLIER, seed=0, gap=0.5, code=COD
             family="map",
             control=name == "random-rotation",
         ),
-        protocol=ProtocolRef(
-            name="held-out", fit_size=None, shots=None, fit_split="train", fit_fingerprint="c" * 64, fit_items=100
-        ),
+        protocol=ProtocolRef(name="held-out", fit_size=None, shots=None, fit_split="train", fit_fingerprint="c" * 64),
         seed=seed,
+        items=ItemCounts(fitted=100, scored=N),
         index="flat",
         status="ok",
         metrics={

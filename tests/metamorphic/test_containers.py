@@ -60,8 +60,8 @@ CONTAINERS = (compressed, members_in_another_order, other_bytes_in_memory, folde
 def numbers(path):
     """All values of a held-out run of one seed, halves drawn as a run draws them."""
     whole = EmbeddingFile(path).embedded("test")
-    fit, test = fit_and_test(Protocol(name="held-out"), 0, whole, None)
-    data = scored(fitted("procrustes", fit), BY_NAME["procrustes"], test, captioned=whole.captions is not None)
+    cut = fit_and_test(Protocol(name="held-out"), 0, whole, None)
+    data = scored(fitted("procrustes", cut.fit), BY_NAME["procrustes"], cut.test, captioned=whole.captions is not None)
     found = {"fingerprint": whole.fingerprint}
     for name, metric in METRICS.items():
         if worlds.can_measure(metric.spec, "captions" if data.captioned else "classes"):

@@ -5,7 +5,7 @@ import pytest
 from records import THERE, hits, other_code, record
 
 from gapbench.model.identity import cell_id, checksum, sealed
-from gapbench.model.record import Choice, Code, MetricValue, Outcomes, Timing, Unmeasured
+from gapbench.model.record import Choice, Code, ItemCounts, MetricValue, Outcomes, Timing, Unmeasured
 
 VALUE = MetricValue(value=0.25, ci95=(0.2, 0.3), n=4, distribution="toy")
 
@@ -63,7 +63,6 @@ ASKED = {
     "protocol.shots": 1,
     "protocol.fit_split": "half of test",
     "protocol.fit_fingerprint": "f2",
-    "protocol.fit_items": 99,
     "seed": 1,
     "index": "hnsw",
 }
@@ -80,6 +79,7 @@ NOT_ASKED = {
     "prompts.distribution": "another",
     "status": "error",
     "reason": "another",
+    "items": ItemCounts(fitted=99),
     "metrics": {"top1": VALUE},
     "unmeasured": {},
     "pairs": "class prompts",

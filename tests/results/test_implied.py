@@ -15,6 +15,7 @@ class Record:
     def __init__(self, n, fit_split="train", seed=0, dataset="d"):
         self.dataset = type("Dataset", (), {"fingerprint": dataset, "n": n})
         self.protocol = type("Protocol", (), {"fit_split": fit_split})
+        self.items = type("Items", (), {"scored": n})
         self.seed = seed
 
 

@@ -180,6 +180,7 @@ def _standing(number: int, row: Row) -> dict[str, Any]:
         "aligner": row.label,
         "family": row.family,
         "rank": row.rank,
+        "unseen": None if row.unseen is None else [_five(row.unseen.value), *map(_five, row.unseen.ci95 or ())],
         "ranks": None if row.rank is None else (row.rank, row.rank_high),
         "state": row.state if row.state or row.ok else row.records[0].status,
         "control": row.control,
@@ -226,7 +227,7 @@ def _record(record: Record, environments: dict[str, int]) -> dict[str, Any]:
 def _told(record: Record) -> dict[str, Any]:
     """Give what a record says of its fit, as far as there is something to say."""
     found = {
-        "fitted on": record.protocol.fit_items,
+        "fitted on": record.items.fitted,
         "pairs": record.pairs,
         "chosen": None if record.chosen is None else record.chosen.params,
         "warnings": "; ".join(record.warnings),
