@@ -35,7 +35,7 @@ OF_PAIRS_OF_ITEMS = {
         "mixed-ndcg@10", "mixed-recall@10", "same-modality-share@10",
     },
     "what is learnt or found rests on how many items there are": {
-        "ece", "linear-separability", "v-measure", "ari", "nmi", "text-to-image-transfer", "image-to-text-transfer",
+        "ece", "linear-separability", "v-measure", "ari", "nmi", "image-to-text-transfer",
     },
     "each copy gets a noise of its own": {"flip-rate-noise"},
 }  # fmt: skip
@@ -110,8 +110,10 @@ def test_a_rotation_of_the_space_does_not_matter_but_to_what_is_about_its_axes(n
 @pytest.mark.parametrize(("name", "world"), CASES)
 def test_means_stay_where_every_item_is_there_twice(name, world):
     one, other = (measured(name, world, change) for change in (None, worlds.every_item_twice))
-    value, twice = (found if isinstance(found, str) else found[0] for found in (one, other))
-    assert value == twice or np.isclose(value, twice, rtol=1e-5, atol=1e-6) or name in COPIED, (value, twice)
+    if isinstance(one, str):
+        assert isinstance(other, str)
+    else:
+        assert np.isclose(one[0], other[0], rtol=1e-5, atol=1e-6) or name in COPIED, (one[0], other[0])
 
 
 def test_the_exceptions_are_exceptions():

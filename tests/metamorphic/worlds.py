@@ -25,25 +25,25 @@ def captions(n=70, d=7, seed=0):
     core = rng.normal(size=(4, d))[labels] + 0.8 * rng.normal(size=(n, d))
     owner = rng.permutation(np.repeat(np.arange(n), rng.integers(1, 4, n) * (np.arange(n) % 25 != 7)))
     return EmbeddedSplit(
-        images=rows(core + 0.5 * rng.normal(size=(n, d)) + 0.6),
+        images=uneven(core + 0.5 * rng.normal(size=(n, d)) + 0.6),
         fingerprint="captions",
         classes=tuple("abcd"),
         labels=labels,
-        captions=Texts(rows=rows(core[owner] + 0.5 * rng.normal(size=(len(owner), d)) - 0.4), owner=owner),
+        captions=Texts(rows=uneven(core[owner] + 0.5 * rng.normal(size=(len(owner), d)) - 0.4), owner=owner),
     )
 
 
 def classes(n=70, d=7, seed=0):
-    """Images of five classes of uneven sizes, two prompts a class."""
+    """Images of twenty-two classes of uneven sizes, two prompts a class."""
     rng = np.random.default_rng([seed, 12])
-    labels = np.minimum(rng.integers(0, 7, n), 4)
-    owner, centres = rng.permutation(np.repeat(np.arange(5), 2)), rng.normal(size=(5, d))
+    labels = rng.permutation(np.concatenate([np.arange(22), rng.integers(0, 9, n - 22)]))
+    owner, centres = rng.permutation(np.repeat(np.arange(22), 2)), rng.normal(size=(22, d))
     return EmbeddedSplit(
-        images=rows(centres[labels] + 1.2 * rng.normal(size=(n, d)) + 0.6),
+        images=uneven(centres[labels] + 0.7 * rng.normal(size=(n, d)) + 0.6),
         fingerprint="classes",
-        classes=tuple("abcde"),
+        classes=tuple(f"c{number}" for number in range(22)),
         labels=labels,
-        prompts=Texts(rows=rows(centres[owner] + 0.3 * rng.normal(size=(10, d)) - 0.4), owner=owner),
+        prompts=Texts(rows=uneven(centres[owner] + 0.3 * rng.normal(size=(44, d)) - 0.4), owner=owner),
     )
 
 
@@ -58,6 +58,11 @@ def can_measure(spec, world):
 
 def rows(values):
     return values.astype(np.float32)
+
+
+def uneven(values):
+    """Rows whose axes are not alike, so that what works axis by axis differs from what does not."""
+    return rows(values * np.linspace(0.3, 1.7, values.shape[1]))
 
 
 def of_texts(split, change):

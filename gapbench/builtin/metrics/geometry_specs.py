@@ -142,7 +142,7 @@ _SHAPES = (
 _NEIGHBOURS = (
     _gap(
         "modality-mixing",
-        "neighbourhoods:ModalityMixing",
+        "mixing:ModalityMixing",
         "neighbours of the other modality over what chance gives; 0: never, 1: mixed",
         unit="times",
         better=Better.HIGHER,

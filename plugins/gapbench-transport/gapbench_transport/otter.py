@@ -59,7 +59,8 @@ class Otter:
         shares = np.ones(n_classes) if self.prior == "uniform" else data.moments.classes.counts + 1.0
         # Masses are whole numbers: shares of 1/N would not add up, and the crumbs would split images.
         mass, potentials = exact(np.full(n, shares.sum()), shares * n, -scores)
-        predicted = mass.argmax(axis=1)
+        # Of equal shares the class with the higher score counts, whatever the order of the classes.
+        predicted = np.where(mass == mass.max(axis=1, keepdims=True), scores, -np.inf).argmax(axis=1)
         self._bias = potentials + inward(scores + potentials, predicted)
         self._bias -= self._bias.mean()
         self._notes = {
