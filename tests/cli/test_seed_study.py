@@ -53,7 +53,6 @@ def test_stl10_is_read_from_its_binary_layout(tmp_path):
     assert len(set(split.item_hashes)) == 30
 
 
-@pytest.mark.slow
 def test_the_study_runs_to_table_figures_and_leaderboard(gapbench, tmp_path):
     import open_clip
     import torch
