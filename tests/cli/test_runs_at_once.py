@@ -5,8 +5,6 @@ import os
 import subprocess
 import sys
 
-import pytest
-
 from gapbench.results import journal
 from gapbench.results.answers import answers
 from gapbench.results.comparisons import compare

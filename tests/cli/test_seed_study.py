@@ -4,7 +4,6 @@ import json
 import time
 
 import numpy as np
-import pytest
 
 NAMES = ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck")
 
