@@ -4,6 +4,7 @@ import json
 import time
 
 import numpy as np
+import pytest
 
 NAMES = ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck")
 
@@ -52,6 +53,7 @@ def test_stl10_is_read_from_its_binary_layout(tmp_path):
     assert len(set(split.item_hashes)) == 30
 
 
+@pytest.mark.slow
 def test_the_study_runs_to_table_figures_and_leaderboard(gapbench, tmp_path):
     import open_clip
     import torch
