@@ -137,7 +137,6 @@ def test_the_docstring_behind_every_page_tells_a_formula_a_cost_or_a_source(comp
         assert any(sign in told for sign in (":math:", "arXiv", "``", "O(", " 19", " 20")), component.spec.name
 
 
-@pytest.mark.slow
 def test_a_built_page_shows_the_first_formula_or_sentence_of_the_docstring(components, built):
     for component in components:
         page = (built / f"{component.kind}s/{component.spec.name}.html").read_text()
@@ -150,13 +149,11 @@ def test_a_built_page_shows_the_first_formula_or_sentence_of_the_docstring(compo
         assert " ".join(shown.split()) in page, component.spec.name
 
 
-@pytest.mark.slow
 def test_what_a_docstring_refers_to_is_shown_or_linked(built):
     assert "drawn with seed 0" in (built / "metrics/mixed-recall@10.html").read_text()
     assert 'href="procrustes.html"' in (built / "aligners/shuffled-pairs.html").read_text().partition("<article")[2]
 
 
-@pytest.mark.slow
 def test_text_of_a_spec_stays_text(built):
     page = (built / "nasty.html").read_text().partition("<article")[2].partition("</article")[0]
     shown = html.unescape(re.sub(r"<[^>]*>", "", page))

@@ -4,12 +4,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 FOLDER = Path(__file__).parents[1] / "docs" / "findings"
 
 
-@pytest.mark.slow
 def test_the_page_is_what_its_records_give(tmp_path):
     subprocess.run([sys.executable, FOLDER / "make.py", "--out", tmp_path], check=True)
     assert (tmp_path / "index.md").read_text() == (FOLDER / "index.md").read_text()

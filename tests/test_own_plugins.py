@@ -11,8 +11,10 @@ PLUGINS = Path(__file__).parent.parent / "plugins"
 PROJECTS = sorted(path.parent.name for path in PLUGINS.glob("*/pyproject.toml"))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("project", PROJECTS)
+@pytest.mark.parametrize(
+    "project",
+    [pytest.param(name, marks=[] if name == "gapbench-example" else pytest.mark.slow) for name in PROJECTS],
+)
 def test_installed_by_pip_it_is_found_and_its_own_tests_pass(fresh_environment, tmp_path, project):
     source = tmp_path / project
     shutil.copytree(PLUGINS / project, source, ignore=shutil.ignore_patterns("__pycache__"))

@@ -1,6 +1,6 @@
-"""What the intervals and tests promise, held against 10,000 simulated tables each.
+"""What the intervals and tests promise, held against 10,000 simulated tables each, and against 1,000 where time is short.
 
-Rates are compared with their promise plus three and a half times the Monte Carlo error of 10,000 tables. Where the
+Rates are compared with their promise plus three and a half times the Monte Carlo error of so many tables. Where the
 promise is asymptotic, the cases say from how many items on it holds, and the bounds say by how much it fails before.
 `pytest -m slow -n 0 -s tests/test_stats_simulation.py` prints every rate.
 """
@@ -19,9 +19,12 @@ from gapbench.builtin.metrics.by_item import mean_by_item
 from gapbench.power import minimum_detectable_effect
 from gapbench.verdicts import SIGNIFICANT, holm, judge
 
-pytestmark = pytest.mark.slow
-
 TABLES = 10_000
+
+
+@pytest.fixture(autouse=True, params=[1_000, pytest.param(10_000, marks=pytest.mark.slow)])
+def _tables(request, monkeypatch):
+    monkeypatch.setitem(globals(), "TABLES", request.param)
 
 
 def error(rate):

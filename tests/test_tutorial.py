@@ -31,7 +31,6 @@ def assert_shown(wanted, printed, command):
         assert any(re.search(pattern, other) for other in found), f"{command}: no line {line!r} in\n{printed}"
 
 
-@pytest.mark.slow
 def test_the_tutorial_does_what_it_says(fresh_environment, tmp_path):
     blocks = BLOCK.findall((DOCS / "tutorial.md").read_text())
     command = printed = ""

@@ -41,7 +41,6 @@ def test_the_shipped_weights_are_those_that_were_trained():
     assert hashlib.sha256(weights.read_bytes()).hexdigest() == training["sha256"]
 
 
-@pytest.mark.slow
 def test_training_is_reproducible(tmp_path):
     from gapbench.builtin.encoders.train_mini_clip import main
 

@@ -45,7 +45,6 @@ def everybody(bad_plugins, gapbench, monkeypatch):
     return run
 
 
-@pytest.mark.slow
 def test_run_with_all_bad_plugins_finishes_the_healthy_cells(everybody, tmp_path):
     done = everybody(
         "run",

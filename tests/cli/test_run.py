@@ -122,7 +122,6 @@ def test_worker_processes_give_the_same_records(gapbench, tmp_path):
     assert without_time(records_of(tmp_path / "one")) == without_time(records_of(tmp_path / "two"))
 
 
-@pytest.mark.slow
 def test_killed_in_the_middle_and_run_again_gives_the_records_of_an_undisturbed_run(gapbench, tmp_path):
     gapbench(*DIGITS, "--out", tmp_path / "whole")
     store = tmp_path / "cold"  # a store of its own, so that encoding is interrupted as well

@@ -5,8 +5,6 @@ import os
 import subprocess
 import sys
 
-import pytest
-
 from gapbench.results import journal
 from gapbench.results.answers import answers
 from gapbench.results.comparisons import compare
@@ -16,7 +14,6 @@ OWN = ("mean-center", "gap-shift", "procrustes", "random-rotation")
 RUN = ("run", "-d", "digits", "-p", "photo", "-p", "plain", "-m", "top1", "-m", "centroid-l2", "--no-figures", "--out")
 
 
-@pytest.mark.slow
 def test_four_runs_into_one_folder_lose_nothing_and_mix_nothing(gapbench, tmp_path):
     gapbench(*RUN, tmp_path / "warm", "-a", "identity")  # so that all four start with cells at once
     running = [

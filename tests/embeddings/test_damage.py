@@ -67,7 +67,6 @@ def looked_at(root):
     return split, [str(one.message) for one in told], problems
 
 
-@pytest.mark.slow
 def test_any_flipped_byte_is_told_and_healed(tmp_path):
     """Flip 1,000 bytes at random places, as many in each kind of file; sizes and times stay as they are.
 

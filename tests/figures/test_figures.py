@@ -76,13 +76,11 @@ def test_pca_places_are_those_of_the_largest_spread():
     np.testing.assert_allclose(np.linalg.norm(places, axis=0), spread[:2], rtol=1e-5)
 
 
-@pytest.mark.slow
 def test_umap_is_the_same_for_the_same_rows():
     rows = data().images_before
     np.testing.assert_array_equal(project(rows, "umap"), project(rows, "umap"))
 
 
-@pytest.mark.slow
 def test_figures_are_drawn_again_from_what_the_run_kept(gapbench, tmp_path):
     gapbench("run", "-d", "digits", "-p", "photo", "-m", "top1", "-m", "centroid-l2", "--out", tmp_path)
     drawn = sorted((tmp_path / "figures").glob("*.png"))

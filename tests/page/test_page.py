@@ -152,7 +152,6 @@ def test_the_front_has_the_rows_that_no_other_beats_in_both():
     assert {row.label for row in pareto_front(table, discover().metric_specs())} == expected
 
 
-@pytest.mark.slow
 def test_the_command_of_a_row_makes_the_same_cells_again(gapbench, tmp_path):
     gapbench("run", "-d", "digits", "-p", "photo", "-a", "identity", "-a", "gap-shift[delta=0.25]", "-m", "top1", "-m", "centroid-l2",
              "--fit-size", "50", "--seeds", "0:2", "--no-figures", "--out", tmp_path / "one")  # fmt: skip
