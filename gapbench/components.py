@@ -516,8 +516,12 @@ class ScoredSplit(Protocol):
         """Align other image rows than those of the split."""
         ...
 
-    def best_texts(self, x: Float32, texts: Float32 | None = None) -> Int64:
-        """``(n,)`` best text of aligned image rows, biases included; among other aligned rows where ``texts`` is given."""
+    def best_texts(self, x: Float32, stored: Float32 | None = None) -> Int64:
+        """``(n,)`` best text of aligned image rows, biases included.
+
+        ``stored`` ``(M, e)`` are the aligned texts as they are stored, where that is not what they are; biases are stored
+        beside them as they are.
+        """
         ...
 
     def fused_rows(self, images: Int64, texts: Int64, weight: float) -> Float32:

@@ -63,7 +63,7 @@ class FitRows:
         self.items = Items(split, captioned=captioned)
         self.moments: Moments = LazyMoments(
             image_blocks=partial(self._each, split.images),
-            text_blocks=self._text_blocks,
+            text_blocks=self.text_blocks,
             pair_blocks=self._pair_blocks,
             label_blocks=self._label_blocks,
             n_classes=len(split.classes),
@@ -96,7 +96,8 @@ class FitRows:
         """What the pairs are made of, for the record."""
         return "class prompts" if self.split.captions is None else "captions"
 
-    def _text_blocks(self) -> Iterator[Float32]:
+    def text_blocks(self) -> Iterator[Float32]:
+        """Walk over the scored texts: captions, or one row a class."""
         if self.captioned:
             assert self.split.captions is not None
             yield from self._each(self.split.captions.rows)
@@ -267,14 +268,14 @@ class GuardedFitData:
 
     @property
     def test_images(self) -> Float32:
-        """Unlabelled test image rows."""
+        """Unlabelled test image rows, in the order of the split."""
         self.check(Need.TEST_IMAGES, "test_images")
         assert self._test is not None
-        return read_only(self._test.all_images())
+        return read_only(self._test.rows(self._test.split.images, slice(None)))
 
     @property
     def test_texts(self) -> Float32:
-        """Test text rows."""
+        """Test text rows, in the order of the split."""
         self.check(Need.TEST_TEXTS, "test_texts")
         assert self._test is not None
-        return read_only(self._test.all_texts())
+        return read_only(np.concatenate(list(self._test.text_blocks())))

@@ -71,11 +71,6 @@ def manifest_of(split: Split, name: str) -> Manifest:
         if len(outside):
             row = int(outside[0])
             raise DataError(f"{name}: label {array[row]} of item {row} is outside 0..{len(split.classes) - 1}.")
-        if empty := sorted(set(range(len(split.classes))) - set(array.tolist())):
-            raise DataError(
-                f"{name}: class {split.classes[empty[0]]!r} has no image ({len(empty)} of {len(split.classes)} classes are "
-                "empty). Leave it out of the classes or give it images."
-            )
         labels = tuple(array.tolist())
     captions = None if split.captions is None else tuple(tuple(own) for own in split.captions)
     if captions is not None and len(captions) != n:

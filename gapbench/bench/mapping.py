@@ -98,11 +98,19 @@ class Maps:
             raise PluginError(f"{self.name(method)} must give finite scores ({len(queries)}, {len(gallery)}).")
         return scores
 
-    def score_texts(self, x: Float32, t: Float32) -> Float32:
-        """Scores ``(n, m)`` as aligned images rank aligned texts."""
+    def score_texts(self, x: Float32, t: Float32, of: Float32 | None = None) -> Float32:
+        """Scores ``(n, m)`` as aligned images rank aligned texts.
+
+        Parameters
+        ----------
+        x, t
+            Aligned rows.
+        of
+            The rows that biases belong to, where ``t`` is how they are stored.
+        """
         if self.has("scores"):
             return self.scores(x, t)
-        bias = self.bias("text_bias", t)
+        bias = self.bias("text_bias", t if of is None else of)
         return x @ t.T if bias is None else x @ t.T + bias
 
     def score_images(self, t: Float32, x: Float32) -> Float32:

@@ -287,7 +287,7 @@ def prompt_set(selected: Selected, classes: Sequence[str]) -> PromptSet:
     Raises
     ------
     PluginError
-        Something else than strings, an owner outside the classes, a class without a prompt, or one prompt of two classes.
+        Something else than strings, an owner outside the classes, a class without a prompt, or one prompt for all classes.
     """
     strategy: PromptStrategy = build(selected)
     with calling(selected):
@@ -301,11 +301,9 @@ def prompt_set(selected: Selected, classes: Sequence[str]) -> PromptSet:
         raise PluginError(f"{what}: owner {extra[0]} is not a class; there are {len(classes)}.")
     if bare := sorted(set(range(len(classes))) - set(prompts.owner)):
         raise PluginError(f"{what} gives class {classes[bare[0]]!r} no prompt.")
-    owners: dict[str, int] = {}
-    for text, owner in zip(prompts.prompts, prompts.owner, strict=True):
-        if owners.setdefault(text, owner) != owner:
-            raise PluginError(
-                f"{what} gives the classes {classes[owners[text]]!r} and {classes[owner]!r} the same prompt {text!r}: they "
-                "cannot be told apart. Write the class name into every prompt."
-            )
+    if len(set(classes)) > 1 and len(set(prompts.prompts)) == 1:
+        raise PluginError(
+            f"{what} gives all {len(classes)} classes the prompt {prompts.prompts[0]!r}: no two can be told apart. Write "
+            "the class name into every prompt."
+        )
     return prompts

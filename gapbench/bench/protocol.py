@@ -152,13 +152,25 @@ class Cut:
     @property
     def counts(self) -> ItemCounts:
         """The numbers of items, for the record."""
+        empty, alike = _odd_classes(self.test)
         return ItemCounts(
+            empty_classes=empty,
+            alike_classes=alike,
             fitted=len(self.fit.images),
             scored=len(self.test.images),
             seen=0 if self.seen is None else int(np.count_nonzero(self.seen)),
             repeated=self.repeated,
             left_out=self.left_out,
         )
+
+
+def _odd_classes(split: EmbeddedSplit) -> tuple[int, int]:
+    """Count the classes without an image, and those that have all their texts in common with another."""
+    if split.prompts is None or split.labels is None:
+        return 0, 0
+    empty = len(split.classes) - len(np.unique(split.labels))
+    _, counts = np.unique(Items(split, captioned=False).class_keys, return_counts=True)
+    return empty, int(counts[counts > 1].sum())
 
 
 def halves(split: EmbeddedSplit, seed: int) -> Cut:

@@ -313,11 +313,11 @@ class AlignedSplit:
         best: Float32 = np.maximum.reduceat(scores[:, order], starts, axis=1)
         return best
 
-    def best_texts(self, x: Float32, texts: Float32 | None = None) -> Int64:
+    def best_texts(self, x: Float32, stored: Float32 | None = None) -> Int64:
         """``(n,)`` best text of aligned image rows, in blocks of at most `BLOCK_SCORES` scores."""
-        t = self.texts if texts is None else texts
+        t = self.texts if stored is None else stored
         parts = [x[block] for block in blocks(len(x), max(1, BLOCK_SCORES // len(t)))]
-        return np.concatenate([self._maps.score_texts(part, t).argmax(axis=1) for part in parts])
+        return np.concatenate([self._maps.score_texts(part, t, of=self.texts).argmax(axis=1) for part in parts])
 
     def fused_rows(self, images: Int64, texts: Int64, weight: float) -> Float32:
         """``(n, e)`` unit rows of documents that have an image and a text."""

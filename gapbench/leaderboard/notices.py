@@ -33,7 +33,7 @@ def notices(table: Table, specs: Mapping[str, MetricSpec]) -> list[str]:
         )
     lines += _spread(table, specs)
     lines += _unseen(table, specs)
-    lines += _copies(table)
+    lines += [*_copies(table), *_classes(table)]
     for control, metrics in unnoticed(table, specs).items():
         lines.append(f"Do not notice {control}: {', '.join(metrics)}.")
     warned: dict[str, list[str]] = {}
@@ -90,6 +90,22 @@ def _copies(table: Table) -> list[str]:
         lines.append(f"{repeated:,} images occur more than once, bit by bit; copies are in one half.")
     if left_out:
         lines.append(f"{left_out:,} images of the fit split are scored as well, bit by bit, and were not fitted on.")
+    return lines
+
+
+def _classes(table: Table) -> list[str]:
+    """Say which classes can be right by chance alone, or never are."""
+    records = [record for row in table.rows for record in row.records]
+    empty = max((record.items.empty_classes for record in records), default=0)
+    alike = max((record.items.alike_classes for record in records), default=0)
+    lines = []
+    if empty:
+        have = "class has" if empty == 1 else "classes have"
+        lines.append(f"{empty:,} {have} no scored image: to answer so is never right.")
+    if alike:
+        lines.append(
+            f"{alike:,} classes share their texts with another: of such, the first one in the list is answered."
+        )
     return lines
 
 

@@ -112,6 +112,10 @@ class ItemCounts(_Struct, frozen=True, kw_only=True):
         Images that occur more than once, bit by bit, in a source that was halved: they are kept in one half.
     left_out
         Images of a fit split that are scored as well, bit by bit, and were therefore not fitted on.
+    empty_classes
+        Classes without a scored image.
+    alike_classes
+        Classes that have their texts in common with another, so that they cannot be told apart.
     """
 
     fitted: int = 0
@@ -119,6 +123,8 @@ class ItemCounts(_Struct, frozen=True, kw_only=True):
     seen: int = 0
     repeated: int = 0
     left_out: int = 0
+    empty_classes: int = 0
+    alike_classes: int = 0
 
 
 class MetricValue(_Struct, frozen=True, kw_only=True):

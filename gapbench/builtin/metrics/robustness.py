@@ -82,8 +82,8 @@ class Int8Flips:
     r"""Share of images whose best text (with class prompts: class) changes when aligned rows are stored as int8.
 
     Symmetric, one scale a row, as vector databases do it: :math:`q = \mathrm{round}(127\, x / \max_j |x_j|)`, and
-    :math:`q \max_j |x_j| / 127` is compared. Images and texts are quantised; biases, which the aligner gives for the
-    stored rows, are not. At most 2,000 images, drawn by what they are; all texts. O(n M d).
+    :math:`q \max_j |x_j| / 127` is compared. Images and texts are quantised; biases, which belong to the texts before
+    that and are stored beside them, are not. At most 2,000 images, drawn by what they are; all texts. O(n M d).
     """
 
     def measure(self, data: ScoredSplit) -> Measurement:

@@ -81,11 +81,11 @@ class QueryBankNormalization(_OverGallery):
 
 
 class DualBankSinkhorn(_OverGallery):
-    r"""Entropic transport from a bank of queries *and* a bank of targets to the gallery; its dual potential is the bias.
+    r"""Entropic transport from a bank of queries to the gallery *and* a bank of targets; its dual potential is the bias.
 
-    Rows are bank rows of both modalities, columns the candidates, marginals uniform, cost :math:`1 - s`:
-    :math:`s'(q, r) = s(q, r) + g_r` with :math:`g = \tau \log v` of Sinkhorn's iterations (Pan et al., ACM MM 2025, arXiv
-    2508.02538; read in the repository, not in the paper). No query of the test split is read, but the gallery is balanced
+    Rows are the bank of queries, columns the candidates and the target bank behind them, marginals uniform, cost
+    :math:`1 - s`: :math:`s'(q, r) = s(q, r) + g_r` with :math:`g = \tau \log v` of Sinkhorn's iterations, which end with the
+    columns (Pan et al., ACM MM 2025, arXiv 2508.02538; after ``dbsn.py`` of the repository ppanzx/DBSN, not the paper). No query of the test split is read, but the gallery is balanced
     as a whole. O(M N_bank (d + iterations)) for a gallery, as many scores in memory.
 
     Parameters
@@ -113,9 +113,9 @@ class DualBankSinkhorn(_OverGallery):
         return self
 
     def _of_gallery(self, gallery: Float32, queries: Float32, targets: Float32) -> tuple[Float64, Float64]:
-        bank = np.concatenate([queries, targets]).astype(np.float64)
-        _, g = potentials(bank @ gallery.astype(np.float64).T, self.tau, self.iterations)
-        return g, np.zeros(0)
+        columns = np.concatenate([gallery, targets]).astype(np.float64)
+        _, g = potentials(queries.astype(np.float64) @ columns.T, self.tau, self.iterations)
+        return g[: len(gallery)], np.zeros(0)
 
     def _changed(self, raw: Float64, bias: Float64, hub: Float64) -> Float64:
         del hub
