@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 #: Items of a sample: a matrix of similarities is then at most 16 MB.
 SAMPLE = 2_000
 
-#: Number of groups of items for the jackknife.
-GROUPS = 100
-
 
 @dataclass(frozen=True, kw_only=True)
 class Drawn:
@@ -78,7 +75,7 @@ def draw(order: Int64, text_order: Int64, owner: Int64, labels: Int64 | None, ke
         own=own,
         labels=of_image,
         text_labels=of_text,
-        groups=round_robin(keys[index], GROUPS),
+        groups=round_robin(keys[index]),
     )
 
 

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gapbench.bench.mapping import Maps
-from gapbench.bench.sample import GROUPS, AlignedSample, draw
+from gapbench.bench.sample import AlignedSample, draw
 from gapbench.components import GapSums
 from gapbench.embeddings.arrays import blocks, unit_rows
-from gapbench.embeddings.items import Items, round_robin
 from gapbench.embeddings.moments import add_grouped
 from gapbench.errors import PluginError, UndeclaredData
 from gapbench.exact import BLOCK_SCORES
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 
     from gapbench.bench.fitdata import FitRows
     from gapbench.components import Float32, Int64
+    from gapbench.embeddings.items import Items
 
 #: Aligned rows of at most this many bytes are kept in memory during a cell.
 CACHE_BYTES = 64 * 2**20
@@ -185,10 +185,10 @@ class AlignedSplit:
             for block, rows in self.image_blocks():
                 yield unit_rows(rows), self._class_rows[self.labels[block]]
 
-    @cached_property
+    @property
     def groups(self) -> Int64:
         """``(N,)`` jackknife group of each image."""
-        return round_robin(self.items.keys, GROUPS)
+        return self.items.groups
 
     def gap_sums(self) -> GapSums:
         """Sums over aligned unit rows, in groups."""

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from gapbench.components import EmbeddedSplit, Int64, Keys, Rows, Texts
 
+#: Number of groups of items for the jackknife.
+GROUPS = 100
+
 
 def key_of(content: bytes) -> int:
     """Hash some bytes to 64 bits."""
@@ -47,7 +50,7 @@ def sum_keys(keys: Keys, owner: Int64, n: int) -> Keys:
     return sums
 
 
-def round_robin(keys: Keys, most: int) -> Int64:
+def round_robin(keys: Keys, most: int = GROUPS) -> Int64:
     """``(N,)`` group of each item: different keys go to ``most`` groups in turn, in order of the keys; equal ones together.
 
     Copies of an item are in one group, since leaving out one of two copies leaves nothing out. Fewer different keys than
@@ -107,6 +110,11 @@ class Items:
         else:
             return np.argsort(self.keys, kind="stable")
         return np.lexsort((ties, self.keys))
+
+    @cached_property
+    def groups(self) -> Int64:
+        """``(N,)`` jackknife group of each image."""
+        return round_robin(self.keys)
 
     @cached_property
     def text_order(self) -> Int64:
