@@ -347,7 +347,7 @@ def test_automatic_parameters_are_chosen_on_a_slice_and_said(gapbench, tmp_path,
     assert chosen["items"] == 50  # a fifth of the fitted half
     best = max(score for _, score in chosen["scores"])
     assert [chosen["params"], best] in chosen["scores"]
-    assert chosen["params"]["pull"] >= 0.1  # 250 pairs want a strong pull
+    assert chosen["params"]["pull"] > 0  # 250 pairs do not decide 512 dimensions
     assert "chose pull" in done.stdout
     assert "few pairs: 250 for 512 dimensions" in " ".join(done.stdout.split())
 
