@@ -66,6 +66,9 @@ LEVEL = 0.95
 FEW_TOSSES = 1000
 
 
+#: No p value from here on is doubted: no test of a table could call it more than noise.
+CLEAR = 0.05
+
 #: No p value is smaller: none is zero, however sure a test is.
 LEAST_P = sys.float_info.min
 
@@ -74,7 +77,7 @@ def _z(level: float) -> float:
     return NormalDist().inv_cdf(0.5 + level / 2)
 
 
-def student(freedom: float | Float64) -> float | Float64:
+def student(freedom: float | Int64 | Float64) -> float | Float64:
     """Return the quantile of Student's t distribution for a two-sided 95 % interval."""
     from scipy.special import stdtrit
 
@@ -110,7 +113,7 @@ def _score(share: float, n: float, z: float) -> Interval:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
-def share_interval(share: float, variance: float, n: int, freedom: float) -> Interval:
+def share_interval(share: float, variance: float, n: int, quantile: float) -> Interval:
     r"""95 % interval of a share that is no plain count: several outcomes an item, or several seeds.
 
     Wilson's, with the effective number of items that the variance tells (the design effect; Korn and Graubard 1998, Survey
@@ -123,12 +126,12 @@ def share_interval(share: float, variance: float, n: int, freedom: float) -> Int
         The share, in 0..1, and the variance of it.
     n
         Number of items.
-    freedom
-        Degrees of freedom of the variance.
+    quantile
+        How many standard errors the interval reaches, but for the edges: Student's quantile of the variance.
     """
     spread = share * (1 - share)
     effective = spread / variance if variance > 0 and spread > 0 else float(n)
-    return _score(min(1.0, max(0.0, share)), effective, float(student(freedom)))
+    return _score(min(1.0, max(0.0, share)), effective, quantile)
 
 
 def mcnemar_exact(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
@@ -266,7 +269,7 @@ def interval(measurement: Measurement, unit: str = "") -> Interval | None:
             return wilson(int(outcomes.sum()), n)
         values = np.asarray(outcomes, dtype=np.float64)
         if unit == "share" and n > 1:
-            return share_interval(float(values.mean()), float(values.var(ddof=1)) / n, n, n - 1)
+            return share_interval(float(values.mean()), float(values.var(ddof=1)) / n, n, float(student(n - 1)))
         return mean_interval(values)
     if measurement.jackknife is not None and len(measurement.jackknife) > 1:
         return jackknife_interval(measurement.value, measurement.jackknife)
@@ -276,8 +279,9 @@ def interval(measurement: Measurement, unit: str = "") -> Interval | None:
 def paired_p(a: Measurement, b: Measurement) -> float | None:
     """Return the p value of a difference of two measurements on the same items; None where they cannot be paired.
 
-    Exact McNemar for 0/1 outcomes; for others the larger one of the paired bootstrap, which knows their shape, and of
-    Student's t test, which knows how few they are; Student's t test for leave-one-group-out values.
+    Exact McNemar for 0/1 outcomes; for others Student's t test, which knows how few they are, and where that is below
+    `CLEAR` the larger p of it and of the paired bootstrap, which knows their shape; Student's t test for
+    leave-one-group-out values.
     """
     if a.outcomes is not None and b.outcomes is not None and len(a.outcomes) == len(b.outcomes):
         if a.outcomes.dtype == np.bool_ and b.outcomes.dtype == np.bool_:
@@ -287,7 +291,7 @@ def paired_p(a: Measurement, b: Measurement) -> float | None:
             return 1.0
         error = float(paired_errors(mine[None], theirs)[0])
         few = student_p(float(np.mean(mine - theirs)), error, len(mine) - 1)
-        return max(LEAST_P, few, paired_bootstrap(mine, theirs))
+        return few if few >= CLEAR else max(few, paired_bootstrap(mine, theirs))
     if a.jackknife is not None and b.jackknife is not None and len(a.jackknife) == len(b.jackknife) > 1:
         return jackknife_difference(a.value, a.jackknife, b.value, b.jackknife)
     return None

@@ -297,7 +297,10 @@ def test_a_paired_test_is_chosen_by_the_outcomes_and_refused_where_items_do_not_
     values = np.random.default_rng(1).random(90)
     c = Measurement(value=values.mean(), n=90, outcomes=values)
     student = scipy.stats.ttest_rel(hits.astype(float), values).pvalue
+    assert student < 0.05
     assert stats.paired_p(a, c) == pytest.approx(max(student, stats.paired_bootstrap(hits.astype(float), values)))
+    near = Measurement(value=values.mean(), n=90, outcomes=values + 0.01 * np.sin(np.arange(90)))
+    assert stats.paired_p(near, c) == pytest.approx(scipy.stats.ttest_rel(near.outcomes, values).pvalue) > 0.05
     groups = np.linspace(0, 1, 10)
     d, e = (Measurement(value=v, n=90, jackknife=groups * v) for v in (0.5, 0.6))
     assert stats.paired_p(d, e) == stats.jackknife_difference(0.5, groups * 0.5, 0.6, groups * 0.6)
@@ -323,7 +326,7 @@ def test_a_share_of_plain_counts_has_wilsons_interval_with_students_quantile(sha
     """With the variance of a count, each item counts once (n against n - 1); nothing at all varies at the ends."""
     t = scipy.stats.t.ppf(0.975, n - 1)
     level = 2 * scipy.stats.norm.cdf(t) - 1
-    found = stats.share_interval(share, share * (1 - share) / n, n, n - 1)
+    found = stats.share_interval(share, share * (1 - share) / n, n, t)
     assert found == pytest.approx(stats.wilson(round(share * n), n, level), abs=1e-12)
     assert found[0] < found[1]
 

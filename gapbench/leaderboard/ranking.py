@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -140,5 +139,5 @@ def _errors(rows: Sequence[Measured], shared: bool) -> list[float]:
 
 
 def _error(together: Joint) -> list[float]:
-    variance, _ = together.differences()
-    return [math.sqrt(one) for one in variance[0, 1:].tolist()]
+    found: list[float] = together.errors()[0, 1:].tolist()
+    return found

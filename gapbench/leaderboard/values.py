@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gapbench.joint import joint, remaining, total_variance
+from gapbench.joint import joint, quantile_of, reach, remaining
 from gapbench.leaderboard.table import Value
 from gapbench.leaderboard.text import is_share
 from gapbench.model.record import MetricValue
 from gapbench.model.units import within_unit
 from gapbench.results.comparisons import shares_items
-from gapbench.stats import share_interval, student
+from gapbench.stats import share_interval
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -78,7 +78,7 @@ def _intervals(rows: Sequence[Sequence[Compared]], name: str, unit: str) -> list
     together = joint(measured, shared=shared) if whole else None
     if together is not None:
         n = len(together.outcomes[0][0]) if together.outcomes else 0
-        return _ends(together.values, *together.variances(), n, unit)
+        return _ends(together.values, *together.reaches(), n, unit)
     if any(measured) and len(rows) > 1:  # one row that is not like the others costs them nothing
         return [_intervals([row], name, unit)[0] for row in rows]
     return _of_known_ends([[one.record.metrics[name] for one in row] for row in rows], shared, unit)
@@ -101,20 +101,17 @@ def _of_known_ends(rows: Sequence[Sequence[MetricValue]], shared: bool, unit: st
     errors = (ends[..., 1] - ends[..., 0]) / (2 * NORMAL)
     items = (errors**2).mean(axis=1) * remaining(seeds, shared=shared)
     fits = values.var(axis=1, ddof=1) / seeds
-    return _ends(values.mean(axis=1), *total_variance(items, fits, np.maximum(1, n - 1), seeds - 1), 0, unit)
+    return _ends(values.mean(axis=1), *reach(items, fits, np.maximum(1, n - 1), seeds - 1), 0, unit)
 
 
-def _ends(values: Float64, variances: Float64, freedoms: Float64, n: int, unit: str) -> list[Interval | None]:
+def _ends(values: Float64, variances: Float64, reaches: Float64, n: int, unit: str) -> list[Interval | None]:
     """Return the intervals of means with their variances; none where a variance is not known."""
-    half = student(freedoms) * np.sqrt(variances)
     found: list[Interval | None] = []
-    for value, width, variance, freedom in zip(
-        *(one.tolist() for one in (values, half, variances, freedoms)), strict=True
-    ):
+    for value, variance, width in zip(*(one.tolist() for one in (values, variances, reaches)), strict=True):
         if not math.isfinite(width):
             found.append(None)
         elif unit == "share" and n:
-            found.append(share_interval(value, variance, n, freedom))
+            found.append(share_interval(value, variance, n, quantile_of(width, variance, n)))
         else:
             found.append(within_unit((value - width, value + width), unit))
     return found
