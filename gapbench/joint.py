@@ -13,8 +13,8 @@ Few seeds tell the second one badly. Each has therefore Student's quantile :math
 an interval reaches :math:`\sqrt{t_{n-1}^2 V_\text{items} + t_{S-1}^2 V_\text{fits}}` to either side, and a difference D has
 the p value at which that is :math:`|D|` (Cochran and Cox 1950, Experimental Designs, section 4.14). Whatever the shares of
 the two, it is never below its level: where items are many, the chance to exceed it is convex in the share of the fits, and
-right at both ends. (Satterthwaite's degrees of freedom, which are usual, rest on the estimated shares; in simulated tables of
-45 rows they told rows apart falsely in 80 %.)
+right at both ends. (Satterthwaite's degrees of freedom, which are usual, rest on the estimated shares; of simulated tables
+of 45 rows, they told rows apart falsely in 80 %.)
 """
 
 from __future__ import annotations

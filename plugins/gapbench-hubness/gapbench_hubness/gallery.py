@@ -86,7 +86,8 @@ class DualBankSinkhorn(_OverGallery):
     Rows are the bank of queries, columns the candidates and the target bank behind them, marginals uniform, cost
     :math:`1 - s`: :math:`s'(q, r) = s(q, r) + g_r` with :math:`g = \tau \log v` of Sinkhorn's iterations, which end with the
     columns (Pan et al., ACM MM 2025, arXiv 2508.02538; after ``dbsn.py`` of the repository ppanzx/DBSN, not the paper). No
-    query of the test split is read, but the gallery is balanced as a whole. O(M N_bank (d + iterations)) for a gallery, as many scores in memory.
+    query of the test split is read, but the gallery is balanced as a whole. O(M N_bank (d + iterations)) for a gallery, as
+    many scores in memory.
 
     Parameters
     ----------

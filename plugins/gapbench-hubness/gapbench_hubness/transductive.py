@@ -58,7 +58,8 @@ class SinkhornNormalization:
     (Pan et al., ACM MM 2025, arXiv 2508.02538; ``dbsn.py`` of the repository ppanzx/DBSN). In each direction the iterations
     begin with the queries and end with the candidates. For rows in general
     :math:`g(t) = -\tau \log \sum_i \exp((s(x_i, t) + f_i) / \tau)`. Uniform marginals say that every text belongs to as
-    many images as any other: on one-to-one benchmarks that is the answer's structure given away. O(N M (d + iterations)), as many scores in memory.
+    many images as any other: on one-to-one benchmarks that is the answer's structure given away.
+    O(N M (d + iterations)), as many scores in memory.
 
     Parameters
     ----------
