@@ -221,7 +221,7 @@ def lines(tables: int) -> Iterator[str]:
         covered, false = simulated(family, tables)
         cells = ["not tested" if math.isnan(one) else f"{one:.1%}" for one in false]
         line = f"| {family.name} | {family.setting} | {covered:.1%} | {' | '.join(cells)} |".replace("%", " %")
-        print(line, file=sys.stderr)
+        sys.stderr.write(f"{line}\n")
         yield line
 
 

@@ -235,6 +235,7 @@ def _run(request: Request, objects: Sequence[object]) -> Results:
     from gapbench.bench.materials import Materials
     from gapbench.bench.plan import make_plan
     from gapbench.bench.workers import Options
+    from gapbench.devices import check_device
     from gapbench.embeddings.store import Store, default_root
     from gapbench.host.discovery import discover
     from gapbench.host.registry import OBJECT
@@ -256,6 +257,7 @@ def _run(request: Request, objects: Sequence[object]) -> Results:
             raise BrokenPluginError(f"run(): plugins: {broken.origin.file} is broken: {broken.cause} {broken.fix}")
         if broken.origin.entry_point in (OBJECT, "module"):
             raise UsageError(f"run(): plugins: {broken.origin} is no plugin: {broken.cause}")
+    check_device(request.device)
     materials = Materials(Store(default_root()), request.context())
     plan = make_plan(study, registry, materials)
     with tempfile.TemporaryDirectory(prefix="gapbench-") as scratch:

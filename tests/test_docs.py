@@ -69,8 +69,11 @@ def python_blocks(path):
     return re.findall(r"```python\n(.*?)```", path.read_text(), flags=re.DOTALL)
 
 
-@pytest.mark.parametrize(("page", "stem"), [(DOCS / "plugins.md", "halfway"), (ROOT / "README.md", "my_aligner")])
-def test_the_aligner_in_the_docs_runs_and_is_ranked(gapbench, tmp_path, page, stem):
+@pytest.mark.parametrize(
+    ("page", "stem", "name"),
+    [(DOCS / "plugins.md", "halfway", "halfway"), (ROOT / "README.md", "my_aligner", "midway")],
+)
+def test_the_aligner_in_the_docs_runs_and_is_ranked(gapbench, tmp_path, page, stem, name):
     (block,) = python_blocks(page)
     (tmp_path / f"{stem}.py").write_text(block)
     done = gapbench(
@@ -83,13 +86,13 @@ def test_the_aligner_in_the_docs_runs_and_is_ranked(gapbench, tmp_path, page, st
             "-a",
             "identity",
             "-a",
-            "halfway",
+            name,
             "--plugin",
             f"{stem}.py",
             "--no-figures",
         )
     )
-    assert re.search(r"^1 +halfway +99\.\d", done.stdout, flags=re.MULTILINE), done.stdout
+    assert re.search(rf"^1 +{name} +99\.\d", done.stdout, flags=re.MULTILINE), done.stdout
 
 
 def test_the_embedding_file_in_the_docs_runs(gapbench, tmp_path, monkeypatch):

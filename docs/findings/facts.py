@@ -46,6 +46,9 @@ TASKS = {
     "robustness to noise": "flip-rate-noise",
 }
 
+#: In the names of encoders that have learnt nothing; they are shown apart.
+UNTRAINED = "untrained"
+
 #: "Closed": at most this share of the distance that identity has.
 CLOSED = 0.5
 
@@ -73,6 +76,18 @@ class Split:
     least_gap: tuple[str, float]
     tau: float
     aligners: int
+    headroom: float
+    detectable: float | None
+
+    @property
+    def n_better(self) -> int:
+        """Number of aligners that close the gap and are better."""
+        return len(self.better)
+
+    @property
+    def n_worse(self) -> int:
+        """Number of aligners that close the gap and are worse."""
+        return len(self.worse)
 
     @property
     def closed(self) -> int:
@@ -101,6 +116,25 @@ def lower(metric: str) -> bool:
     return SPECS[metric].better == "lower"
 
 
+def tells(split: Split) -> bool:
+    """Whether a table counts: of a trained encoder, and with room above ``identity`` that it could see."""
+    return UNTRAINED not in split.where and not saturated(split)
+
+
+def saturated(split: Split) -> bool:
+    """Whether the table could not find an improvement even if there were one: it makes no claim."""
+    return split.detectable is None or split.headroom < split.detectable
+
+
+def distinct(rows: list[Row]) -> list[Row]:
+    """Keep one row of those that are one map: their values agree in all metrics, as they are printed."""
+    kept: dict[tuple[tuple[str, str], ...], Row] = {}
+    for row in sorted(rows, key=lambda row: (row.label != "identity", row.label)):
+        kept.setdefault(tuple(sorted((name, f"{value.value:.3g}") for name, value in row.values.items())), row)
+    chosen = {id(row) for row in kept.values()}
+    return [row for row in rows if id(row) in chosen]
+
+
 def real(table: Table) -> list[Row]:
     """Give the rows that are no controls and have a result."""
     return [row for row in table.rows if not row.control and row.ok]
@@ -111,7 +145,8 @@ def maps(table: Table) -> list[Row]:
     base = table.row("identity")
     assert base is not None
     theirs = [base.values[gap].value for gap in GAPS]
-    return [row for row in real(table) if row is base or [row.values[gap].value for gap in GAPS] != theirs]
+    changed = [row for row in real(table) if row is base or [row.values[gap].value for gap in GAPS] != theirs]
+    return distinct(changed)
 
 
 def split(table: Table, task: str, metric: str) -> Split:
@@ -140,7 +175,14 @@ def split(table: Table, task: str, metric: str) -> Split:
         least_gap=(least.label, least.values[metric].value),
         tau=tau(rows, GAP, metric),
         aligners=len(rows),
+        headroom=headroom(base.values[metric].value, metric),
+        detectable=table.detectable.get(metric),
     )
+
+
+def headroom(value: float, metric: str) -> float:
+    """How much better a value could be: all task metrics here are shares."""
+    return value if lower(metric) else 1 - value
 
 
 def tau(rows: Iterable[Row], gap: str, metric: str) -> float:
@@ -208,6 +250,11 @@ def everything(tables: dict[str, list[Table]]) -> dict[str, Any]:
         "tasks": TASKS,
         "splits": splits,
         "by_task": {task: [s for s in splits if s.task == task] for task in TASKS},
+        "telling": {task: [s for s in splits if s.task == task and tells(s)] for task in TASKS},
+        "silent": {
+            "trained": [s for s in splits if UNTRAINED not in s.where and saturated(s)],
+            "untrained": [s for s in splits if UNTRAINED in s.where],
+        },
         "taus": taus(main),
         "gaps": GAPS,
         "blind": blind(main),
@@ -224,6 +271,11 @@ def everything(tables: dict[str, list[Table]]) -> dict[str, Any]:
 def percent(value: float, digits: int = 1) -> str:
     """Write a share in per cent."""
     return f"{100 * value:.{digits}f}"
+
+
+def points(value: float) -> str:
+    """Write a share in points."""
+    return f"{100 * value:.1f}"
 
 
 def signed(value: float | None, digits: int = 1, scale: float = 100) -> str:

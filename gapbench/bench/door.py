@@ -15,8 +15,8 @@ from gapbench.model.units import RANGES
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: Outcomes in single precision may miss their mean by so much.
-CLOSE = 1e-5
+#: Outcomes in single precision may miss their mean by so much, and a value the range of its unit.
+CLOSE, OUTSIDE = 1e-5, 1e-4
 
 
 def fault_of(found: Any, unit: str, most: int) -> str:
@@ -41,8 +41,7 @@ def _value(found: Any, unit: str) -> Iterator[str]:
         yield f"its value is {type(found.value).__name__}, not a number"
         return
     low, high = RANGES.get(unit, (-math.inf, math.inf))
-    slack = CLOSE * max(1.0, abs(float(found.value)))
-    if not low - slack <= float(found.value) <= high + slack:
+    if not low - OUTSIDE <= float(found.value) <= high + OUTSIDE:
         yield f"its value is {float(found.value):.6g}, which no {unit} can be"
     if isinstance(found.n, bool) or not isinstance(found.n, int | np.integer) or found.n < 1:
         yield f"it says that it rests on n = {found.n!r} items; n is a whole number from 1"

@@ -164,6 +164,11 @@ def make_plan(study: Study, registry: Registry, materials: Materials) -> Plan:
                     for seed in seeds
                     for aligner in fitting
                 ]
+    if any(cell.protocol.name == "transductive" for cell in plan.cells) and not any(
+        _aligner_spec(cell.aligner).needs & TRANSDUCTIVE for cell in plan.cells
+    ):
+        reason = "no aligner of this run reads unlabelled test items; plugins such as gapbench-hubness bring some"
+        plan.skips.append(Skip("protocol transductive", reason))
     for (dataset, reason), labels in unfit.items():
         plan.skips.append(Skip(f"aligner{'s'[: len(labels) - 1]} {', '.join(labels)} on {dataset}", reason))
     return plan

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from gapbench.cli.console import echo
+from gapbench.devices import check_device
 from gapbench.errors import UsageError
 from gapbench.model.names import folder_below
 from gapbench.model.request import OPTIONS
@@ -23,6 +24,28 @@ if TYPE_CHECKING:
     from gapbench.specs import Context
 
     Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class Once(click.Option):
+    """An option with one value: given twice, it is a mistake, and not the last value in silence."""
+
+    def add_to_parser(self, parser: Any, ctx: click.Context) -> None:
+        """Count how often it is given."""
+        super().add_to_parser(parser, ctx)
+        given: list[str] = []
+        for name in self.opts:
+            known = parser._long_opt if name.startswith("--") else parser._short_opt  # noqa: SLF001 - click has no other way
+            option = known[name]
+            store = option.process
+
+            def process(value: Any, state: Any, store: Any = store) -> None:
+                given.append(str(value))
+                if len(given) > 1:
+                    told = " and ".join(given)
+                    raise click.UsageError(f"{self.opts[0]} is given twice, as {told}; it takes one value.", ctx)
+                store(value, state)
+
+            option.process = process
 
 
 def request_options(command: Command) -> Command:
@@ -62,6 +85,7 @@ def _option(declared: Option) -> Callable[[Command], Command]:
     return click.option(
         *declared.flags,
         declared.name,
+        cls=click.Option if many or isinstance(declared.values, Flag) else Once,
         is_flag=isinstance(declared.values, Flag) or None,
         multiple=many,
         metavar=declared.metavar or (f"[{'|'.join(names)}]" if names else None),
@@ -106,6 +130,7 @@ def registry_from(plugin_files: Sequence[Path], blocked: Sequence[str], *, stric
 
 def context_from(request: Request) -> Context:
     """Make the context of encoders and datasets, and see to it that nothing is fetched behind its back."""
+    check_device(request.device)
     if not request.download:  # the hub's own library would look for newer files by itself
         os.environ["HF_HUB_OFFLINE"] = "1"
     return request.context()

@@ -24,12 +24,15 @@ MOST_LINES = 3
 def notices(table: Table, specs: Mapping[str, MetricSpec]) -> list[str]:
     """Give the lines that go under a table, in plain text."""
     lines = []
-    if table.detectable is not None:
+    if table.n and not any(value.delta is not None for row in table.rows for value in row.values.values()):
+        alone = sum(1 for row in table.rows if row.compared) == 1 and table.row(BASELINE) is not None
+        lines += [] if alone else ["There is no row of identity to compare with: add -a identity."]
+    if table.primary in table.detectable:
         share = is_share(table.primary, specs.get(table.primary))
         unit = " points" if share else ""
         lines.append(
             f"Smallest difference in {table.primary} that would be found with 80 % power: "
-            f"{number(table.detectable, share=share)}{unit}."
+            f"{number(table.detectable[table.primary], share=share)}{unit}."
         )
     lines += _spread(table, specs)
     lines += _unseen(table, specs)

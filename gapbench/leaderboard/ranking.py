@@ -37,7 +37,8 @@ def rank(table: Table, specs: Mapping[str, MetricSpec]) -> None:
     Parameters
     ----------
     table
-        Its verdicts and ranks are filled in, and the smallest difference to ``identity`` that it would find with 80 % power.
+        Its verdicts and ranks are filled in, and for each task metric the smallest difference to ``identity`` that it
+        would find with 80 % power.
     specs
         Known metrics.
     """
@@ -51,6 +52,9 @@ def rank(table: Table, specs: Mapping[str, MetricSpec]) -> None:
         _rank([row for row in rows if table.primary in row.values], table, better_of(table.primary, specs))
     else:
         _star(rows, table.primary)
+    for metric in table.metrics:
+        if ranks_by(metric, specs) and (found := _detectable(rows, metric)) is not None:
+            table.detectable[metric] = found
 
 
 def _star(rows: Sequence[Row], metric: str) -> None:
@@ -80,9 +84,6 @@ def _rank(rows: Sequence[Row], table: Table, better: str) -> None:
         row.rank, row.rank_high = ends or (None, None)
         if base is not None and i != base:
             _decide(row, primary, verdicts.p(i, base))
-    if base is not None:
-        others = [row for row in table.rows if row.comparable and row.label != BASELINE and primary in row.values]
-        table.detectable = _detectable(measured, base, ranked, len(others), shared)
 
 
 def _p(
@@ -117,16 +118,19 @@ def better_of(primary: str, specs: Mapping[str, MetricSpec]) -> str:
     return "lower" if primary in specs and specs[primary].better == "lower" else "higher"
 
 
-def _detectable(measured: Sequence[Measured], base: int, ranked: np.ndarray, tests: int, shared: bool) -> float | None:
-    """Return the smallest difference to ``identity`` that would be found, for the median row."""
-    others = [i for i in np.flatnonzero(ranked).tolist() if i != base]
-    if tests < 1:
+def _detectable(rows: Sequence[Row], metric: str) -> float | None:
+    """Return the smallest difference to ``identity`` that would be found, for the median row that is no control."""
+    rows = [row for row in rows if metric in row.values]
+    found = {id(row): _measured(row, metric) for row in rows}
+    base = next((row for row in rows if row.label == BASELINE and found[id(row)]), None)
+    others = [found[id(row)] for row in rows if row is not base and not row.control and found[id(row)]]
+    if base is None or len(rows) < 2 or not others:  # noqa: PLR2004 - there is nothing to compare with
         return None
-    errors = _errors([measured[base], *(measured[i] for i in others)], shared)
-    theirs = measured[base][0]
-    n = theirs.n if theirs.outcomes is None else len(theirs.outcomes)
-    exact = len(measured[base]) == 1 and theirs.outcomes is not None and theirs.outcomes.dtype == bool
-    return minimum_detectable_effect(errors, n=n, m=FAMILIES * tests, binary=exact)
+    theirs = found[id(base)]
+    errors = _errors([theirs, *others], shares_items(base.records[0]))
+    n = theirs[0].n if theirs[0].outcomes is None else len(theirs[0].outcomes)
+    exact = len(theirs) == 1 and theirs[0].outcomes is not None and theirs[0].outcomes.dtype == bool
+    return minimum_detectable_effect(errors, n=n, m=FAMILIES * (len(rows) - 1), binary=exact)
 
 
 def _errors(rows: Sequence[Measured], shared: bool) -> list[float]:

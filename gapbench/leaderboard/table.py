@@ -132,7 +132,8 @@ class Table:
     """The rows of one encoder, dataset, prompt strategy and protocol, best first.
 
     ``mark`` tells it from a table of another file of the same name; ``remarks`` go under it. In-sample,
-    ``seen`` of the scored items were fitted on.
+    ``seen`` of the scored items were fitted on. ``detectable`` is the smallest difference to ``identity`` that the table
+    would find with 80 % power, by task metric.
     """
 
     encoder: str
@@ -151,7 +152,7 @@ class Table:
     dtype: str = ""
     mark: str = ""
     seen: int = 0
-    detectable: float | None = None
+    detectable: dict[str, float] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
 
     @property
@@ -165,9 +166,11 @@ class Table:
         """Say what was fitted and scored."""
         if not self.n:
             return f"{self.protocol}: published, not run here yet"
-        size = "all items" if self.fit_size is None else f"{self.fit_size} items"
+        size = "all items" if self.fit_size is None else f"{self.fit_size:,} items"
+        if self.fit_size is not None and 0 < self.fitted_items < self.fit_size:
+            size = f"all {self.fitted_items:,} items ({self.fit_size:,} asked for)"
         if self.shots is not None:
-            size = f"{self.shots} images of each class"
+            size = f"{self.fitted_items:,} items, up to {self.shots} of each class,"
         extra = "" if self.index == "flat" else f", {self.index} index"
         extra += "" if self.dtype in ("", "float32") else f", encoded in {self.dtype}"
         images = f"{self.n:,} images" + (f" ({self.seen:,} of them fitted on)" if self.seen else "")

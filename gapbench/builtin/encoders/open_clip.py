@@ -28,6 +28,7 @@ import numpy as np
 from gapbench.builtin.encoders.open_clip_registry import SIZES, package
 from gapbench.builtin.encoders.open_clip_source import TEXT_FILES, parse
 from gapbench.components import Encoder
+from gapbench.devices import torch_device
 from gapbench.embeddings.fingerprint import fingerprint, hash_file
 from gapbench.errors import DataError, GapbenchError, MissingAssetError, UsageError
 from gapbench.specs import Missing
@@ -162,7 +163,7 @@ class OpenClip(Encoder):
         self.identity()  # says what is missing or does not fit, before anything heavy
         weights, precision = self.source.weights.locate(), PRECISIONS[self.context.dtype]
         assert weights is not None
-        device, tokenizer = _device(self.context.device), self._tokenizer()
+        device, tokenizer = torch_device(self.context.device), self._tokenizer()
         try:
             with TemporaryDirectory(prefix="gapbench-") as scratch:
                 # Neither tags nor repositories are named to open_clip, only files: it then has nothing to fetch. Its
@@ -268,21 +269,3 @@ def _text_files(folder: Path) -> list[Path]:
 
 def _rows(tensor: Any) -> Float32:
     return np.asarray(tensor.float().cpu().numpy())
-
-
-def _device(name: str) -> Any:
-    """Choose a device: what was asked for, or the best that there is."""
-    import torch
-
-    if name == "auto":
-        best = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-        return torch.device(best)
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except Exception as error:
-        raise UsageError(
-            f"--device {name!r} cannot be used here ({' '.join(str(error).split())[:120]}). "
-            "Leave it out, or use --device cpu."
-        ) from error
-    return device
