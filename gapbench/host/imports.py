@@ -48,7 +48,8 @@ def watched(distributions: Iterable[str]) -> Iterator[None]:
     finally:
         for module in set(sys.modules) - before:
             file = getattr(sys.modules.get(module), "__file__", None)
-            if isinstance(file, str) and not _is_installed(file):
+            # What is imported has a whole path; modules that libraries make up (torch.ops is one) have a bare name.
+            if isinstance(file, str) and Path(file).is_absolute() and not _is_installed(file):
                 path = Path(os.path.realpath(file))
                 for name in theirs:
                     _imported.setdefault(name, {}).setdefault(path, stamp(path))

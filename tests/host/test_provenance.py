@@ -4,11 +4,12 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import gapbench
-from gapbench.host import provenance
+from gapbench.host import imports, provenance
 from gapbench.host.discovery import discover
 from gapbench.host.provenance import Provenance
 
@@ -322,3 +323,12 @@ def test_weights_are_identified_by_their_encoder_and_not_as_code(own_copy):
     assert weights
     weights[0].write_bytes(b"others")
     assert hashed() == before
+
+
+def test_modules_that_libraries_make_up_are_no_code_of_a_plugin(monkeypatch):
+    """They have the bare name of a file, as `torch.ops` has: taken for a file, it would hide the hash of the plugin."""
+    made_up = ModuleType("made_up")
+    made_up.__file__ = "_made_up.py"
+    with imports.watched(["toy-of-made-up"]):
+        monkeypatch.setitem(sys.modules, "made_up", made_up)
+    assert imports.found("toy-of-made-up") == {}
