@@ -60,7 +60,12 @@ def write(out: Path) -> None:
     environment = Environment(  # the page is Markdown, and its text is ours
         loader=FileSystemLoader(HERE), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
     )
-    environment.filters |= {"percent": facts.percent, "signed": facts.signed, "code": facts.code, "points": facts.points}
+    environment.filters |= {
+        "percent": facts.percent,
+        "signed": facts.signed,
+        "code": facts.code,
+        "points": facts.points,
+    }
     page = environment.get_template("page.md.jinja").render(found)
     out.mkdir(parents=True, exist_ok=True)
     (out / "index.md").write_text(page.rstrip() + "\n", encoding="utf-8")
