@@ -129,6 +129,8 @@ def _procrustes(curves: list[dict[str, Any]]) -> Figure:
                 )
             axes.set_ylabel(f"{curve['metric']} %")
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:g}")  # those of matplotlib are formulas, and names are not
+        axes.xaxis.set_minor_formatter("")
         axes.set_xlabel("images fitted on")
         axes.set_title(where, fontsize=10)
         axes.grid(visible=True, color="0.93")
