@@ -157,7 +157,7 @@ BASELINE = "identity"
 
 def _answers_of(runs: Sequence[Stored]) -> list[Answer]:
     """Merge the records of one question: one answer for each set of names that it was asked under."""
-    ordered = sorted(runs, key=lambda stored: stored.record.created_utc)
+    ordered = sorted(runs, key=lambda stored: (stored.record.created_utc, stored.record.checksum))
     if len(ordered) == 1:
         (one,) = ordered
         return [Answer(record=one.record, stored=dict.fromkeys(one.record.metrics, one), runs=(one,))]

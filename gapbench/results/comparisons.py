@@ -101,7 +101,7 @@ def by_table(answers: Iterable[Answer]) -> dict[TableKey, list[Answer]]:
         if known is None:
             table[row] = answer
         else:
-            older, newer = sorted((known, answer), key=lambda one: one.record.created_utc)
+            older, newer = sorted((known, answer), key=lambda one: (one.record.created_utc, one.record.checksum))
             line = f"{record.label} with other parameters or fit items ({made_on(older.record)})"
             table[row] = msgspec.structs.replace(newer, superseded=(*newer.superseded, *older.superseded, line))
     return {key: list(table.values()) for key, table in tables.items()}

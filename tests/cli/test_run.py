@@ -156,7 +156,7 @@ def interruptible():
 @pytest.mark.usefixtures("interruptible")
 def test_interrupting_says_how_to_go_on(tmp_path):
     process = subprocess.Popen(
-        [sys.executable, "-m", "gapbench", *DIGITS, "--fit-size", "50", "--seeds", "0:200", "--out", str(tmp_path)],
+        [sys.executable, "-m", "gapbench", *DIGITS, "--fit-size", "50", "--seeds", "0:2000", "--out", str(tmp_path)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -204,7 +204,15 @@ def test_in_sample_is_marked_and_fits_on_a_hundred_by_default(gapbench, tmp_path
     assert record["protocol"] == {
         "name": "in-sample", "fit_size": 100, "shots": None, "fit_split": "test", "fit_fingerprint": "",
     }  # fmt: skip
-    assert record["items"] == {"fitted": 100, "scored": 500, "seen": 100, "repeated": 0, "left_out": 0}
+    assert record["items"] == {
+        "fitted": 100,
+        "scored": 500,
+        "seen": 100,
+        "repeated": 0,
+        "left_out": 0,
+        "empty_classes": 0,
+        "alike_classes": 0,
+    }
     assert record["notes"]["rank"] == 10
     assert record["pairs"] == "class prompts"
     assert "in-sample: fitted on 100 items of test" in done.stdout

@@ -1,7 +1,7 @@
 """Simulate how well intervals and verdicts hold, for every kind of metric, and write the table of `how-it-works.md`.
 
-    python docs/coverage.py             # a few minutes on one core; the same numbers each time
-    python docs/coverage.py --tables 20 # a look, nothing is written
+    python docs/simulated_coverage.py             # a few minutes on one core; the same numbers each time
+    python docs/simulated_coverage.py --tables 20 # a look, nothing is written
 
 Each line draws tables in which no row truly differs: their true value is known, and every verdict is a false one.
 """
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 PAGE = Path(__file__).parent / "how-it-works.md"
-BEGIN, END = "<!-- coverage: made by docs/coverage.py -->", "<!-- end of coverage -->"
+BEGIN, END = "<!-- coverage: made by docs/simulated_coverage.py -->", "<!-- end of coverage -->"
 
 #: Tables of a line, and aligners of a table.
 TABLES, ROWS = 400, (8, 45)
