@@ -232,7 +232,7 @@ def judged(hits):
 @pytest.mark.parametrize(
     ("accuracies", "apart"),
     [
-        ([0.8] * 6, 0.01),  # all equal
+        ([0.8] * 6, 0.02),  # all equal
         ([0.8, 0.8, 0.5, 0.5, 0.95, 0.95], 0.03),  # three equal pairs, far from each other
         ([0.8, 0.8, 0.82], 0.30),  # a third row that is found to be better than one of the two, but not than both
     ],

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from gapbench.figures.style import COLORS, color, columns, drawn, letters, new_figure, shape, source_of, words
 from gapbench.leaderboard.pareto import pareto_front
+from gapbench.leaderboard.table import PRIMARY
 from gapbench.leaderboard.text import GAP, is_share
+from gapbench.model.record import IN_SAMPLE
 from gapbench.results.answers import BASELINE
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ def draw_gap_accuracy(tables: Sequence[Table], specs: Mapping[str, MetricSpec], 
 
     A dotted line joins the rows that no other one beats in both (`pareto_front`).
     """
-    found = [table for table in tables if GAP in table.metrics and any(row.rank is not None for row in table.rows)]
+    found = [table for table in tables if GAP in table.metrics and any(_has_place(table, row) for row in table.rows)]
     if not found:
         return []
     shown = found[:MOST_PANELS]
@@ -84,7 +86,7 @@ def _shape(names: Sequence[str], name: str) -> str:
 
 def _names(tables: Sequence[Table]) -> list[str]:
     """Name the aligners of all panels, ``identity`` first: one order, so that a colour means the same everywhere."""
-    names = {row.label for table in tables for row in table.rows if row.rank is not None}
+    names = {row.label for table in tables for row in table.rows if _has_place(table, row)}
     return sorted(names, key=lambda name: (name != BASELINE, name))[:MOST_NAMES]
 
 
@@ -92,7 +94,7 @@ def _panel(axes: Any, table: Table, specs: Mapping[str, MetricSpec], names: Sequ
     share = 100 if is_share(table.primary, specs.get(table.primary)) else 1
     front = [(row.values[GAP].value, share * row.values[table.primary].value) for row in pareto_front(table, specs)]
     axes.plot(*zip(*front, strict=True), color=FRONT, linestyle=":", linewidth=1.2, zorder=1)
-    known = (row for row in table.rows if row.rank is not None and {GAP, table.primary} <= row.values.keys())
+    known = (row for row in table.rows if _has_place(table, row) and {GAP, table.primary} <= row.values.keys())
     rows = sorted((row for row in known if row.label in names), key=lambda row: row.label)
     if rows:
         _points(axes, rows, table.primary, share, names)
@@ -116,3 +118,9 @@ def _points(axes: Any, rows: Sequence[Row], primary: str, share: int, names: Seq
 def _ends(value: Value, scale: int) -> tuple[float, float]:
     low, high = value.ci95 or (value.value, value.value)
     return scale * min(low, value.value), scale * max(high, value.value)
+
+
+def _has_place(table: Table, row: Row) -> bool:
+    """Whether a row is drawn: one with a rank, and in-sample, where there are none, one that is no control."""
+    in_sample = table.protocol == IN_SAMPLE and table.primary in PRIMARY
+    return row.rank is not None or (in_sample and row.comparable and not row.control)
