@@ -22,6 +22,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -85,6 +86,28 @@ class Joint:
         found: Float64 = np.clip(p, LEAST_P, 1.0)
         return found
 
+    def detectable(self, level: float, power: float = 0.8) -> float | None:
+        r"""Return the true difference to the first row that `p` finds with a power at a level, over the other rows.
+
+        With few seeds, what a verdict needs, :math:`T_i = \sqrt{t_{n-1}^2 V_\text{items} + t_{S-1}^2 V_\text{fits}}`,
+        itself differs much from row to row. The difference :math:`\delta` is therefore the one at which the mean over
+        rows of :math:`\Phi((\delta - T_i) / \sqrt{V_i})` is the power. Rows that never differ from the first tell
+        nothing of noise and are left out; None where no row is left.
+        """
+        items, fits = _contrasts(self.items)[0, 1:], (_contrasts(self.fits) + self._grain())[0, 1:]
+        sums, needed = reach(items, fits, self.items_freedom, self.fits_freedom, level)
+        errors, needed = np.sqrt(sums[sums > 0]), needed[sums > 0]
+        if not len(errors):
+            return None
+        normal = NormalDist()
+
+        def missing(difference: float) -> float:
+            return power - float(np.mean([normal.cdf(z) for z in (difference - needed) / errors]))
+
+        from scipy.optimize import brentq
+
+        return float(brentq(missing, 0.0, float((needed + 9 * errors).max())))
+
     def _grain(self) -> Float64:
         """``(R, R)`` least variances of fits that counts of n items can tell from none.
 
@@ -114,8 +137,10 @@ class Joint:
         return found
 
 
-def reach(items: Float64, fits: Float64, items_freedom: int | Int64, fits_freedom: int) -> tuple[Float64, Float64]:
-    """Add variances of items and of fits; return the sums, and how far 95 % intervals reach.
+def reach(
+    items: Float64, fits: Float64, items_freedom: int | Int64, fits_freedom: int, level: float = 0.05
+) -> tuple[Float64, Float64]:
+    """Add variances of items and of fits; return the sums, and how far intervals reach that miss at a level.
 
     Parameters
     ----------
@@ -123,8 +148,10 @@ def reach(items: Float64, fits: Float64, items_freedom: int | Int64, fits_freedo
         Variances of means; of one seed, ``fits`` is zero.
     items_freedom, fits_freedom
         Their degrees of freedom.
+    level
+        Of the intervals.
     """
-    square = student(items_freedom) ** 2 * items + student(max(1, fits_freedom)) ** 2 * fits
+    square = student(items_freedom, level) ** 2 * items + student(max(1, fits_freedom), level) ** 2 * fits
     found: tuple[Float64, Float64] = (items + fits, np.sqrt(square))
     return found
 

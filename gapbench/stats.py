@@ -77,11 +77,11 @@ def _z(level: float) -> float:
     return NormalDist().inv_cdf(0.5 + level / 2)
 
 
-def student(freedom: float | Int64 | Float64) -> float | Float64:
-    """Return the quantile of Student's t distribution for a two-sided 95 % interval."""
+def student(freedom: float | Int64 | Float64, level: float = 1 - LEVEL) -> float | Float64:
+    """Return the quantile of Student's t distribution for a two-sided interval that misses at a level."""
     from scipy.special import stdtrit
 
-    found: float | Float64 = stdtrit(freedom, 0.5 + LEVEL / 2)
+    found: float | Float64 = stdtrit(freedom, 1 - level / 2)
     return found
 
 

@@ -13,7 +13,7 @@ from gapbench.power import minimum_detectable_effect
 from gapbench.results.answers import BASELINE
 from gapbench.results.comparisons import is_judged, shares_items
 from gapbench.specs import MetricFamily
-from gapbench.verdicts import FAMILIES, family, judge
+from gapbench.verdicts import FAMILIES, SIGNIFICANT, family, judge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -127,10 +127,16 @@ def _detectable(rows: Sequence[Row], metric: str) -> float | None:
     if base is None or len(rows) < 2 or not others:  # noqa: PLR2004 - there is nothing to compare with
         return None
     theirs = found[id(base)]
-    errors = _errors([theirs, *others], shares_items(base.records[0]))
+    tests = FAMILIES * (len(rows) - 1)
     n = theirs[0].n if theirs[0].outcomes is None else len(theirs[0].outcomes)
-    exact = len(theirs) == 1 and theirs[0].outcomes is not None and theirs[0].outcomes.dtype == bool
-    return minimum_detectable_effect(errors, n=n, m=FAMILIES * (len(rows) - 1), binary=exact)
+    counts = theirs[0].outcomes is not None and theirs[0].outcomes.dtype == bool
+    shared = shares_items(base.records[0])
+    if len(theirs) == 1:
+        return minimum_detectable_effect(_errors([theirs, *others], shared), n=n, m=tests, binary=counts)
+    together = joint([theirs, *others], shared=shared)
+    effect = None if together is None else together.detectable(SIGNIFICANT / tests)
+    least = minimum_detectable_effect([], n=n, m=tests, binary=True) if counts else 0.0
+    return None if effect is None or least is None else max(least, effect)
 
 
 def _errors(rows: Sequence[Measured], shared: bool) -> list[float]:
