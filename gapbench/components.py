@@ -86,6 +86,14 @@ class Encoder(Protocol):
         """Encode strings: raw rows ``(len(texts), d)``."""
         ...
 
+    def cut_texts(self, texts: Sequence[str]) -> Sequence[str]:
+        """Say for each string of which the end is not read what is read, as any string; empty where all is read.
+
+        Of two texts these strings are equal exactly where the same is read. May be left out by encoders that read texts
+        of any length.
+        """
+        return [""] * len(texts)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Split:
@@ -140,12 +148,14 @@ class Texts:
 
     The owner of a class prompt is its class, the owner of a caption is the row of the image that it describes. ``keys``
     ``(M,)`` are hashes of the strings that were encoded; without them the rows themselves are hashed where texts are drawn.
+    ``cut`` ``(M,)`` says of which strings the encoder did not read the end; None where it is not known.
     """
 
     rows: Rows
     owner: Int64
     strings: Sequence[str] = ()
     keys: Keys | None = None
+    cut: Bools | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

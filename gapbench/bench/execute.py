@@ -154,6 +154,7 @@ class Runner:
             try:
                 cells, prompts = self._with_prompts(source, outcome)
                 self._encode(source, cells, prompts, encoding)
+                cells = self._told_apart(source, cells, prompts, outcome)
                 made = list(self._tasks(source, cells, prompts))
             except GapbenchError as error:
                 if self.options.strict:
@@ -193,6 +194,22 @@ class Runner:
         for written in prompts.values():
             strings += written.prompts
         self.materials.encode_strings(source.encoder, source.dataset, strings, progress)
+
+    def _told_apart(
+        self, source: Source, cells: Sequence[Cell], prompts: dict[str, PromptSet], outcome: Outcome
+    ) -> list[Cell]:
+        """Keep the cells whose classes are told apart by what the encoder reads of their texts; tell the others."""
+        lost: set[str] = set()
+        for name, written in prompts.items():
+            try:
+                assert source.encoder is not None  # given embeddings have no prompts to write
+                self.materials.check_prompts(source.encoder, source.dataset, written)
+            except GapbenchError as error:
+                if self.options.strict:
+                    raise
+                outcome.failures.append((f"prompts {name} on {source.encoder_name}, {source.dataset_name}", str(error)))
+                lost.add(name)
+        return [cell for cell in cells if cell.prompts is None or cell.prompts_name not in lost]
 
     # -- tasks --------------------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from gapbench.bench.agreement import Comparison, compare_images, compare_texts, sentence
 from gapbench.bench.isolation import calling
+from gapbench.bench.long_texts import check_classes, cut_of
 from gapbench.bench.manifest import Manifest, manifest_of
 from gapbench.components import EmbeddedSplit, PromptSet, Texts
 from gapbench.embeddings.disk import tell
@@ -251,6 +252,11 @@ class Materials:
         key = (encoder.name, dataset.name)
         self.encode_seconds[key] = self.encode_seconds.get(key, 0.0) + seconds
 
+    def check_prompts(self, encoder: Selected, dataset: Selected, prompts: PromptSet) -> None:
+        """Hold the classes apart as far as the encoder reads their texts, after encoding (`check_classes`)."""
+        read = self.store.cut_texts(self.encoder_fingerprint(encoder), self.code(encoder), prompts.prompts)
+        check_classes(prompts, self.known_manifest(dataset, "test").classes, read, encoder.name)
+
     def embedded(self, encoder: Selected, dataset: Selected, prompts: PromptSet | None, split: str) -> EmbeddedSplit:
         """Give a split after encoding; everything must be in the store."""
         manifest = self.known_manifest(dataset, split)
@@ -260,7 +266,8 @@ class Materials:
             strings = manifest.caption_strings
             owner = np.asarray(manifest.caption_owner, dtype=np.int64)
             rows = self.store.texts(fp, code, strings)
-            captions = Texts(rows=rows, owner=owner, strings=strings, keys=string_keys(strings))
+            cut = cut_of(self.store.cut_texts(fp, code, strings))
+            captions = Texts(rows=rows, owner=owner, strings=strings, keys=string_keys(strings), cut=cut)
         given = None
         if prompts is not None:
             given = Texts(
@@ -268,6 +275,7 @@ class Materials:
                 owner=np.asarray(prompts.owner, dtype=np.int64),
                 strings=prompts.prompts,
                 keys=string_keys(prompts.prompts),
+                cut=cut_of(self.store.cut_texts(fp, code, prompts.prompts)),
             )
         return EmbeddedSplit(
             images=self.store.images(self.image_key(encoder, dataset, split), self.image_code(encoder, dataset)),

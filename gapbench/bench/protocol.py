@@ -59,6 +59,7 @@ def subset(split: EmbeddedSplit, images: Int64) -> EmbeddedSplit:
             owner=position[captions.owner[kept]],
             strings=[captions.strings[int(i)] for i in kept] if captions.strings else (),
             keys=None if captions.keys is None else captions.keys[kept],
+            cut=None if captions.cut is None else captions.cut[kept],
         )
     return replace(
         split,
@@ -156,6 +157,7 @@ class Cut:
         return ItemCounts(
             empty_classes=empty,
             alike_classes=alike,
+            cut_texts=_cut_texts(self.test),
             fitted=len(self.fit.images),
             scored=len(self.test.images),
             seen=0 if self.seen is None else int(np.count_nonzero(self.seen)),
@@ -171,6 +173,13 @@ def _odd_classes(split: EmbeddedSplit) -> tuple[int, int]:
     empty = len(split.classes) - len(np.unique(split.labels))
     _, counts = np.unique(Items(split, captioned=False).class_keys, return_counts=True)
     return empty, int(counts[counts > 1].sum())
+
+
+def _cut_texts(split: EmbeddedSplit) -> int:
+    """Count the texts, class prompts and captions, of which the encoder did not read the end."""
+    return sum(
+        int(np.count_nonzero(texts.cut)) for texts in (split.prompts, split.captions) if texts and texts.cut is not None
+    )
 
 
 def halves(split: EmbeddedSplit, seed: int) -> Cut:

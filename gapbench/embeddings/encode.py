@@ -125,13 +125,25 @@ def encode_texts(
         if not wanted:
             return
         task = None if progress is None else progress.add_task("texts", total=len(wanted))
-        rows = []
+        rows: list[Float32] = []
+        cut: list[str] = []
         for start in range(0, len(wanted), batch_size):
             batch = wanted[start : start + batch_size]
             rows.append(checked(encoder.encode_texts(batch), len(batch), "texts"))
+            cut += _cut(encoder, batch)
             if progress is not None and task is not None:
                 progress.advance(task, len(batch))
-        store.write_texts(encoder_fingerprint, wanted, np.concatenate(rows), code=code, identity=identity)
+        store.write_texts(encoder_fingerprint, wanted, np.concatenate(rows), code=code, identity=identity, cut=cut)
+
+
+def _cut(encoder: Encoder, texts: Sequence[str]) -> list[str]:
+    """Ask what is read of each text of which the end is not; empty for the others."""
+    if not hasattr(encoder, "cut_texts"):  # an encoder may leave it out
+        return [""] * len(texts)
+    read = list(encoder.cut_texts(texts))
+    if len(read) != len(texts) or not all(isinstance(one, str) for one in read):
+        raise PluginError(f"The encoder's cut_texts must give a string for each of {len(texts)} texts.")
+    return read
 
 
 def checked(rows: Any, n: int, what: str) -> Float32:

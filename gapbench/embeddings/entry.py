@@ -79,6 +79,12 @@ class Stored:
     strings: tuple[str, ...] = ()
 
     @property
+    def cut(self) -> Mapping[str, str]:
+        """For the rows, by number, of texts of which the encoder did not read the end: a hash of what it read."""
+        found: Mapping[str, str] = self.identity["cut"]
+        return found
+
+    @property
     def code(self) -> str:
         """Hash of the encoder's code that made the rows; empty where that is unknown."""
         return str(self.identity["code"])
@@ -163,15 +169,23 @@ def _checked(folder: Path, layout: Layout) -> Stored | str:
             if hashlib.file_digest(file, "sha256").hexdigest() != sums[name.as_posix()]:
                 return f"{name.as_posix()} does not match its checksum"
     identity = json.loads(read_regular(folder / IDENTITY))
-    if not isinstance(identity, dict) or not isinstance(identity.get("code"), str):
-        return f"{IDENTITY.as_posix()} does not say what code made the rows"
-    if identity.get("place") != _place(folder):
-        return f"it was written as {identity.get('place')}, and lies where another entry belongs"
+    if problem := _identity_problem(identity, folder, layout):
+        return problem
     n = len(_mapped(folder / layout.array))
     strings = () if layout.strings is None else _strings(folder / layout.strings)
     if layout.strings is not None and len(strings) != n:
         return f"there are {len(strings)} strings for {n} rows"
     return Stored(folder, layout, identity, hashlib.sha256(listed).hexdigest(), n, strings)
+
+
+def _identity_problem(identity: Any, folder: Path, layout: Layout) -> str:
+    if not isinstance(identity, dict) or not isinstance(identity.get("code"), str):
+        return f"{IDENTITY.as_posix()} does not say what code made the rows"
+    if layout.strings is not None and not isinstance(identity.get("cut"), dict):
+        return f"{IDENTITY.as_posix()} does not say of which texts the end was not read"
+    if identity.get("place") != _place(folder):
+        return f"it was written as {identity.get('place')}, and lies where another entry belongs"
+    return ""
 
 
 def _place(folder: Path) -> str:

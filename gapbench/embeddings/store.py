@@ -183,6 +183,11 @@ class Store:
             out[mine] = rows[np.array([places[i][1] for i in mine])]
         return np.empty((0, 0), dtype=np.float32) if out is None else out
 
+    def cut_texts(self, encoder: str, code: str, strings: Sequence[str]) -> list[str]:
+        """Return for each string of which the encoder did not read the end a hash of what it read, else an empty string."""
+        places = map(self._where(encoder, code).get, strings)
+        return ["" if place is None else place[0].cut.get(str(place[1]), "") for place in places]
+
     def texts_by_others(self, encoder: str, code: str, strings: Sequence[str]) -> list[Stored]:
         """List the entries by other code that hold one of these strings."""
         wanted = set(strings)
@@ -197,10 +202,15 @@ class Store:
         *,
         code: str,
         identity: Mapping[str, Any] | None = None,
+        cut: Sequence[str] = (),
     ) -> None:
-        """Keep the rows of some strings; damaged entries of the encoder, which they stand in for, are removed."""
+        """Keep the rows of some strings; damaged entries of the encoder, which they stand in for, are removed.
+
+        ``cut`` has for each string what was read of it, where that is not all, else an empty string.
+        """
+        read = {str(row): fingerprint(one)[:32] for row, one in enumerate(cut) if one}
         folder = self.root / "texts" / encoder / fingerprint([encoder, code or uuid4().hex, list(strings)])[:32]
-        with self._new(folder, TEXTS, {**(identity or {}), "code": code}, *rows.shape) as writer:
+        with self._new(folder, TEXTS, {**(identity or {}), "code": code, "cut": read}, *rows.shape) as writer:
             writer.append(rows)
             writer.strings(strings)
         self._made(folder, TEXTS, code)

@@ -36,7 +36,7 @@ def notices(table: Table, specs: Mapping[str, MetricSpec]) -> list[str]:
         )
     lines += _spread(table, specs)
     lines += _unseen(table, specs)
-    lines += [*_copies(table), *_classes(table)]
+    lines += [*_copies(table), *_classes(table), *_long_texts(table)]
     for control, metrics in unnoticed(table, specs).items():
         lines.append(f"Do not notice {control}: {', '.join(metrics)}.")
     warned: dict[str, list[str]] = {}
@@ -110,6 +110,19 @@ def _classes(table: Table) -> list[str]:
             f"{alike:,} classes share their texts with another: of such, the first one in the list is answered."
         )
     return lines
+
+
+def _long_texts(table: Table) -> list[str]:
+    """Say how many texts were cut."""
+    cut = max((record.items.cut_texts for row in table.rows for record in row.records), default=0)
+    if not cut:
+        return []
+    what = (
+        "text is longer than the encoder reads; its end was"
+        if cut == 1
+        else "texts are longer than the encoder reads; their ends were"
+    )
+    return [f"{cut:,} {what} cut off."]
 
 
 def _few(lines: Sequence[str]) -> str:

@@ -116,6 +116,8 @@ class ItemCounts(_Struct, frozen=True, kw_only=True):
         Classes without a scored image.
     alike_classes
         Classes that have their texts in common with another, so that they cannot be told apart.
+    cut_texts
+        Class prompts, and captions of scored images, that are longer than the encoder reads.
     """
 
     fitted: int = 0
@@ -125,6 +127,7 @@ class ItemCounts(_Struct, frozen=True, kw_only=True):
     left_out: int = 0
     empty_classes: int = 0
     alike_classes: int = 0
+    cut_texts: int = 0
 
 
 class MetricValue(_Struct, frozen=True, kw_only=True):

@@ -141,6 +141,23 @@ def odd_texts(subject: Subject) -> None:
     assert np.isfinite(rows).all(), "an odd text gives NaN or infinity"
 
 
+@check("tells which texts it cuts", Kind.ENCODER)
+def cut_texts(subject: Subject) -> None:
+    """``cut_texts`` names each text of which the end is not read, and no other."""
+    encoder = here(subject)
+    start = "very " * 2000
+    texts = [*TEXTS, f"{start}red square", f"{start}yellow cat"]
+    read = list(encoder.cut_texts(texts)) if hasattr(encoder, "cut_texts") else [""] * len(texts)
+    assert len(read) == len(texts), f"cut_texts gives {len(read)} strings for {len(texts)} texts"
+    assert not any(read[: len(TEXTS)]), "cut_texts says that short texts are cut"
+    rows = [encoder.encode_texts([text])[0] for text in texts[-2:]]
+    cut = bool(read[-1]) and read[-1] == read[-2]
+    if cut:
+        assert np.array_equal(*rows), "cut_texts says that the same is read of two texts, and their rows differ"
+    else:
+        assert not np.array_equal(*rows), "of a long text the end is not read, and cut_texts does not say so"
+
+
 @check("leaves pictures unchanged", Kind.ENCODER)
 def inputs(subject: Subject) -> None:
     """Preparing and encoding change no picture."""

@@ -126,6 +126,18 @@ def test_a_local_checkpoint_gives_open_clips_own_rows(tmp_path, models, checkpoi
     assert checkpoint in model.files()
 
 
+def test_texts_that_are_cut_are_told_with_what_is_read_of_them(tmp_path, models, checkpoint):
+    model = OpenClip(context(tmp_path), f"tiny/{checkpoint}")  # reads 12 tokens: start, ten words, end
+    ten, eleven = " ".join("abcdefghij"), " ".join("abcdefghijk")
+    read = model.cut_texts(["", "a cat", ten, eleven, f"{ten} z", f"z {ten}"])
+    assert read[:3] == ["", "", ""]
+    assert read[3] == read[4] != read[5] != ""
+    rows = model.encode_texts([ten, eleven, f"{ten} z", f"z {ten}"])
+    np.testing.assert_array_equal(rows[1], rows[2])
+    assert not np.allclose(rows[1], rows[3])
+    assert model.cut_texts([]) == []
+
+
 def test_an_override_takes_effect_and_is_part_of_the_identity(tmp_path, models, checkpoint):
     plain, forced = (OpenClip(context(tmp_path), f"tiny/{checkpoint}", quick_gelu=quick) for quick in (None, True))
     assert forced.identity()["architecture"]["quick_gelu"]

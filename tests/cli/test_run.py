@@ -212,6 +212,7 @@ def test_in_sample_is_marked_and_fits_on_a_hundred_by_default(gapbench, tmp_path
         "left_out": 0,
         "empty_classes": 0,
         "alike_classes": 0,
+        "cut_texts": 0,
     }
     assert record["notes"]["rank"] == 10
     assert record["pairs"] == "class prompts"

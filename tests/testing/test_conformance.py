@@ -14,6 +14,7 @@ from gapbench.host.registry import Kind, Origin
 from gapbench.host.validate import components_of, hooks_of
 from gapbench.testing import check_component, checks_of, no_global_changes, parametrize_with_checks, two_cones
 from gapbench.testing.checks import Check, run_check, subject_of
+from gapbench.testing.toys import ToyEncoder
 
 COMPONENTS = [
     component
@@ -284,6 +285,54 @@ def test_a_planted_fault_is_caught(planted, fault, monkeypatch):
     with np.errstate():
         found = bad(planted(fault))
     assert FAULTS[fault] in found, found
+
+
+class CutsInSecret(ToyEncoder):
+    """Reads four words, and does not say so."""
+
+    def __init__(self, context=None):
+        super().__init__()
+
+    def encode_texts(self, texts):
+        return super().encode_texts([" ".join(text.split()[:4]) for text in texts])
+
+
+class SaysWhatItCuts(CutsInSecret):
+    words = 9
+
+    def encode_texts(self, texts):
+        return ToyEncoder.encode_texts(self, [" ".join(text.split()[: self.words]) for text in texts])
+
+    def cut_texts(self, texts):
+        return [" ".join(text.split()[: self.words]) if len(text.split()) > self.words else "" for text in texts]
+
+
+class SaysThatItCutsAll(SaysWhatItCuts):
+    def cut_texts(self, texts):
+        return ["the same"] * len(texts)
+
+
+class SaysTooLittle(SaysWhatItCuts):
+    def cut_texts(self, texts):
+        return [""]
+
+
+@pytest.mark.parametrize(
+    ("encoder", "reason"),
+    [
+        (SaysWhatItCuts, None),
+        (CutsInSecret, "does not say so"),
+        (SaysThatItCutsAll, "short texts"),
+        (SaysTooLittle, "1 strings for"),
+    ],
+)
+def test_an_encoder_that_cuts_texts_must_say_so(encoder, reason, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cutters", types.SimpleNamespace(make=encoder))
+    made = gapbench.EncoderSpec(name="cutter", factory="cutters:make", summary="s")
+    (component,) = components_of({Kind.ENCODER: lambda: [made]}, Origin("planted", "", "", "planted"))
+    (rule,) = [one for one in checks_of(Kind.ENCODER) if one.name == "tells which texts it cuts"]
+    found = run_check(rule, subject_of(component))
+    assert (found.status == "passed") if reason is None else reason in found.reason
 
 
 def test_a_side_that_is_not_declared_must_not_change(planted):

@@ -262,6 +262,15 @@ class OpenClip(Encoder):
         with torch.inference_mode():
             return _rows(model.encode_text(tokenizer(list(texts)).to(device)))
 
+    def cut_texts(self, texts: Sequence[str]) -> Sequence[str]:
+        """Return the tokens of each string that has more of them than the model reads; empty for the others."""
+        tokenizer = self._loaded[2]
+        length = tokenizer.context_length
+        read = tokenizer(list(texts)).numpy()
+        longer = tokenizer([*texts, ""], context_length=length + 1).numpy()
+        cut = (longer[:-1, :length] != read).any(axis=1) | (longer[:-1, length] != longer[-1, length])
+        return [" ".join(map(str, row)) if long else "" for row, long in zip(read.tolist(), cut.tolist(), strict=True)]
+
 
 def _text_files(folder: Path) -> list[Path]:
     return [folder / name for name in TEXT_FILES if (folder / name).is_file()]
