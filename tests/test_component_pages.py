@@ -150,7 +150,7 @@ def test_a_built_page_shows_the_first_formula_or_sentence_of_the_docstring(compo
 
 
 def test_what_a_docstring_refers_to_is_shown_or_linked(built):
-    assert "drawn with seed 0" in (built / "metrics/mixed-recall@10.html").read_text()
+    assert "drawn by what they are" in (built / "metrics/mixed-recall@10.html").read_text()
     assert 'href="procrustes.html"' in (built / "aligners/shuffled-pairs.html").read_text().partition("<article")[2]
 
 
