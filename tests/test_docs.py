@@ -144,14 +144,6 @@ def test_numbers_in_the_readme_are_those_of_the_records():
                 assert number in line.split(), (page.name, name, number)
 
 
-def test_findings_in_the_readme_are_those_of_the_page():
-    page = (DOCS / "findings/index.md").read_text()
-    told = [line for line in (ROOT / "README.md").read_text().splitlines() if "with the gap closed" in line]
-    assert len(told) == 3
-    for line in told:
-        assert line in page
-
-
 def test_the_half_split_page_has_the_rows_of_its_test():
     file = ROOT / "tests/builtin/test_half_split.py"
     spec = importlib.util.spec_from_file_location("half_split", file)

@@ -16,10 +16,14 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from gapbench.results import journal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 HERE = Path(__file__).parent
 STUDIES = ("classes", "captions", "transductive", "procrustes-in-sample", "procrustes-held-out")
@@ -27,6 +31,7 @@ sys.path.insert(0, str(HERE))
 
 import facts  # noqa: E402 - the folder is no package
 import pictures  # noqa: E402
+import reading  # noqa: E402
 
 
 def main() -> None:
@@ -48,28 +53,26 @@ def run(study: str, data: Path, jobs: str) -> None:
         command = [sys.executable, "-m", "gapbench", "run", "--study", str(HERE / f"{study}.toml")]
         command += ["--out", folder, "--no-figures", "--jobs", jobs]
         subprocess.run(command, cwd=data, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
-        for suffix in facts.KEPT:
+        for suffix in reading.KEPT:
             content = journal.run_file(Path(folder)).with_suffix(suffix).read_bytes()
             (HERE / f"{study}{suffix}.gz").write_bytes(gzip.compress(content, mtime=0))
 
 
 def write(out: Path) -> None:
     """Write the page and its figures."""
-    tables = {study: facts.load(HERE, study) for study in STUDIES}
-    found = facts.everything(tables)
+    found = facts.everything({study: reading.load(HERE, study) for study in STUDIES})
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "index.md").write_text(render("page.md.jinja", found).rstrip() + "\n", encoding="utf-8")
+    pictures.draw(found, out)
+
+
+def render(template: str, found: Mapping[str, Any]) -> str:
+    """Put facts into words."""
     environment = Environment(  # the page is Markdown, and its text is ours
         loader=FileSystemLoader(HERE), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
     )
-    environment.filters |= {
-        "percent": facts.percent,
-        "signed": facts.signed,
-        "code": facts.code,
-        "points": facts.points,
-    }
-    page = environment.get_template("page.md.jinja").render(found)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "index.md").write_text(page.rstrip() + "\n", encoding="utf-8")
-    pictures.draw(found, out)
+    environment.filters |= {"percent": facts.percent, "signed": facts.signed, "code": facts.code}
+    return environment.get_template(template).render(found)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import facts
+import reading
 
 from gapbench.figures.style import COLORS, drawn, new_figure, shape, source_of
 
@@ -32,9 +32,9 @@ def draw(found: Mapping[str, Any], out: Path) -> None:
     """Draw both, whatever is there: this code may have changed."""
     for path in out.glob("*.png"):
         path.unlink()
-    tables = {facts.place(table): table for study in ("classes", "captions") for table in found["tables"][study]}
+    tables = {reading.place(table): table for study in ("classes", "captions") for table in found["tables"][study]}
     points = [
-        [(row.label, row.values.get(facts.GAP), row.values.get(facts.TASKS[task])) for row in tables[where].rows]
+        [(row.label, row.values.get(reading.GAP), row.values.get(reading.TASKS[task])) for row in tables[where].rows]
         for task, where in PANELS
     ]
     drawn(out / "gap-and-task", source_of(PANELS, points), lambda: _tasks(tables))
@@ -45,7 +45,7 @@ def _tasks(tables: Mapping[str, Table]) -> Figure:
     figure = new_figure(12, 7)
     grid = figure.subplots(2, 3)
     for axes, (task, where) in zip(grid.flat, PANELS, strict=True):
-        _panel(axes, tables[where], facts.TASKS[task])
+        _panel(axes, tables[where], reading.TASKS[task])
         axes.set_title(f"{task}\n{where}", fontsize=10)
     handles = [
         grid[0, 0].plot([], [], marker=mark, ls="", color=color, label=name)[0]
@@ -61,10 +61,10 @@ def _tasks(tables: Mapping[str, Table]) -> Figure:
 
 
 def _panel(axes: Any, table: Table, metric: str) -> None:
-    rows = [row for row in facts.maps(table) if metric in row.values]
-    lower = facts.lower(metric)
+    rows = [row for row in reading.maps(table) if metric in row.values]
+    lower = reading.lower(metric)
     for row in rows:
-        gap, task = row.values[facts.GAP].value, row.values[metric]
+        gap, task = row.values[reading.GAP].value, row.values[metric]
         color, mark = _look(row, metric, lower=lower)
         ends = task.ci95 or (task.value, task.value)
         axes.plot([gap, gap], ends, color=color, linewidth=1, alpha=0.6, zorder=1)
@@ -75,27 +75,46 @@ def _panel(axes: Any, table: Table, metric: str) -> None:
     axes.axhline(base.values[metric].value, color="0.7", linewidth=0.8, linestyle="--", zorder=0)
     axes.margins(y=0.12)
     for row in _named(rows, metric, lower=lower):
-        gap = row.values[facts.GAP].value
-        right = gap > sum(axes.get_xlim()) / 2
-        axes.annotate(
-            row.label,
-            xy=(gap, row.values[metric].value),
-            xytext=(0, 8) if row.label == "identity" else (-7 if right else 7, 0),
-            textcoords="offset points",
-            ha="right" if right else "left",
-            va="bottom" if row.label == "identity" else "center",
-            fontsize=8,
-        )
+        _label(axes, row, rows, metric)
     axes.set_xlabel("centroid distance")
     axes.set_ylabel(f"{metric} {'↓' if lower else '↑'}")
     axes.grid(visible=True, color="0.93")
     axes.set_axisbelow(True)
 
 
+def _label(axes: Any, row: Row, rows: list[Row], metric: str) -> None:
+    """Write the name of a row above or below its interval, where fewer points of others are in the way."""
+    gap, value = row.values[reading.GAP].value, row.values[metric]
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    width, height = right - left, top - bottom
+    at_right = gap > (left + right) / 2
+    ends = value.ci95 or (value.value, value.value)
+
+    def crowd(end: float, way: int) -> int:
+        reach = end + way * 0.12 * height
+        return sum(
+            abs(other.values[reading.GAP].value - gap + (0.1 if at_right else -0.1) * width) < 0.13 * width
+            and min(end, reach) <= other.values[metric].value <= max(end, reach)
+            for other in rows
+            if other is not row
+        )
+
+    above = crowd(ends[1], 1) <= crowd(ends[0], -1)
+    axes.annotate(
+        row.label,
+        xy=(gap, max(ends[1], value.value) if above else min(ends[0], value.value)),
+        xytext=(8 if at_right else -4, 5 if above else -5),
+        textcoords="offset points",
+        ha="right" if at_right else "left",
+        va="bottom" if above else "top",
+        fontsize=8,
+    )
+
+
 def _named(rows: list[Row], metric: str, *, lower: bool) -> list[Row]:
     """Name identity, and the highest and the lowest row where they differ from it by more than noise."""
-    ordered = sorted(rows, key=lambda row: row.values[metric].value)
-    ends = [row for row in (ordered[0], ordered[-1]) if _look(row, metric, lower=lower)[0] in (BETTER, WORSE)]
+    ordered = [end(rows, key=lambda row: row.values[metric].value) for end in (min, max)]
+    ends = [row for row in ordered if _look(row, metric, lower=lower)[0] in (BETTER, WORSE)]
     return [*ends, *(row for row in rows if row.label == "identity")]
 
 
