@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from golden.aligners import ALIGNERS, COLLAPSE, DISCRIMINANT, UNPAIRED, aligned, discriminant_scores, scores_of, unit
 from golden.metrics import Rows, Values, cka, classification, displacement, fisher, positions, ranking, shapes
+from golden.neighbours import mmd, neighbourhoods, shared
 
 FILE = Path(__file__).parent / "golden.json"
 
@@ -40,11 +41,12 @@ def classes() -> tuple[Rows, Rows, Rows]:
 def of_captions(label: str, images: Rows, texts: Rows) -> Values:
     own = np.arange(len(images))
     x, y = aligned(label, images, texts)
-    found = positions(unit(x), unit(y), own)
+    found = positions(unit(x), unit(y), own) | {"mmd": mmd(unit(x), unit(y), (images, texts))}
     if x.shape == images.shape:
         found["displacement"] = displacement((x, y), (images, texts), own)
     if label != COLLAPSE:
         of_texts, of_images = scores_of(label, x, y)
+        found |= neighbourhoods((unit(x), unit(y)), (images, texts), (of_texts, of_images))
         found |= ranking("i2t", of_texts) | ranking("t2i", of_images) | shapes(unit(x), unit(y), own)
         found["cka"] = cka(unit(x), unit(y))
     return found
@@ -52,12 +54,13 @@ def of_captions(label: str, images: Rows, texts: Rows) -> Values:
 
 def of_classes(label: str, images: Rows, texts: Rows, labels: Rows) -> Values:
     x, t = (images, texts) if label == DISCRIMINANT else aligned(label, images, texts)
-    found = positions(unit(x), unit(t), labels)
+    found = positions(unit(x), unit(t), labels) | {"mmd": mmd(unit(x), unit(t), (images, texts))}
     if x.shape == images.shape:
         found["displacement"] = displacement((x, t), (images, texts), labels)
     if label != COLLAPSE:
         scores = discriminant_scores(x, t, labels) if label == DISCRIMINANT else scores_of(label, x, t)[0]
         found |= classification(scores, labels) | shapes(unit(x), unit(t), labels)
+        found["neighbour-preservation"] = shared(unit(x), images)
         found["class-fisher"] = fisher(unit(x), labels)
     return found
 
