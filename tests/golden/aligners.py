@@ -140,6 +140,9 @@ def _each(x: Rows, y: Rows, change: Callable[[Rows], Rows]) -> Both:
 #: Label of a collapse onto one point, of which little can be measured.
 COLLAPSE = "collapse-to-mean"
 
+#: Label of what changes scores alone.
+BIAS = "logit-bias[weight=0.7]"
+
 ALIGNERS: dict[str, Callable[[Rows, Rows], Both]] = {
     "identity": lambda x, y: (x, y),
     COLLAPSE: _collapsed,
@@ -169,7 +172,7 @@ ALIGNERS: dict[str, Callable[[Rows, Rows], Both]] = {
     "pls-svd[k=5]": lambda x, y: _pls(x, y, 5),
     "oracle-leace": lambda x, y: _each(x, y, lambda r: r - r.mean(0) + (x.mean(0) + y.mean(0)) / 2),
     "leace[shrinkage=fixed,share=0.0]": _erased,
-    "logit-bias[weight=0.7]": lambda x, y: (x, y),
+    BIAS: lambda x, y: (x, y),
 }
 
 #: Those whose rows are scored as they are; of the others, normalised.
@@ -178,7 +181,7 @@ PLAIN = ("shift-to-mean[amount=0.7]", "dn[strength=0.3]")
 #: Those that need no pairs, with class prompts.
 UNPAIRED = (
     "identity", COLLAPSE, "mean-center", "role-center[strength=0.6]", "gap-shift[delta=0.6]", "shift-to-mean[amount=0.7]",
-    "gap-projection", "dn[strength=0.3]", "drop-gap-dims[k=4]", "logit-bias[weight=0.7]",
+    "gap-projection", "dn[strength=0.3]", "drop-gap-dims[k=4]", BIAS,
 )  # fmt: skip
 
 DISCRIMINANT = "gda-clip[alpha=0.4,shrinkage=0.2]"
@@ -192,7 +195,7 @@ def aligned(label: str, x: Rows, y: Rows) -> Both:
 
 def scores_of(label: str, x: Rows, y: Rows) -> Both:
     """Return the scores of texts for each image, and of images for each text; the rows are aligned ones."""
-    if label == "logit-bias[weight=0.7]":
+    if label == BIAS:
         return x @ y.T - 0.7 * y @ x.mean(0), y @ x.T - 0.7 * x @ y.mean(0)
     return x @ y.T, y @ x.T
 

@@ -13,9 +13,19 @@ import json
 from pathlib import Path
 
 import numpy as np
-from golden.aligners import ALIGNERS, COLLAPSE, DISCRIMINANT, UNPAIRED, aligned, discriminant_scores, scores_of, unit
+from golden.aligners import (
+    ALIGNERS,
+    BIAS,
+    COLLAPSE,
+    DISCRIMINANT,
+    UNPAIRED,
+    aligned,
+    discriminant_scores,
+    scores_of,
+    unit,
+)
 from golden.metrics import Rows, Values, cka, classification, displacement, fisher, positions, ranking, shapes
-from golden.neighbours import mmd, neighbourhoods, shared
+from golden.neighbours import mixed_search, mmd, neighbourhoods, shared
 
 FILE = Path(__file__).parent / "golden.json"
 
@@ -48,6 +58,8 @@ def of_captions(label: str, images: Rows, texts: Rows) -> Values:
         of_texts, of_images = scores_of(label, x, y)
         found |= neighbourhoods((unit(x), unit(y)), (images, texts), (of_texts, of_images))
         found |= ranking("i2t", of_texts) | ranking("t2i", of_images) | shapes(unit(x), unit(y), own)
+        if label != BIAS:  # it has no embeddings to mix
+            found |= mixed_search(unit(x), unit(y))
         found["cka"] = cka(unit(x), unit(y))
     return found
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from golden.metrics import TIE, Rows, Values
+from golden.metrics import TIE, Rows, Values, places
 
 K = 10
 
@@ -58,3 +58,21 @@ def neighbourhoods(now: tuple[Rows, Rows], before: tuple[Rows, Rows], scores: tu
         if skewness is not None:
             found[f"hubness-skew-{name}"] = skewness
     return found
+
+
+def mixed_search(x: Rows, y: Rows) -> Values:
+    """Return how each text finds its own image among all images and all other texts, from unit rows."""
+    n = len(y)
+    scores = np.hstack([y @ x.T, _within(y)])
+    best, worst = places(scores, np.arange(n))
+    gains = [np.where(place <= K, 1 / np.log2(place + 1), 0) for place in (worst, best)]
+    sure, maybe = near(scores)
+    texts, images = slice(n, 2 * n), slice(n)
+    least = np.maximum(sure[:, texts].sum(1), K - maybe[:, images].sum(1))
+    most = np.minimum(maybe[:, texts].sum(1), K - sure[:, images].sum(1))
+    by_chance = (n - 1) / (2 * n - 1)
+    return {
+        "mixed-ndcg@10": [float(each.mean()) for each in gains],
+        "mixed-recall@10": [float(np.mean(place <= K)) for place in (worst, best)],
+        "same-modality-share@10": [float(each.mean() / K - by_chance) for each in (least, most)],
+    }
