@@ -1,28 +1,27 @@
 """No number moves unnoticed: what a run gives on embeddings made by code is what plain float64 code gave, kept in a file."""
 
-import importlib.util
+from __future__ import annotations
+
 import json
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from golden import make
 
 import gapbench
 
-HERE = Path(__file__).parent
-KEPT = json.loads((HERE / "golden.json").read_text())
+if TYPE_CHECKING:
+    from gapbench.model.record import Record
 
+    Runs = dict[str, dict[str, Record]]
 
-def maker():
-    spec = importlib.util.spec_from_file_location("golden_make", HERE / "make.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+KEPT = json.loads(make.FILE.read_text())
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory):
-    folder, make = tmp_path_factory.mktemp("golden"), maker()
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    folder = tmp_path_factory.mktemp("golden")
     images, texts = make.captions()
     np.savez(folder / "captions.npz", image=images, text=texts, pair=np.arange(len(images)))
     images, texts, labels = make.classes()
@@ -42,23 +41,24 @@ def runs(tmp_path_factory):
     return found
 
 
-def _place(kept, record):
+def _place(kept: dict[str, dict[str, object]], record: Record) -> int:
     names = [label.partition("[")[0] for label in kept]
     return names.index(record.aligner.name)
 
 
-def test_the_file_is_what_its_maker_makes():
-    made = maker().golden()
+def test_the_file_is_what_its_maker_makes() -> None:
+    made = make.golden()
     assert made.keys() == KEPT.keys()
     for world, rows in made.items():
         assert rows.keys() == KEPT[world].keys()
         for label, values in rows.items():
+            assert values.keys() == KEPT[world][label].keys(), (world, label)
             for metric, value in values.items():
                 assert np.allclose(value, KEPT[world][label][metric], rtol=1e-9, atol=1e-12), (world, label, metric)
 
 
 @pytest.mark.parametrize(("world", "label"), [(world, label) for world, rows in KEPT.items() for label in rows])
-def test_a_run_gives_what_plain_float64_code_gives(runs, world, label):
+def test_a_run_gives_what_plain_float64_code_gives(runs: Runs, world: str, label: str) -> None:
     record = runs[world][label]
     for metric, expected in KEPT[world][label].items():
         value = record.metrics[metric].value
