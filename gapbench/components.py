@@ -87,7 +87,7 @@ class Encoder(Protocol):
         ...
 
     def cut_texts(self, texts: Sequence[str]) -> Sequence[str]:
-        """Say for each string of which the end is not read what is read, as any string; empty where all is read.
+        """Return what is read of each string of which the end is not, as any string; empty where all is read.
 
         Of two texts these strings are equal exactly where the same is read. May be left out by encoders that read texts
         of any length.

@@ -22,7 +22,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -86,27 +85,11 @@ class Joint:
         found: Float64 = np.clip(p, LEAST_P, 1.0)
         return found
 
-    def detectable(self, level: float, power: float = 0.8) -> float | None:
-        r"""Return the true difference to the first row that `p` finds with a power at a level, over the other rows.
-
-        With few seeds, what a verdict needs, :math:`T_i = \sqrt{t_{n-1}^2 V_\text{items} + t_{S-1}^2 V_\text{fits}}`,
-        itself differs much from row to row. The difference :math:`\delta` is therefore the one at which the mean over
-        rows of :math:`\Phi((\delta - T_i) / \sqrt{V_i})` is the power. Rows that never differ from the first tell
-        nothing of noise and are left out; None where no row is left.
-        """
+    def against_first(self, level: float) -> tuple[Float64, Float64]:
+        """``(R - 1,)`` standard errors of the differences to the first row, and how large `p` wants them at a level."""
         items, fits = _contrasts(self.items)[0, 1:], (_contrasts(self.fits) + self._grain())[0, 1:]
         sums, needed = reach(items, fits, self.items_freedom, self.fits_freedom, level)
-        errors, needed = np.sqrt(sums[sums > 0]), needed[sums > 0]
-        if not len(errors):
-            return None
-        normal = NormalDist()
-
-        def missing(difference: float) -> float:
-            return power - float(np.mean([normal.cdf(z) for z in (difference - needed) / errors]))
-
-        from scipy.optimize import brentq
-
-        return float(brentq(missing, 0.0, float((needed + 9 * errors).max())))
+        return np.sqrt(sums), needed
 
     def _grain(self) -> Float64:
         """``(R, R)`` least variances of fits that counts of n items can tell from none.

@@ -6,14 +6,18 @@ import math
 from statistics import NormalDist, median
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from gapbench.joint import Joint
 
 
 def minimum_detectable_effect(
     errors: Sequence[float], n: int, m: int, binary: bool, alpha: float = 0.05, power: float = 0.8
 ) -> float | None:
-    r"""Give the smallest true difference to the baseline that a table finds with the given power.
+    r"""Return the smallest true difference to the baseline that a table finds with the given power.
 
     A normal test at the first and strictest step of Holm's correction finds
 
@@ -56,3 +60,37 @@ def minimum_detectable_effect(
     from scipy.special import betaincinv
 
     return max(effect or 0.0, fewest / n, float(betaincinv(fewest, n - fewest + 1, power)))
+
+
+def detectable_over_seeds(parts: Sequence[Joint], level: float, power: float = 0.8) -> float | None:
+    r"""Return the smallest true difference to the first row that tests of several seeds find with the given power.
+
+    With few seeds, what a verdict needs, :math:`T_i = \sqrt{t_{n-1}^2 V_\text{items} + t_{S-1}^2 V_\text{fits}}`, itself
+    differs much from row to row. The difference :math:`\delta` is therefore the one at which the mean over all rows of
+    :math:`\Phi((\delta - T_i) / \sqrt{V_i})` is the power. Rows that never differ from the first tell nothing of noise
+    and are left out.
+
+    Parameters
+    ----------
+    parts
+        Rows taken together, the baseline first in each.
+    level
+        At which a test is made.
+    power
+        Probability of finding the difference.
+
+    Returns
+    -------
+    float or None
+        In the unit of the values; None where no row is left.
+    """
+    pairs = [part.against_first(level) for part in parts]
+    errors, needed = (np.concatenate([pair[k] for pair in pairs] or [np.zeros(0)]) for k in (0, 1))
+    errors, needed = errors[errors > 0], needed[errors > 0]
+    if not len(errors):
+        return None
+    from scipy.optimize import brentq
+    from scipy.special import ndtr
+
+    most = float((needed + 9 * errors).max())
+    return float(brentq(lambda difference: float(ndtr((difference - needed) / errors).mean()) - power, 0.0, most))

@@ -16,7 +16,9 @@ import scipy.stats
 
 from gapbench import stats
 from gapbench.builtin.metrics.by_item import mean_by_item
-from gapbench.power import minimum_detectable_effect
+from gapbench.components import Measurement
+from gapbench.joint import joint
+from gapbench.power import detectable_over_seeds, minimum_detectable_effect
 from gapbench.verdicts import SIGNIFICANT, holm, judge
 
 TABLES = 10_000
@@ -222,6 +224,26 @@ def test_the_paired_bootstrap_finds_the_detectable_difference_in_four_tables_of_
     rate = found / (TABLES // 5)
     print(f"\nfound in {rate:.4f} of the tables")
     assert rate == pytest.approx(0.80, abs=0.01 + math.sqrt(5) * error(0.80))
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.05])
+@pytest.mark.parametrize("seeds", [2, 4, 10])
+def test_of_few_seeds_the_detectable_difference_is_found_about_four_times_in_five(seeds, spread):
+    """Each table tells its own difference, and another one is drawn in which the rows differ by that."""
+    rng = np.random.default_rng(seeds)
+
+    def table(difference):
+        fits = spread * rng.standard_normal((12, seeds, 1))
+        values = rng.standard_normal(200) + 0.5 * rng.standard_normal((12, seeds, 200)) + fits
+        values[1:] += difference
+        rows = [[Measurement(value=float(one.mean()), n=200, outcomes=one) for one in row] for row in values]
+        return joint(rows, shared=True)
+
+    found = [
+        np.mean(table(detectable_over_seeds([table(0.0)], 0.0025)).p()[0, 1:] < 0.0025) for _ in range(TABLES // 10)
+    ]
+    print(f"\nfound in {np.mean(found):.4f} of the rows")
+    assert 0.62 <= np.mean(found) <= 0.86
 
 
 def judged(hits):

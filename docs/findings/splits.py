@@ -120,7 +120,7 @@ def floor(table: Table, metric: str) -> float:
 
 
 def verdict(splits: Iterable[Split]) -> dict[str, Any]:
-    """Say what closing the gap depends on, and the clearest example of one aligner with opposite verdicts.
+    """Return what closing the gap depends on, and the clearest example of one aligner with opposite verdicts.
 
     ``data`` is an aligner that is better on one data set and worse on another at the same task, and where; ``task`` one
     that is better at one task and worse at another; None where there is none. ``ups`` and ``downs`` count what was seen.

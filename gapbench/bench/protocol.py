@@ -176,10 +176,9 @@ def _odd_classes(split: EmbeddedSplit) -> tuple[int, int]:
 
 
 def _cut_texts(split: EmbeddedSplit) -> int:
-    """Count the texts, class prompts and captions, of which the encoder did not read the end."""
-    return sum(
-        int(np.count_nonzero(texts.cut)) for texts in (split.prompts, split.captions) if texts and texts.cut is not None
-    )
+    """Count the scored texts of which the encoder did not read the end."""
+    texts = split.captions if split.prompts is None else split.prompts
+    return 0 if texts is None or texts.cut is None else int(np.count_nonzero(texts.cut))
 
 
 def halves(split: EmbeddedSplit, seed: int) -> Cut:

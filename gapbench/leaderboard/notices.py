@@ -113,7 +113,7 @@ def _classes(table: Table) -> list[str]:
 
 
 def _long_texts(table: Table) -> list[str]:
-    """Say how many texts were cut."""
+    """Return how many texts were cut, as a sentence."""
     cut = max((record.items.cut_texts for row in table.rows for record in row.records), default=0)
     if not cut:
         return []

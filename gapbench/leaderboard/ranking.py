@@ -9,7 +9,7 @@ import numpy as np
 
 from gapbench.joint import Joint, joint, p_of_all
 from gapbench.leaderboard.table import PRIMARY
-from gapbench.power import minimum_detectable_effect
+from gapbench.power import detectable_over_seeds, minimum_detectable_effect
 from gapbench.results.answers import BASELINE
 from gapbench.results.comparisons import is_judged, shares_items
 from gapbench.specs import MetricFamily
@@ -130,24 +130,17 @@ def _detectable(rows: Sequence[Row], metric: str) -> float | None:
     tests = FAMILIES * (len(rows) - 1)
     n = theirs[0].n if theirs[0].outcomes is None else len(theirs[0].outcomes)
     counts = theirs[0].outcomes is not None and theirs[0].outcomes.dtype == bool
-    shared = shares_items(base.records[0])
+    parts = _parts([theirs, *others], shares_items(base.records[0]))
     if len(theirs) == 1:
-        return minimum_detectable_effect(_errors([theirs, *others], shared), n=n, m=tests, binary=counts)
-    together = joint([theirs, *others], shared=shared)
-    effect = None if together is None else together.detectable(SIGNIFICANT / tests)
+        errors = [error for part in parts for error in part.errors()[0, 1:].tolist()]
+        return minimum_detectable_effect(errors, n=n, m=tests, binary=counts)
+    effect = detectable_over_seeds(parts, SIGNIFICANT / tests)
     least = minimum_detectable_effect([], n=n, m=tests, binary=True) if counts else 0.0
     return None if effect is None or least is None else max(least, effect)
 
 
-def _errors(rows: Sequence[Measured], shared: bool) -> list[float]:
-    """Return the standard errors of the differences of rows to the first."""
+def _parts(rows: Sequence[Measured], shared: bool) -> list[Joint]:
+    """Take rows together with the first; where not all can be, each that can, alone."""
     together = joint(rows, shared=shared)
-    if together is not None:
-        return _error(together)
-    alone = [joint([rows[0], row], shared=shared) for row in rows[1:]]
-    return [error for two in alone if two is not None for error in _error(two)]
-
-
-def _error(together: Joint) -> list[float]:
-    found: list[float] = together.errors()[0, 1:].tolist()
-    return found
+    alone = [together] if together is not None else [joint([rows[0], row], shared=shared) for row in rows[1:]]
+    return [part for part in alone if part is not None]

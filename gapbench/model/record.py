@@ -117,7 +117,7 @@ class ItemCounts(_Struct, frozen=True, kw_only=True):
     alike_classes
         Classes that have their texts in common with another, so that they cannot be told apart.
     cut_texts
-        Class prompts, and captions of scored images, that are longer than the encoder reads.
+        Scored texts, class prompts or captions, that are longer than the encoder reads.
     """
 
     fitted: int = 0

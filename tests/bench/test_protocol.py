@@ -156,6 +156,19 @@ def test_what_is_scored_leaves_the_fit_split():
         fit_and_test(Protocol(name="held-out"), 0, test, replace(test, fingerprint="t"))
 
 
+def test_cut_texts_are_counted_where_they_are_scored():
+    split = captioned()
+    cut = np.arange(24) % 2 == 0
+    captions = replace(split.captions, cut=cut)
+    found = halves(replace(split, captions=captions), 0)
+    assert found.counts.cut_texts == np.count_nonzero(found.test.captions.cut)
+    assert 0 < found.counts.cut_texts < 12
+    prompted = classed()
+    both = replace(prompted, prompts=replace(prompted.prompts, cut=np.arange(6) < 1), captions=captions)
+    assert halves(both, 0).counts.cut_texts == 1  # captions may be fitted on, and are not scored here
+    assert halves(classed(), 0).counts.cut_texts == 0
+
+
 def test_in_sample_copies_of_what_was_fitted_on_are_seen():
     split = with_copies()
     for seed in range(6):

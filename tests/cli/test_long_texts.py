@@ -58,7 +58,7 @@ def test_what_is_kept_is_counted_again_without_encoding(run, tmp_path):
     for path in (tmp_path / "out").rglob("*"):
         if path.is_file():
             path.unlink()
-    run("tail")
+    assert "encoding 0.0 s" in run("tail").stdout
     assert [record.items for record in records(tmp_path)] == [record.items for record in first]
 
 

@@ -71,7 +71,7 @@ def trained(x: Rows, t: Rows, start: Weights, alpha: float, forward: Callable, b
 
 
 def pairs(n: int, seed: int) -> tuple[Rows, Rows]:
-    """Give images that are noisy, turned and moved texts, by one rotation for every seed."""
+    """Return images that are noisy, turned and moved texts, by one rotation for every seed."""
     turn = np.linalg.qr(np.eye(8) + 0.4 * np.random.default_rng(0).standard_normal((8, 8)))[0]
     rng = np.random.default_rng(seed)
     texts = unit(rng.standard_normal((n, 8)))
