@@ -272,6 +272,8 @@ def _run(request: Request, objects: Sequence[object]) -> Results:
             jobs=request.jobs,
             engine=request.engine,
             timeout=request.timeout,
+            memory=None if request.memory is None else int(request.memory * 2**30),
+            in_process=request.in_process,
             strict=request.strict,
             plugin_files=tuple(path.resolve() for path in request.plugins),
             blocked=request.no_plugin,

@@ -41,6 +41,10 @@ class MissingAssetError(GapbenchError):
     """Weights or data are not on this machine: says what, how large, and how to supply them."""
 
 
+class AlignerError(PluginError):
+    """An aligner raised, gave what is no result, or ended its process."""
+
+
 class UndeclaredData(PluginError):  # noqa: N818 - the contract's own word
     """An aligner or a metric asked for data that its spec does not declare in ``needs``."""
 

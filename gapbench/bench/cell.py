@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import os
-from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from time import monotonic, perf_counter
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 
 from gapbench.bench.door import fault_of
 from gapbench.bench.fitting import fit_cell
-from gapbench.bench.isolation import CellTimeout, deadline, no_threads_left, quiet
-from gapbench.bench.mapping import CALLS
+from gapbench.bench.isolation import CellTimeout
 from gapbench.bench.scored import AlignedSplit
 from gapbench.embeddings.fingerprint import derive_rng
-from gapbench.errors import GapbenchError, MetricError, NotMeasurable
+from gapbench.errors import AlignerError, GapbenchError, MetricError, NotMeasurable
 from gapbench.host.build import build
 from gapbench.host.imports import watched
 from gapbench.host.provenance import as_run
@@ -32,9 +30,11 @@ from gapbench.stats import interval
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from gapbench.bench.fitting import Fit
     from gapbench.bench.task import CellTask
     from gapbench.components import Measurement
     from gapbench.host.selection import Selected
+    from gapbench.model.record import Code
 
 
 def run_cell(task: CellTask, registry: Registry) -> tuple[Record, bytes | None]:
@@ -47,46 +47,31 @@ def run_cell(task: CellTask, registry: Registry) -> tuple[Record, bytes | None]:
     """
     header = task.header
     try:
-        with watched(header.code), deadline(task.timeout), quiet() as printed, _same_folder():
+        with watched(header.code):
             record, content = _measured(task, registry)
-        return msgspec.structs.replace(record, printed=printed.characters, code=as_run(record.code)), content
+        return msgspec.structs.replace(record, code=as_run(record.code)), content
     except KeyboardInterrupt:
         raise
     except CellTimeout as error:
-        return msgspec.structs.replace(header, status="timeout", reason=str(error)), None
+        reason = f"it took longer than {task.timeout:g} s: {error}"
+        return msgspec.structs.replace(header, status="timeout", reason=reason), None
     except BaseException as error:
         if task.strict:
             raise
-        reason = (
-            str(error) if isinstance(error, GapbenchError) else f"Aligner {task.aligner!r} raised {describe(error)}"
-        )
+        reason = str(error) if isinstance(error, GapbenchError) else f"It raised {describe(error)}"
         return msgspec.structs.replace(header, status="error", reason=reason), None
 
 
-@contextlib.contextmanager
-def _same_folder() -> Iterator[None]:
-    """Go back to the working folder: a plugin may have changed it, and paths are relative to it."""
-    try:
-        here = os.getcwd()  # noqa: PTH109 - as a string, whatever it is
-    except FileNotFoundError:  # it was removed: there is none to go back to
-        here = ""
-    try:
-        yield
-    finally:
-        if here:
-            os.chdir(here)
-
-
 def _measured(task: CellTask, registry: Registry) -> tuple[Record, bytes]:
-    selected = select(registry, Kind.ALIGNER, [task.aligner])[0]
     start = perf_counter()
-    with no_threads_left(f"Aligner {selected.name!r}"):
-        fit = fit_cell(task, selected)
+    until = None if task.timeout is None else monotonic() + task.timeout
+    with fit_cell(task, registry, task.aligner, until) as fit:
         fitted = perf_counter()
         scored = AlignedSplit(fit.test, fit.aligner, fit.spec, np.random.default_rng(0), index=task.index)
-        measurements, unmeasured = _measure_all(task, registry, scored)
-    predicted = None if task.captioned or not scored.has_labels else scored.top_classes(1)[:, 0]
-    approximate = task.index != "flat" and predicted is not None
+        measurements, unmeasured = _measure_all(task, registry, scored, until)
+        predicted = None if task.captioned or not scored.has_labels else scored.top_classes(1)[:, 0]
+        approximate = task.index != "flat" and predicted is not None
+        index_recall = scored.recall_against_flat() if approximate else None
     record = msgspec.structs.replace(
         task.header,
         metrics={name: _value(registry, name, measurement) for name, measurement in measurements.items()},
@@ -95,15 +80,26 @@ def _measured(task: CellTask, registry: Registry) -> tuple[Record, bytes]:
         pairs=fit.pairs,
         chosen=fit.chosen,
         warnings=fit.warnings,
-        index_recall=scored.recall_against_flat() if approximate else None,
+        index_recall=index_recall,
         timing=Timing(
             encode_s=task.header.timing.encode_s,
             fit_s=round(fitted - start, 6),
             score_s=round(perf_counter() - fitted, 6),
         ),
-        notes=fit.notes,
+        notes=fit.aligner.notes,
+        printed=fit.aligner.printed,
+        code=_as_in_the_room(task, registry, fit),
     )
     return record, outcomes.pack(measurements, predicted, fit.cut.seen)
+
+
+def _as_in_the_room(task: CellTask, registry: Registry, fit: Fit) -> dict[str, Code]:
+    """Return the code that took part: the aligner's without a hash where its process imported what no hash covers."""
+    code = dict(task.header.code)
+    name = registry.components(Kind.ALIGNER)[fit.spec.name].origin.distribution
+    if not fit.aligner.hashed and name in code:
+        code[name] = msgspec.structs.replace(code[name], sha256="")
+    return code
 
 
 def _value(registry: Registry, name: str, measurement: Measurement) -> MetricValue:
@@ -117,33 +113,36 @@ def _value(registry: Registry, name: str, measurement: Measurement) -> MetricVal
     )
 
 
-def aligned_cell(task: CellTask, registry: Registry, aligner: str) -> tuple[Any, AlignedSplit]:
-    """Fit an aligner on a cell's rows and return it with the test split after alignment."""
-    fit = fit_cell(task, select(registry, Kind.ALIGNER, [aligner])[0])
-    return fit.aligner, AlignedSplit(fit.test, fit.aligner, fit.spec, np.random.default_rng(0), index=task.index)
+@contextlib.contextmanager
+def aligned_cell(task: CellTask, registry: Registry, aligner: str) -> Iterator[AlignedSplit]:
+    """Fit an aligner on a cell's rows and give the test split after alignment, while its room is open."""
+    with fit_cell(task, registry, aligner) as fit:
+        yield AlignedSplit(fit.test, fit.aligner, fit.spec, np.random.default_rng(0), index=task.index)
 
 
 def _measure_all(
-    task: CellTask, registry: Registry, scored: AlignedSplit
+    task: CellTask, registry: Registry, scored: AlignedSplit, until: float | None
 ) -> tuple[dict[str, Measurement], dict[str, Unmeasured]]:
     """Measure every metric; one that fails costs its own value alone."""
     measurements: dict[str, Measurement] = {}
     unmeasured: dict[str, Unmeasured] = {}
     for metric in select(registry, Kind.METRIC, task.metrics) if task.metrics else ():
+        if until is not None and monotonic() > until:
+            raise CellTimeout(f"metric {metric.name!r} was not begun any more")
         scored.rng = derive_rng(purpose="metric", metric=metric.name, items=scored.items.fingerprint, seed=task.seed)
         distribution = metric.component.origin.distribution
         try:
             measurements[metric.name] = _measure(metric, scored)
         except NotMeasurable as error:
             unmeasured[metric.name] = Unmeasured(status="not measurable", reason=str(error), distribution=distribution)
-        except CellTimeout:
+        except (CellTimeout, AlignerError):
             raise
         except MetricError as error:
             if task.strict:
                 raise
             unmeasured[metric.name] = Unmeasured(status="error", reason=str(error), distribution=distribution)
         except Exception as error:
-            if task.strict or _from_aligner(error):
+            if task.strict:
                 raise
             unmeasured[metric.name] = Unmeasured(
                 status="error", reason=f"it raised {describe(error)}", distribution=distribution
@@ -170,12 +169,3 @@ def _measure(metric: Selected, scored: AlignedSplit) -> Measurement:
         raise MetricError(fault)
     return measurement
 
-
-def _from_aligner(error: BaseException) -> bool:
-    """Whether an error that came up while measuring is the aligner's: its maps are called on demand."""
-    frame = error.__traceback__
-    while frame is not None:
-        if frame.tb_frame.f_code.co_name in CALLS:
-            return True
-        frame = frame.tb_next
-    return False

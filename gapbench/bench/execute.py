@@ -15,6 +15,7 @@ from gapbench.bench.header import record_header
 from gapbench.bench.isolation import calling
 from gapbench.bench.materials import prompt_set
 from gapbench.bench.plan import Cell, Plan, Source, needed_splits, wanted_metrics
+from gapbench.bench.rooms import built_in_modules, prepare
 from gapbench.bench.reuse import Known, renamed
 from gapbench.bench.task import CellTask
 from gapbench.bench.workers import run_cells
@@ -100,6 +101,8 @@ class Runner:
 
     def run(self, *, encoding: Progress | None = None, on_cell: Callable[[Record], None] | None = None) -> Outcome:
         """Encode, and run what has no answer of the installed code yet; each record is appended as its cell ends."""
+        if self.options.jobs == 1 and not self.options.in_process:
+            prepare(built_in_modules(self.registry))
         outcome = Outcome()
         tell = on_cell or _tell_nobody
         log, waiting = RunLog(self.path), dict[str, list[CellTask]]()
@@ -240,6 +243,8 @@ class Runner:
                 index=self.plan.index,
                 timeout=self.options.timeout,
                 strict=self.options.strict,
+                in_process=self.options.in_process,
+                memory=self.options.memory,
             )
 
     def _embedded(self, source: Source, prompts: PromptSet | None, split: str) -> EmbeddedSplit:

@@ -1,7 +1,7 @@
-"""What an aligner may read while it fits: exactly what its spec declares, read-only.
+"""What an aligner may read while it fits: exactly what its spec declares.
 
-The guard is what makes "unsupervised" a checked fact: an attribute that was not declared raises `UndeclaredData`,
-moments included.
+The guard is what makes "unsupervised" a checked fact: a part that was not declared raises `UndeclaredData`, moments
+included. It stands on the host's side: what is not declared never comes into the process that the aligner runs in.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gapbench.bench.fitview import FitView
 from gapbench.embeddings.arrays import blocks, unit_rows
 from gapbench.embeddings.items import Items
 from gapbench.embeddings.moments import NO_PAIRS, LazyMoments
@@ -19,27 +20,32 @@ from gapbench.retrieval import pool
 from gapbench.specs import Need, Pooling
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from gapbench.components import (
-        ClassMoments,
-        EmbeddedSplit,
-        FitData,
-        Float32,
-        Int64,
-        Moments,
-        PairMoments,
-        RowMoments,
-        Rows,
-    )
+    from gapbench.bench.fitview import Arrays
+    from gapbench.components import EmbeddedSplit, Float32, Int64, Rows
+    from gapbench.embeddings.moments import PairSums, RowSums
     from gapbench.specs import AlignerSpec
 
 
-def read_only(rows: Float32) -> Float32:
-    """Give a view that cannot be written to, nor made writable again."""
-    rows = np.ascontiguousarray(rows, dtype=np.float32)
-    rows.flags.writeable = False
-    return rows.view()
+#: The parts of fit data, each with what a spec declares to read it.
+PARTS = {
+    "images": Need.UNPAIRED_IMAGES,
+    "texts": Need.UNPAIRED_TEXTS,
+    "pairs": Need.PAIRS,
+    "labels": Need.LABELS,
+    "class_texts": Need.CLASS_TEXTS,
+    "validation": Need.VALIDATION,
+    "test_images": Need.TEST_IMAGES,
+    "test_texts": Need.TEST_TEXTS,
+    "moments.images": Need.UNPAIRED_IMAGES,
+    "moments.images.second": Need.UNPAIRED_IMAGES,
+    "moments.texts": Need.UNPAIRED_TEXTS,
+    "moments.texts.second": Need.UNPAIRED_TEXTS,
+    "moments.pairs": Need.PAIRS,
+    "moments.classes": Need.LABELS,
+    "moments.classes.within": Need.LABELS,
+}
 
 
 class FitRows:
@@ -60,8 +66,9 @@ class FitRows:
         self.captioned = captioned
         self.unaligned: Any = None  # the rows as they are scored without alignment, shared by the cells of a table
         self.raw = raw
+        self.handed: dict[str, tuple[Any, ...]] = {}  # parts as they are handed to the aligners' processes
         self.items = Items(split, captioned=captioned)
-        self.moments: Moments = LazyMoments(
+        self.moments = LazyMoments(
             image_blocks=partial(self._each, split.images),
             text_blocks=self.text_blocks,
             pair_blocks=self._pair_blocks,
@@ -148,40 +155,8 @@ class FitRows:
         return self.rows(self.split.images, captions.owner[order]), self.rows(captions.rows, order)
 
 
-class GuardedMoments:
-    """Moments behind the same declarations as the rows."""
-
-    def __init__(self, moments: Moments, guard: GuardedFitData) -> None:
-        self._moments = moments
-        self._guard = guard
-
-    @property
-    def images(self) -> RowMoments:
-        """Image rows."""
-        self._guard.check(Need.UNPAIRED_IMAGES, "moments.images")
-        return self._moments.images
-
-    @property
-    def texts(self) -> RowMoments:
-        """Text rows."""
-        self._guard.check(Need.UNPAIRED_TEXTS, "moments.texts")
-        return self._moments.texts
-
-    @property
-    def pairs(self) -> PairMoments:
-        """Pairs."""
-        self._guard.check(Need.PAIRS, "moments.pairs")
-        return self._moments.pairs
-
-    @property
-    def classes(self) -> ClassMoments:
-        """Image rows by class."""
-        self._guard.check(Need.LABELS, "moments.classes")
-        return self._moments.classes
-
-
-class GuardedFitData:
-    """`gapbench.components.FitData`, guarded by a spec's ``needs``.
+class FitParts:
+    """The parts of one fit by name, guarded by a spec's ``needs``.
 
     Parameters
     ----------
@@ -189,12 +164,97 @@ class GuardedFitData:
         The aligner's spec.
     fit
         Rows to fit on, already under the spec's row convention.
-    rng
-        The cell's own generator.
     validation
         Rows set apart; only where the spec needs them.
     test
         The test split; only under the transductive protocol.
+    """
+
+    def __init__(
+        self, spec: AlignerSpec, fit: FitRows, *, validation: FitRows | None = None, test: FitRows | None = None
+    ) -> None:
+        self.spec = spec
+        self.fit = fit
+        self._validation = validation
+        self._test = test
+
+    @property
+    def dim(self) -> int:
+        """Number of dimensions d."""
+        return self.fit.split.images.shape[1]
+
+    def of(self, name: str) -> tuple[FitParts, str]:
+        """Return what a name is read from, and its name there: ``validation.images`` are images of the validation slice.
+
+        Raises
+        ------
+        UndeclaredData
+            The spec does not declare it.
+        """
+        prefix, _, rest = name.partition(".")
+        if prefix == "validation" and rest:
+            self._check("validation")
+            assert self._validation is not None
+            return FitParts(self.spec, self._validation).of(rest)
+        self._check(name)
+        return self, name
+
+    def rows_of(self, name: str) -> FitRows:
+        """Return the rows that a part is made of: what is made of the same rows is the same for all aligners."""
+        if name.startswith("test_"):
+            assert self._test is not None
+            return self._test
+        return self.fit
+
+    def read(self, name: str) -> Arrays:
+        """Return the arrays of a part that `of` let through; they may be those of others, not to be changed."""
+        readers: dict[str, Callable[[FitRows], Arrays]] = {
+            "images": lambda rows: (rows.all_images(),),
+            "texts": lambda rows: (rows.all_texts(),),
+            "pairs": lambda rows: rows.all_pairs(),
+            "labels": lambda rows: (rows.all_labels(),),
+            "class_texts": lambda rows: (rows.class_texts,),
+            "validation": lambda _: (),
+            "test_images": lambda rows: (rows.rows(rows.split.images, slice(None)),),
+            "test_texts": lambda rows: (np.concatenate(list(rows.text_blocks())),),
+            "moments.images": lambda rows: _first(rows.moments.images),
+            "moments.images.second": lambda rows: (rows.moments.images.second,),
+            "moments.texts": lambda rows: _first(rows.moments.texts),
+            "moments.texts.second": lambda rows: (rows.moments.texts.second,),
+            "moments.pairs": lambda rows: _pairs(rows.moments.pairs),
+            "moments.classes": lambda rows: (rows.moments.classes.counts, rows.moments.classes.sums),
+            "moments.classes.within": lambda rows: (rows.moments.classes.within,),
+        }
+        return readers[name](self.rows_of(name))
+
+    def _check(self, name: str) -> None:
+        need = PARTS.get(name)
+        if need is None:
+            raise UndeclaredData(f"Aligner {self.spec.name!r} read {name!r}, which fit data do not have.")
+        if need not in self.spec.needs:
+            raise UndeclaredData(
+                f"Aligner {self.spec.name!r} read {name!r} without declaring it: "
+                f"add Need.{need.name} to the needs of its spec, or do not read it."
+            )
+
+
+def _first(sums: RowSums) -> Arrays:
+    return np.array(sums.n), sums.total
+
+
+def _pairs(sums: PairSums) -> Arrays:
+    return np.array(sums.n), sums.images.total, sums.images.second, sums.texts.total, sums.texts.second, sums.cross
+
+
+class GuardedFitData(FitView):
+    """Fit data in this process: the same guard, and copies.
+
+    Parameters
+    ----------
+    spec, fit, validation, test
+        As of `FitParts`.
+    rng
+        The cell's own generator.
     """
 
     def __init__(
@@ -206,76 +266,18 @@ class GuardedFitData:
         validation: FitRows | None = None,
         test: FitRows | None = None,
     ) -> None:
-        self._spec = spec
-        self._fit = fit
-        self._validation = validation
-        self._test = test
-        self.rng = rng
-        self.moments: Moments = GuardedMoments(fit.moments, self)
+        self._set(FitParts(spec, fit, validation=validation, test=test), rng)
 
-    def check(self, need: Need, what: str) -> None:
-        """Raise `UndeclaredData` unless the spec declares ``need``."""
-        if need not in self._spec.needs:
-            raise UndeclaredData(
-                f"Aligner {self._spec.name!r} read {what!r} without declaring it: "
-                f"add Need.{need.name} to the needs of its spec, or do not read it."
-            )
+    @classmethod
+    def of(cls, parts: FitParts, rng: np.random.Generator) -> GuardedFitData:
+        """Hand over parts that are there already."""
+        made = cls.__new__(cls)
+        made._set(parts, rng)
+        return made
 
-    @property
-    def dim(self) -> int:
-        """Number of dimensions d."""
-        return self._fit.split.images.shape[1]
+    def _set(self, parts: FitParts, rng: np.random.Generator) -> None:
+        def copies(name: str) -> Arrays:
+            home, inner = parts.of(name)
+            return tuple(np.array(array) for array in home.read(inner))
 
-    @property
-    def images(self) -> Float32:
-        """``(N, d)`` image rows."""
-        self.check(Need.UNPAIRED_IMAGES, "images")
-        return read_only(self._fit.all_images())
-
-    @property
-    def texts(self) -> Float32:
-        """``(M, d)`` text rows."""
-        self.check(Need.UNPAIRED_TEXTS, "texts")
-        return read_only(self._fit.all_texts())
-
-    @property
-    def pairs(self) -> tuple[Float32, Float32]:
-        """Two ``(P, d)`` arrays."""
-        self.check(Need.PAIRS, "pairs")
-        images, texts = self._fit.all_pairs()
-        return read_only(images), read_only(texts)
-
-    @property
-    def labels(self) -> Int64:
-        """``(N,)`` class of each image."""
-        self.check(Need.LABELS, "labels")
-        labels = self._fit.all_labels()
-        labels.flags.writeable = False
-        return labels.view()
-
-    @property
-    def class_texts(self) -> Float32:
-        """``(C, d)`` one text row a class."""
-        self.check(Need.CLASS_TEXTS, "class_texts")
-        return read_only(self._fit.class_texts.copy())
-
-    @property
-    def validation(self) -> FitData:
-        """The slice set apart."""
-        self.check(Need.VALIDATION, "validation")
-        assert self._validation is not None
-        return GuardedFitData(self._spec, self._validation, self.rng)
-
-    @property
-    def test_images(self) -> Float32:
-        """Unlabelled test image rows, in the order of the split."""
-        self.check(Need.TEST_IMAGES, "test_images")
-        assert self._test is not None
-        return read_only(self._test.rows(self._test.split.images, slice(None)))
-
-    @property
-    def test_texts(self) -> Float32:
-        """Test text rows, in the order of the split."""
-        self.check(Need.TEST_TEXTS, "test_texts")
-        assert self._test is not None
-        return read_only(np.concatenate(list(self._test.text_blocks())))
+        super().__init__(parts.dim, rng, copies)

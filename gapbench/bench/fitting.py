@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gapbench.bench.fitdata import FitRows, GuardedFitData
+from gapbench.bench.fitdata import FitParts, FitRows
 from gapbench.bench.protocol import Cut, fit_and_test, subset
+from gapbench.bench.rooms import Rooms
 from gapbench.bench.scored import AlignedSplit
 from gapbench.embeddings.fingerprint import derive_rng
 from gapbench.errors import DataError
-from gapbench.host.build import build
-from gapbench.host.selection import params_of
+from gapbench.host.registry import Kind
+from gapbench.host.selection import params_of, select
 from gapbench.model.record import Choice
 from gapbench.specs import AlignerSpec, Need
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator
 
+    from gapbench.bench.rooms import AnyRoom
     from gapbench.bench.task import CellTask
+    from gapbench.host.registry import Registry
     from gapbench.host.selection import Selected, Value
-    from gapbench.model.record import ParamValue
 
 #: Fit rows of the last tables, with their moments: all aligners of a table share them.
 _FIT_ROWS: dict[tuple[object, ...], tuple[FitRows, FitRows, Cut]] = {}
@@ -38,55 +41,50 @@ PAIRS_A_DIMENSION = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Fit:
-    """A fitted aligner, the rows to score, how they were cut from those to fit on, and what the record says of it.
+    """A fitted aligner in its room, the rows to score, how they were cut from those to fit on, and what the record says.
 
-    ``pairs`` is what the pairs were made of (empty where none are read), ``chosen`` what ``auto`` chose; ``notes`` are the
-    aligner's own, for people.
+    ``pairs`` is what the pairs were made of (empty where none are read), ``chosen`` what ``auto`` chose.
     """
 
-    aligner: Any
+    aligner: AnyRoom
     spec: AlignerSpec
     test: FitRows
     cut: Cut
     pairs: str = ""
     chosen: Choice | None = None
     warnings: tuple[str, ...] = ()
-    notes: dict[str, ParamValue] = field(default_factory=dict)
 
 
-def fit_cell(task: CellTask, selected: Selected) -> Fit:
-    """Fit the aligner of a cell, its automatic parameters chosen first."""
+@contextmanager
+def fit_cell(task: CellTask, registry: Registry, aligner: str, until: float | None = None) -> Iterator[Fit]:
+    """Fit an aligner on a cell's rows, its automatic parameters chosen first; its room is open inside.
+
+    Parameters
+    ----------
+    aligner
+        The cell's own, or another one for its rows.
+    until
+        When it must be done, on the monotonic clock.
+    """
+    selected = select(registry, Kind.ALIGNER, [aligner])[0]
     spec = selected.component.spec
     assert isinstance(spec, AlignerSpec)
+    rooms = Rooms(task, registry, until)
     fit, test, cut = rows_of(task, raw=spec.raw)
     chosen = None
     if selected.automatic:
-        selected, chosen = choose(task, selected, fit)
-    aligner = _fitted(task, selected, fit, test)
+        selected, chosen = choose(task, selected, fit, rooms)
     warning = _too_few_pairs(spec, fit)
-    return Fit(
-        aligner=aligner,
-        spec=spec,
-        test=test,
-        cut=cut,
-        pairs=fit.pairs_are if Need.PAIRS in spec.needs else "",
-        chosen=chosen,
-        warnings=(warning,) if warning else (),
-        notes=plain_notes(aligner.notes()) if hasattr(aligner, "notes") else {},
-    )
-
-
-def plain_notes(found: Mapping[Any, Any]) -> dict[str, ParamValue]:
-    """Write what an aligner notes as plain values: NumPy's numbers are numbers, and anything else is text."""
-    notes: dict[str, ParamValue] = {}
-    for key, value in dict(found).items():
-        plain = value.item() if isinstance(value, np.generic) else value
-        if not isinstance(plain, bool | int | float | str) or (isinstance(plain, float) and not np.isfinite(plain)):
-            plain = str(plain)
-        elif isinstance(plain, int) and not isinstance(plain, bool) and abs(plain) >= 2**63:
-            plain = str(plain)  # JSON's readers end there
-        notes[str(key)] = plain
-    return notes
+    with rooms.open(selected) as room:
+        yield Fit(
+            aligner=_fitted(task, room, selected, fit, test),
+            spec=spec,
+            test=test,
+            cut=cut,
+            pairs=fit.pairs_are if Need.PAIRS in spec.needs else "",
+            chosen=chosen,
+            warnings=(warning,) if warning else (),
+        )
 
 
 def rows_of(task: CellTask, *, raw: bool) -> tuple[FitRows, FitRows, Cut]:
@@ -113,7 +111,7 @@ def rows_of(task: CellTask, *, raw: bool) -> tuple[FitRows, FitRows, Cut]:
     return _FIT_ROWS[key]
 
 
-def _fitted(task: CellTask, selected: Selected, fit: FitRows, test: FitRows) -> Any:
+def _fitted(task: CellTask, room: AnyRoom, selected: Selected, fit: FitRows, test: FitRows) -> AnyRoom:
     """Build and fit the aligner on what it declares."""
     spec = selected.component.spec
     assert isinstance(spec, AlignerSpec)
@@ -121,12 +119,8 @@ def _fitted(task: CellTask, selected: Selected, fit: FitRows, test: FitRows) -> 
     validation = None
     if Need.VALIDATION in spec.needs:
         fit, validation = set_apart(fit, task.seed)
-    data = GuardedFitData(
-        spec, fit, rng, validation=validation, test=test if task.protocol.name == "transductive" else None
-    )
-    aligner = build(selected)
-    fitted = aligner.fit(data)
-    return aligner if fitted is None else fitted
+    transductive = test if task.protocol.name == "transductive" else None
+    return room.fit(FitParts(spec, fit, validation=validation, test=transductive), rng)
 
 
 def set_apart(fit: FitRows, seed: int) -> tuple[FitRows, FitRows]:
@@ -148,7 +142,7 @@ def set_apart(fit: FitRows, seed: int) -> tuple[FitRows, FitRows]:
     return kept, apart
 
 
-def choose(task: CellTask, selected: Selected, fit: FitRows) -> tuple[Selected, Choice]:
+def choose(task: CellTask, selected: Selected, fit: FitRows, rooms: Rooms) -> tuple[Selected, Choice]:
     """Choose the automatic parameters of an aligner on a validation slice of its fit split; test rows play no part.
 
     Every combination of the grids is fitted on the rest of the fit split and scored on the slice: by accuracy, or with
@@ -167,8 +161,9 @@ def choose(task: CellTask, selected: Selected, fit: FitRows) -> tuple[Selected, 
     tried: list[tuple[float, dict[str, Value]]] = []
     for values in itertools.product(*grids.values()):
         params = dict(zip(grids, values, strict=True))
-        aligner = _fitted(task, selected.with_params(params), rest, validation)
-        tried.append((_validated(AlignedSplit(validation, aligner, spec, np.random.default_rng(0))), params))
+        with rooms.open(selected.with_params(params)) as room:
+            aligner = _fitted(task, room, selected.with_params(params), rest, validation)
+            tried.append((_validated(AlignedSplit(validation, aligner, spec, np.random.default_rng(0))), params))
     best = max(score for score, _ in tried)
     equals = [params for score, params in tried if score == best]
     winner = defaults if defaults in equals else equals[0]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import zlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gapbench.errors import PluginError
+from gapbench.errors import AlignerError
 from gapbench.specs import ActsOn
 
 if TYPE_CHECKING:
@@ -20,31 +19,21 @@ def checked_map(method: Any, rows: Float32, what: str, width: int | None = None)
 
     Raises
     ------
-    PluginError
-        Wrong type or shape, a value that is not finite, or an input that was changed.
+    AlignerError
+        Wrong type or shape, or a value that is not finite.
     """
-    rows = np.array(rows, dtype=np.float32, order="C")
-    before = zlib.crc32(rows.data)
-    rows.flags.writeable = False
-    try:
-        out = method(rows.view())
-    except ValueError as error:
-        if "read-only" in str(error):
-            raise PluginError(f"{what} changes its input: rows are read-only, work on a copy.") from error
-        raise
-    if zlib.crc32(rows.data) != before:
-        raise PluginError(f"{what} changed its input: work on a copy.")
+    out = method(rows)
     if not isinstance(out, np.ndarray) or out.ndim != 2 or len(out) != len(rows) or 0 in out.shape:  # noqa: PLR2004
         shape = f"shape {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
-        raise PluginError(f"{what} gave {shape} for {len(rows)} rows; it must give an array ({len(rows)}, e).")
+        raise AlignerError(f"{what} gave {shape} for {len(rows)} rows; it must give an array ({len(rows)}, e).")
     if width is not None and out.shape[1] != width:
-        raise PluginError(f"{what} gave {out.shape[1]} dimensions where it, or the other side, gave {width}.")
+        raise AlignerError(f"{what} gave {out.shape[1]} dimensions where it, or the other side, gave {width}.")
     if out.dtype.kind != "f":
-        raise PluginError(f"{what} gave {out.dtype} values; it must give floating-point numbers.")
+        raise AlignerError(f"{what} gave {out.dtype} values; it must give floating-point numbers.")
     finite = np.isfinite(out).all(axis=1)
     if not finite.all():
         row = int(np.argmin(finite))
-        raise PluginError(f"{what} gave NaN or infinity, first in row {row} of a block ({np.sum(~finite)} rows).")
+        raise AlignerError(f"{what} gave NaN or infinity, first in row {row} of a block ({np.sum(~finite)} rows).")
     return np.asarray(out, dtype=np.float32)
 
 
@@ -78,7 +67,7 @@ class Maps:
         if method is None:
             acts = {ActsOn.NOTHING: (), ActsOn.IMAGES: ("images",), ActsOn.TEXTS: ("texts",)}
             if side in acts.get(self.spec.acts_on, ("images", "texts")):
-                raise PluginError(f"Aligner {self.spec.name!r} acts on {self.spec.acts_on} but has no method {side}().")
+                raise AlignerError(f"Aligner {self.spec.name!r} acts on {self.spec.acts_on} but has no method {side}().")
             return rows
         return checked_map(method, rows, self.name(side), width)
 
@@ -88,14 +77,14 @@ class Maps:
             return None
         bias = np.asarray(getattr(self.aligner, method)(rows), dtype=np.float32)
         if bias.shape != (len(rows),) or not np.isfinite(bias).all():
-            raise PluginError(f"{self.name(method)} must give {len(rows)} finite numbers, one a row.")
+            raise AlignerError(f"{self.name(method)} must give {len(rows)} finite numbers, one a row.")
         return bias
 
     def scores(self, queries: Float32, gallery: Float32, method: str = "scores") -> Float32:
         """Give the scores ``(n, m)`` of an aligner that has no vector form."""
         scores = np.asarray(getattr(self.aligner, method)(queries, gallery), dtype=np.float32)
         if scores.shape != (len(queries), len(gallery)) or not np.isfinite(scores).all():
-            raise PluginError(f"{self.name(method)} must give finite scores ({len(queries)}, {len(gallery)}).")
+            raise AlignerError(f"{self.name(method)} must give finite scores ({len(queries)}, {len(gallery)}).")
         return scores
 
     def score_texts(self, x: Float32, t: Float32, of: Float32 | None = None) -> Float32:
@@ -121,7 +110,3 @@ class Maps:
             return np.ascontiguousarray(self.scores(x, t).T)
         bias = self.bias("image_bias", x)
         return t @ x.T if bias is None else t @ x.T + bias
-
-
-#: Where an error comes from the aligner although it came up while a metric was measured.
-CALLS = frozenset({checked_map.__name__, "bias", "scores", "fused_rows"})

@@ -31,3 +31,5 @@ class CellTask:
     index: str
     timeout: float | None = None
     strict: bool = False
+    in_process: bool = False
+    memory: int | None = None

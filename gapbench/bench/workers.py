@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from gapbench.bench.cell import run_cell
+from gapbench.bench.rooms import built_in_modules, prepare
 from gapbench.errors import GapbenchError
 from gapbench.host.provenance import Provenance
 from gapbench.results.answers import question
@@ -36,6 +37,8 @@ class Options:
     jobs: int = 1
     engine: str = "loky"
     timeout: float | None = None
+    memory: int | None = None
+    in_process: bool = False
     strict: bool = False
     plugin_files: tuple[Path, ...] = ()
     blocked: tuple[str, ...] = ()
@@ -53,7 +56,7 @@ def run_cells(tasks: Iterable[CellTask], count: int, registry: Registry, options
     options
         How many processes run, and with which engine.
     """
-    if options.jobs == 1 or count <= 1:
+    if options.jobs == 1 or count <= 1 or options.in_process:
         return map(partial(run_cell, registry=registry), tasks)
     return _parallel(list(tasks), options)
 
@@ -92,6 +95,7 @@ def run_in_worker(task: CellTask, plugin_files: tuple[Path, ...], blocked: tuple
     mine = {} if registry is None else Provenance(registry).codes(code)
     if registry is None or mine != code:
         registry = _REGISTRIES[key] = discover(plugin_files=plugin_files, blocked=blocked)
+        prepare(built_in_modules(registry))
         mine = Provenance(registry).codes(code)
     for name, theirs in code.items():
         if theirs.sha256 and mine.get(name) != theirs:

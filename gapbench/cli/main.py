@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 
@@ -18,9 +17,6 @@ def main() -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done: an interrupt while leaving changes nothing
     except KeyboardInterrupt:  # it came between the two lines above
         code = 130
-    isolation = sys.modules.get("gapbench.bench.isolation")
-    if isolation is not None and any(thread.is_alive() for thread in isolation.LEFT_BEHIND):
-        os._exit(code)  # the interpreter would wait for the threads that plugins left behind
     sys.exit(code)
 
 

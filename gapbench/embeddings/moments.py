@@ -51,10 +51,17 @@ class RowSums:
     blocks
         The rows again, for the second moment; not needed where ``outer`` is given.
     outer
-        ``(d, d)`` sum of outer products.
+        ``(d, d)`` sum of outer products, or what returns it when it is first asked for.
     """
 
-    def __init__(self, n: int, total: Float64, *, blocks: Blocks | None = None, outer: Float64 | None = None) -> None:
+    def __init__(
+        self,
+        n: int,
+        total: Float64,
+        *,
+        blocks: Blocks | None = None,
+        outer: Float64 | Callable[[], Float64] | None = None,
+    ) -> None:
         self.n = n
         self.total = total
         self._blocks = blocks
@@ -74,7 +81,7 @@ class RowSums:
     def second(self) -> Float64:
         """``(d, d)`` sum of outer products, not centred."""
         if self._outer is not None:
-            return self._outer
+            return self._outer() if callable(self._outer) else self._outer
         assert self._blocks is not None
         outer = np.zeros((len(self.total), len(self.total)))
         widened = Widened()

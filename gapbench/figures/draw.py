@@ -115,8 +115,14 @@ def _pair_data(runner: Runner, record: Record, scores: tuple[str, str]) -> PairD
     task = runner.tasks.get(record.cell_id)
     if task is None:
         return None
-    _, before = aligned_cell(task, runner.registry, "identity")
-    _, after = aligned_cell(task, runner.registry, task.aligner)
+    with (
+        aligned_cell(task, runner.registry, "identity") as before,
+        aligned_cell(task, runner.registry, task.aligner) as after,
+    ):
+        return _pair_of(before, after, record, scores)
+
+
+def _pair_of(before: AlignedSplit, after: AlignedSplit, record: Record, scores: tuple[str, str]) -> PairData:
     rows = before.order[:SAMPLE]
     owner = before.owner
     texts = np.arange(len(owner))

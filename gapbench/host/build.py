@@ -11,6 +11,8 @@ from gapbench.host.registry import Kind
 from gapbench.host.validate import describe
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gapbench.host.registry import Origin
     from gapbench.host.selection import Selected
 
@@ -52,8 +54,13 @@ def load(reference: str, origin: Origin) -> Any:
     return target
 
 
-def build(selected: Selected, *arguments: Any) -> Any:
+def build(selected: Selected, *arguments: Any, factory: Callable[..., Any] | None = None) -> Any:
     """Build a component: ``factory(*arguments[, argument], **options, **params)``.
+
+    Parameters
+    ----------
+    factory
+        What the spec's reference names, where that is at hand already.
 
     Raises
     ------
@@ -63,7 +70,7 @@ def build(selected: Selected, *arguments: Any) -> Any:
     component = selected.component
     spec, origin = component.spec, component.origin
     with watched([origin.distribution]):
-        factory = load(spec.factory, origin)
+        factory = load(spec.factory, origin) if factory is None else factory
     positional = arguments if selected.argument is None else (*arguments, selected.argument)
     try:
         with watched([origin.distribution]):

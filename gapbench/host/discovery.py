@@ -73,7 +73,7 @@ def discover(
         if not path.is_file():
             raise UsageError(f"There is no plugin file {str(path)!r}. Check the path after --plugin.")
         if not {_plain(path.stem), _plain(path.name)} & left_out:
-            host.add(Origin(path.name, "", "--plugin", path.stem, str(path.resolve())), _loader(path))
+            host.add(Origin(path.name, "", "--plugin", path.stem, str(path.resolve())), partial(load_file, path))
     for plugin in objects:
         name = str(getattr(plugin, "__name__", type(plugin).__name__))
         home = name if isinstance(plugin, ModuleType) else str(getattr(plugin, "__module__", type(plugin).__module__))
@@ -231,43 +231,39 @@ def _plain(name: str) -> str:
     return name.strip().lower().replace("_", "-").replace(".", "-")
 
 
-def _loader(path: Path) -> Callable[[], Any]:
-    """Give a function that imports a file as a module of its own name."""
+def load_file(path: Path) -> Any:
+    """Import a file as a module of its own name."""
+    from importlib.machinery import SourceFileLoader
+    from importlib.util import find_spec, module_from_spec, spec_from_loader
 
-    def load() -> Any:
-        from importlib.machinery import SourceFileLoader
-        from importlib.util import find_spec, module_from_spec, spec_from_loader
+    if not path.stem.isidentifier():
+        raise ImportError(f"{path.stem!r} is no name that Python can import; rename the file")
+    # Also modules that are not imported yet: a plugin called numpy.py must not become everybody's NumPy.
+    known = sys.modules.get(path.stem)
+    home = find_spec(path.stem) if known is None else None
+    taken = getattr(known, "__file__", "") if known is not None else home.origin if home is not None else None
+    if taken is not None and taken != str(path.resolve()):
+        raise ImportError(f"the name {path.stem!r} is taken by another module; rename the file")
+    if path.suffix != ".py":
+        raise ImportError(f"{path} is no Python file; its name must end in .py")
 
-        if not path.stem.isidentifier():
-            raise ImportError(f"{path.stem!r} is no name that Python can import; rename the file")
-        # Also modules that are not imported yet: a plugin called numpy.py must not become everybody's NumPy.
-        known = sys.modules.get(path.stem)
-        home = find_spec(path.stem) if known is None else None
-        taken = getattr(known, "__file__", "") if known is not None else home.origin if home is not None else None
-        if taken is not None and taken != str(path.resolve()):
-            raise ImportError(f"the name {path.stem!r} is taken by another module; rename the file")
-        if path.suffix != ".py":
-            raise ImportError(f"{path} is no Python file; its name must end in .py")
+    class AsItIs(SourceFileLoader):
+        """Compiles the file itself: a compiled copy may be of an older text of the same second and size."""
 
-        class AsItIs(SourceFileLoader):
-            """Compiles the file itself: a compiled copy may be of an older text of the same second and size."""
+        def get_code(self, fullname: str) -> Any:
+            return self.source_to_code(self.get_data(self.get_filename(fullname)), self.path)
 
-            def get_code(self, fullname: str) -> Any:
-                return self.source_to_code(self.get_data(self.get_filename(fullname)), self.path)
-
-        spec = spec_from_loader(path.stem, AsItIs(path.stem, str(path.resolve())))
-        assert spec is not None
-        assert spec.loader is not None
-        module = module_from_spec(spec)
-        sys.modules[path.stem] = module  # factories name it as "stem:attribute"
-        try:
-            spec.loader.exec_module(module)
-        except BaseException:
-            del sys.modules[path.stem]
-            raise
-        return module
-
-    return load
+    spec = spec_from_loader(path.stem, AsItIs(path.stem, str(path.resolve())))
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    sys.modules[path.stem] = module  # factories name it as "stem:attribute"
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[path.stem]
+        raise
+    return module
 
 
 def _claimed(module: Any) -> list[tuple[Kind, str]]:

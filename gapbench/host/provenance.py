@@ -68,8 +68,12 @@ class Provenance:
     def code(self, distribution: str) -> Code | None:
         """Return version and hash of a distribution, or of a one-file plugin by its name; None where it is not there."""
         if distribution not in self._found and distribution in self._origins:
-            self._found[distribution] = _code_of(self._origins[distribution])
+            self._found[distribution] = code_of(self._origins[distribution])
         return self._found.get(distribution)
+
+    def origins(self, distribution: str) -> tuple[Origin, ...]:
+        """Return the plugins of a distribution."""
+        return tuple(self._origins.get(distribution, ()))
 
     def codes(self, distributions: Iterable[str]) -> dict[str, Code]:
         """Return the code of several distributions; gapbench itself always takes part."""
@@ -79,10 +83,11 @@ class Provenance:
 
 def code_hash(component: Component) -> str:
     """Return the hash of the code behind a component; empty where it cannot be told."""
-    return _code_of([component.origin]).sha256
+    return code_of([component.origin]).sha256
 
 
-def _code_of(origins: list[Origin]) -> Code:
+def code_of(origins: list[Origin]) -> Code:
+    """Return version and hash of the code of a distribution, given all its plugins."""
     from gapbench.model.record import Code
 
     if origins[0].distribution == GAPBENCH:

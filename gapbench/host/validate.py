@@ -54,6 +54,9 @@ FIELDS: dict[type[Spec], dict[str, type | tuple[type, ...]]] = {
     MetricSpec: {"unit": str, "better": Better, "family": MetricFamily, "reference": str},
 }
 
+#: Characters of an exception's text that are told.
+LONGEST_TEXT = 2_000
+
 
 def hooks_of(plugin: Any) -> dict[Kind, Callable[[], Any]]:
     """Find a plugin's hook functions.
@@ -238,6 +241,9 @@ def _check_grid(what: str, param: Param) -> None:
 
 
 def describe(error: BaseException) -> str:
-    """Give an exception in one line."""
-    text = " ".join(str(error).split())
+    """Return an exception in one line, whatever it holds."""
+    try:
+        text = " ".join(str(error)[:LONGEST_TEXT].split()).encode(errors="backslashreplace").decode()
+    except Exception:  # a plugin's exceptions may raise when they are written
+        text = "it has no text"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -208,6 +208,16 @@ class Request:
         commands=RUN,
         help="Longest time of one cell.",
     )
+    memory: float | None = option(
+        "--memory",
+        values=Number(float, "a number of gigabytes", 0.25, 1_000_000),
+        metavar="GB",
+        commands=RUN,
+        help="Most memory of one aligner's process.",
+    )
+    in_process: bool = option(
+        "--in-process", values=Flag(), default=False, commands=RUN, help="No processes for aligners (for debuggers)."
+    )
     out: Path | None = option(
         "--out", values=File(), metavar="DIR", commands=PLAN, default="leaderboards/STUDY", help="Where results go."
     )
@@ -274,6 +284,12 @@ class Request:
         if self.fit_size and self.shots:
             names = f"{label(OPTIONS['fit_size'])} and {label(OPTIONS['shots'])}"
             raise UsageError(f"{before}{names} are two ways of saying how much is fitted on; give one.")
+        if self.in_process and (self.timeout is not None or self.memory is not None):
+            limit = label(OPTIONS["timeout" if self.timeout is not None else "memory"])
+            raise UsageError(
+                f"{before}{limit} limits the process of an aligner, and with {label(OPTIONS['in_process'])} it has none; "
+                "leave one out."
+            )
 
     def words(self) -> list[str]:
         """Write it as the words of a command line, without the command: the same request is read from them."""
