@@ -78,15 +78,10 @@ class Job:
     factory: Callable[..., Any] | None = None
 
 
-def alone(fd: int) -> None:
-    """Live in an interpreter of its own; the hello comes as the first message."""
-    connection = socket.socket(fileno=fd)
-    live(connection, Channel(connection).receive()[0])
-
-
-def live(connection: socket.socket, hello: bytes) -> None:
-    """Live as what a hello says."""
-    told: Hello = pickle.loads(hello)  # noqa: S301 - the host wrote it
+def live(connection: socket.socket) -> None:
+    """Wait for a hello, and live as what it says."""
+    pickle.loads(pickle.dumps(np.random.default_rng(0)))  # noqa: S301 - what the first use costs is paid while waiting
+    told: Hello = pickle.loads(Channel(connection).receive()[0])  # noqa: S301 - the host wrote it
     sys.path[:] = told.path
     os.environ.clear()
     os.environ.update(told.environ)

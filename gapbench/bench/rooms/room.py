@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 FORKS = sys.platform.startswith("linux")
 
 _SERVER = "import sys; sys.path[:] = {path!r}; from gapbench.bench.rooms.server import main; main({fd})"
-_ALONE = "import sys; sys.path[:] = {path!r}; from gapbench.bench.rooms.inside import alone; alone({fd})"
+_ALONE = "import sys; sys.path[:] = {path!r}; from gapbench.bench.rooms.inside import live; import socket; live(socket.socket(fileno={fd}))"
 
 #: One thread for each library: the server is forked, and a room computes as the host does.
 _ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
@@ -98,7 +98,7 @@ class Room:
                 with contextlib.suppress(RoomEnded, TooLate, Garbled, TypeError, KeyError, GapbenchError):
                     told = self._asked({"do": "end"})[0]
                     self.printed, self.hashed = int(told["printed"]), not told["unknown"]
-            self._end(hung_up=False)
+            self._leave()
 
     def fit(self, parts: FitParts, rng: np.random.Generator) -> Room:
         """Build and fit the aligner on parts that its spec declares.
@@ -189,6 +189,14 @@ class Room:
     def _garbled(self, error: Exception) -> AlignerError:
         return AlignerError(f"Aligner {self.name!r} sent what is no answer ({error}).")
 
+    def _leave(self) -> None:
+        """End the process without waiting for it."""
+        if self._process is not None:
+            assert self._channel is not None
+            self._channel.close()
+            self._process.leave()
+            self._process, self._channel = None, None
+
     def _end(self, *, hung_up: bool) -> str:
         """End the process and say how it ended."""
         if self._process is None:
@@ -251,6 +259,12 @@ class _Process:
         return _how(self._server.ask({"do": "end", "pid": self._pid, "wait": wait})["status"])
 
 
+    def leave(self) -> None:
+        """End it without waiting for it."""
+        with contextlib.suppress(RoomEnded):
+            self._server.tell({"do": "leave", "pid": self._pid})
+
+
 class _Interpreter:
     """A process that is an interpreter of its own."""
 
@@ -266,6 +280,10 @@ class _Interpreter:
         code = self._process.wait()
         return _how(-code if code < 0 else code << 8)
 
+    def leave(self) -> None:
+        """End it; it is gone at once, so that waiting takes no time."""
+        self.end(wait=False)
+
 
 class _Server:
     """A process that forks others: the first one, or one that has imported a plugin."""
@@ -274,8 +292,15 @@ class _Server:
         self._connection = connection
         self._channel = Channel(connection)
         self._lock = threading.Lock()
+        self._ahead: socket.socket | None = None
+        self._pid_ahead = 0
 
-    def ask(self, request: dict[str, Any], fd: int | None = None) -> dict[str, Any]:
+    def tell(self, request: dict[str, Any]) -> None:
+        """Send a request that has no answer."""
+        with self._lock:
+            self._channel.send(request)
+
+    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
         """Send a request and wait for its answer.
 
         Raises
@@ -285,17 +310,27 @@ class _Server:
         """
         with self._lock:
             self._channel.send(request)
-            if fd is not None:
-                socket.send_fds(self._connection, [b"f"], [fd])
-            answer: dict[str, Any] = self._channel.receive()[0]
+            while "status" not in (answer := self._channel.receive()[0]):
+                self._pid_ahead = answer["pid"]
         return answer
 
     def start(self, hello: Hello) -> tuple[_Process, socket.socket]:
-        """Fork a process and return it with this end of its socket."""
+        """Return a process that was forked ahead, with this end of its socket; the next one is forked meanwhile."""
+        with self._lock:
+            connection = self._ahead or self._fork()
+            pid = self._pid_ahead or self._channel.receive()[0]["pid"]
+            self._pid_ahead = 0
+            Channel(connection).send(pickle.dumps(hello))
+            self._ahead = self._fork()
+        return _Process(self, pid), connection
+
+    def _fork(self) -> socket.socket:
+        """Have a process forked, without waiting for it; the answer is the next thing to be received."""
         ours, theirs = socket.socketpair()
         with theirs:
-            pid = self.ask({"do": "start", "hello": pickle.dumps(hello)}, theirs.fileno())["pid"]
-        return _Process(self, pid), ours
+            self._channel.send({"do": "start"})
+            socket.send_fds(self._connection, [b"f"], [theirs.fileno()])
+        return ours
 
 
 #: The servers of this process: the first one under an empty key, and those that have imported a plugin.

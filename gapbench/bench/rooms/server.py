@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 #: What built-in components import when they run.
-PRELOADED = ("numpy", "scipy.linalg", "scipy.optimize", "scipy.sparse.csgraph", "faiss", "cloudpickle")
+PRELOADED = (
+    "numpy.random", "scipy.linalg", "scipy.optimize", "scipy.sparse.csgraph", "faiss", "cloudpickle",
+    "gapbench.host.selection",
+)  # fmt: skip
 
 #: How long a process that hung up may take to end by itself.
 _GRACE_S = 1.0
@@ -54,7 +57,7 @@ def main(fd: int) -> None:
     serve(connection, inside.live)
 
 
-def serve(connection: socket.socket, live: Callable[[socket.socket, bytes], None]) -> None:
+def serve(connection: socket.socket, live: Callable[[socket.socket], None]) -> None:
     """Fork a process for each request, and say how it ended; ends with the connection."""
     control = Channel(connection)
     children: set[int] = set()
@@ -70,21 +73,25 @@ def serve(connection: socket.socket, live: Callable[[socket.socket, bytes], None
             pid = os.fork()
             if pid == 0:
                 connection.close()
-                _become(files[0], request["hello"], live)
+                _become(files[0], live)
             os.close(files[0])
             children.add(pid)
             control.send({"pid": pid})
+        elif request["do"] == "leave":
+            if request["pid"] in children:
+                _kill(request["pid"])  # nobody waits for it
         else:
             children.discard(request["pid"])
             control.send({"status": _ended(request["pid"], wait=request["wait"])})
+        children -= _gone(children)
 
 
-def _become(fd: int, hello: bytes, live: Callable[[socket.socket, bytes], None]) -> None:
+def _become(fd: int, live: Callable[[socket.socket], None]) -> None:
     """Be the new process, in a session of its own; never return into the server."""
     try:
         os.setsid()
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-        live(socket.socket(fileno=fd), hello)
+        live(socket.socket(fileno=fd))
     except BaseException:
         sys.excepthook(*sys.exc_info())
     finally:
@@ -103,6 +110,11 @@ def _ended(pid: int, *, wait: bool) -> int:
     if not done:
         status = os.waitpid(pid, 0)[1]
     return status
+
+
+def _gone(children: set[int]) -> set[int]:
+    """Return those that have ended, so that none is left as a zombie."""
+    return {pid for pid in children if os.waitpid(pid, os.WNOHANG)[0]}
 
 
 def _kill(pid: int) -> None:
