@@ -168,4 +168,3 @@ def _measure(metric: Selected, scored: AlignedSplit) -> Measurement:
     if fault := fault_of(measurement, spec.unit, scored.n_images + len(scored.owner)):
         raise MetricError(fault)
     return measurement
-

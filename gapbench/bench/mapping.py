@@ -22,7 +22,14 @@ def checked_map(method: Any, rows: Float32, what: str, width: int | None = None)
     AlignerError
         Wrong type or shape, or a value that is not finite.
     """
-    out = method(rows)
+    given = np.asarray(rows, dtype=np.float32).view()
+    given.flags.writeable = False
+    try:
+        out = method(given)
+    except ValueError as error:
+        if "read-only" in str(error):
+            raise AlignerError(f"{what} changes its input: rows are read-only, work on a copy.") from error
+        raise
     if not isinstance(out, np.ndarray) or out.ndim != 2 or len(out) != len(rows) or 0 in out.shape:  # noqa: PLR2004
         shape = f"shape {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
         raise AlignerError(f"{what} gave {shape} for {len(rows)} rows; it must give an array ({len(rows)}, e).")
@@ -67,7 +74,9 @@ class Maps:
         if method is None:
             acts = {ActsOn.NOTHING: (), ActsOn.IMAGES: ("images",), ActsOn.TEXTS: ("texts",)}
             if side in acts.get(self.spec.acts_on, ("images", "texts")):
-                raise AlignerError(f"Aligner {self.spec.name!r} acts on {self.spec.acts_on} but has no method {side}().")
+                raise AlignerError(
+                    f"Aligner {self.spec.name!r} acts on {self.spec.acts_on} but has no method {side}()."
+                )
             return rows
         return checked_map(method, rows, self.name(side), width)
 

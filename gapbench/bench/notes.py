@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from gapbench.model.record import ParamValue
 
+
 def plain_notes(found: Mapping[Any, Any]) -> dict[str, ParamValue]:
     """Write what an aligner notes as plain values: NumPy's numbers are numbers, and anything else is text."""
     notes: dict[str, ParamValue] = {}

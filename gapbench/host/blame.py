@@ -36,7 +36,10 @@ def fault_of(error: BaseException, module: str) -> Fault:
         whole = "".join(traceback.format_exception(error))[-_LONGEST_TRACEBACK:]
     except Exception:  # a plugin's exceptions may raise when they are written
         whole = ""
-    return Fault(text=describe(error), place=_place(error, module), traceback=printable(whole))
+    text = describe(error)
+    if isinstance(error, ValueError) and "read-only" in text:
+        text += "; what is handed over is read-only, work on a copy"
+    return Fault(text=text, place=_place(error, module), traceback=printable(whole))
 
 
 def printable(text: str) -> str:

@@ -146,6 +146,17 @@ def refresh(origin: Origin) -> None:
     importlib.invalidate_caches()
 
 
+def as_imported() -> dict[str, dict[Path, Stamp]]:
+    """Return the files of all plugins as this process has imported them."""
+    return {name: dict(files) for name, files in _loaded.items()}
+
+
+def adopt(known: Mapping[str, dict[Path, Stamp]]) -> None:
+    """Know what another process has imported of plugins that this one has not."""
+    for name, files in known.items():
+        _loaded.setdefault(name, files)
+
+
 def edited(distribution: str) -> bool:
     """Whether the files of a plugin are others now than those that this process has imported."""
     known = {**imports.found(distribution), **_loaded.get(distribution, {})}

@@ -20,12 +20,15 @@ from gapbench.errors import DataError, UndeclaredData
 from gapbench.host.blame import Fault, fault_of
 from gapbench.host.build import build, load
 from gapbench.host.discovery import load_file
-from gapbench.host.provenance import code_of, imported, unknown
+from gapbench.host.imports import watched
+from gapbench.host.provenance import adopt, code_of, imported, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from gapbench.bench.fitview import Arrays
+    from gapbench.host.imports import Stamp
     from gapbench.host.registry import Origin
     from gapbench.host.selection import Selected
 
@@ -52,6 +55,8 @@ class Hello:
         Of the plugin's code as the host has it; empty where it has no hash.
     reference
         What the spec names as the factory.
+    known
+        The files of all plugins, as the host has imported them.
     content
         The rest, pickled, for a room; empty for a server.
     memory
@@ -64,6 +69,7 @@ class Hello:
     origins: tuple[Origin, ...]
     reference: str
     sha256: str
+    known: dict[str, dict[Path, Stamp]]
     content: bytes = b""
     memory: int | None = None
 
@@ -89,6 +95,7 @@ def live(connection: socket.socket) -> None:
     if told.content:
         _silence()
         _limit(told.memory)
+        _others(told)
         _Room(Channel(connection), told).run()
     else:
         _import(told)
@@ -114,9 +121,10 @@ def _import(told: Hello) -> None:
     from threadpoolctl import threadpool_limits
 
     try:
-        for origin in told.origins:
-            _load(origin)
-        load(told.reference, told.origins[0])
+        with watched([told.origins[0].distribution]):
+            for origin in told.origins:
+                _load(origin)
+            load(told.reference, told.origins[0])
     except BaseException:  # noqa: S110 - see above
         pass
     threadpool_limits(limits=1)  # of what it brought along
@@ -129,6 +137,12 @@ def _load(origin: Origin) -> None:
 
         load_file(Path(origin.file))
     imported(origin)
+
+
+def _others(told: Hello) -> None:
+    """Know of other plugins what the host knows: what theirs and this one have in common is covered by their hashes."""
+    mine = {origin.distribution for origin in told.origins}
+    adopt({name: files for name, files in told.known.items() if name not in mine})
 
 
 class _Room:
@@ -149,7 +163,8 @@ class _Room:
                     self._channel.send({"printed": printed.characters, "unknown": unknown(name)})
                     return
                 try:
-                    answer, out = self._fit() if message["do"] == "fit" else self._call(message, arrays)
+                    with watched([self._told.origins[0].distribution]):
+                        answer, out = self._fit() if message["do"] == "fit" else self._call(message, arrays)
                 except BaseException as error:
                     kind = type(error).__name__ if type(error) in KNOWN.values() else ""
                     fault: Fault = fault_of(error, self._home)

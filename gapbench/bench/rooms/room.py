@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import pickle
@@ -22,7 +23,7 @@ from gapbench.bench.rooms.wire import Channel, Garbled, RoomEnded, Shared, TooLa
 from gapbench.errors import AlignerError, DataError, GapbenchError, PluginError, UndeclaredData
 from gapbench.host.blame import Fault
 from gapbench.host.build import load
-from gapbench.host.provenance import GAPBENCH
+from gapbench.host.provenance import GAPBENCH, as_imported
 from gapbench.host.registry import OBJECT
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ class Room:
             origins=tuple(origins),
             reference=selected.component.spec.factory,
             sha256=sha256,
+            known=as_imported(),
             memory=memory,
         )
         self._until = until
@@ -155,7 +157,9 @@ class Room:
             ) from error
         except TooLate as error:
             self._end(hung_up=False)
-            raise CellTimeout(f"it was still in {message['do']}() when its time was up; its process was ended") from error
+            raise CellTimeout(
+                f"it was still in {message['do']}() when its time was up; its process was ended"
+            ) from error
         except Garbled as error:
             raise self._garbled(error) from error
         if "error" in answer:
@@ -258,7 +262,6 @@ class _Process:
         """End it, and say how it ended; with ``wait`` it may first end by itself."""
         return _how(self._server.ask({"do": "end", "pid": self._pid, "wait": wait})["status"])
 
-
     def leave(self) -> None:
         """End it without waiting for it."""
         with contextlib.suppress(RoomEnded):
@@ -286,14 +289,32 @@ class _Interpreter:
 
 
 class _Server:
-    """A process that forks others: the first one, or one that has imported a plugin."""
+    """A process that forks others: the first one, or one that has imported a plugin.
 
-    def __init__(self, connection: socket.socket) -> None:
+    Parameters
+    ----------
+    connection
+        This end of its socket.
+    process
+        The process, where it is one that this process started.
+    """
+
+    def __init__(self, connection: socket.socket, process: subprocess.Popen[bytes] | None = None) -> None:
+        self._process = process
         self._connection = connection
         self._channel = Channel(connection)
         self._lock = threading.Lock()
         self._ahead: socket.socket | None = None
         self._pid_ahead = 0
+
+    def close(self) -> None:
+        """Hang up: the server ends, and with it all that it has forked."""
+        with self._lock:
+            if self._ahead is not None:
+                self._ahead.close()
+            self._connection.close()
+        if self._process is not None:
+            self._process.wait()
 
     def tell(self, request: dict[str, Any]) -> None:
         """Send a request that has no answer."""
@@ -355,8 +376,7 @@ def _start(hello: Hello) -> tuple[_Process | _Interpreter, socket.socket]:
     try:
         return _server_for(hello).start(hello)
     except RoomEnded:
-        with _lock:
-            _servers.clear()
+        leave()
         return _server_for(hello).start(hello)
 
 
@@ -366,9 +386,12 @@ def _server_for(hello: Hello) -> _Server:
         first = _first_server()
         if hello.origins[0].distribution == GAPBENCH or not hello.sha256:
             return first
-        key = (hello.origins[0].distribution, hello.reference.partition(":")[0], hello.sha256, tuple(hello.path))
+        of = (hello.origins[0].distribution, hello.reference.partition(":")[0])
+        key = (*of, hello.sha256, tuple(sorted(hello.known.get(of[0], {}).items())), tuple(hello.path))
         if key not in _servers:
-            _servers[key] = _Server(first.start(hello)[1])
+            for old in [known for known in _servers if known[:2] == of]:  # it has imported what was there before
+                _servers.pop(old).close()
+            _servers[key] = _Server(first.start(replace(hello, content=b""))[1])
         return _servers[key]
 
 
@@ -378,10 +401,20 @@ def _first_server(modules: Iterable[str] = ()) -> _Server:
         _servers.clear()
         _owner = os.getpid()
     if () not in _servers:
-        _, connection = _spawned(_SERVER)
+        process, connection = _spawned(_SERVER)
         Channel(connection).send(sorted(modules))
-        _servers[()] = _Server(connection)
+        _servers[()] = _Server(connection, process)
     return _servers[()]
+
+
+@atexit.register
+def leave() -> None:
+    """Let all servers of this process end; the next room starts new ones."""
+    with _lock:
+        if _owner == os.getpid():
+            for server in reversed(_servers.values()):
+                server.close()
+        _servers.clear()
 
 
 def _spawned(code: str) -> tuple[subprocess.Popen[bytes], socket.socket]:

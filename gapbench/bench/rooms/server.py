@@ -92,6 +92,8 @@ def _become(fd: int, live: Callable[[socket.socket], None]) -> None:
         os.setsid()
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         live(socket.socket(fileno=fd))
+    except RoomEnded:  # it was forked ahead, and is not needed any more
+        pass
     except BaseException:
         sys.excepthook(*sys.exc_info())
     finally:
