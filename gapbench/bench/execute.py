@@ -15,8 +15,8 @@ from gapbench.bench.header import record_header
 from gapbench.bench.isolation import calling
 from gapbench.bench.materials import prompt_set
 from gapbench.bench.plan import Cell, Plan, Source, needed_splits, wanted_metrics
-from gapbench.bench.rooms import built_in_modules, prepare
 from gapbench.bench.reuse import Known, renamed
+from gapbench.bench.rooms import built_in_modules, prepare
 from gapbench.bench.task import CellTask
 from gapbench.bench.workers import run_cells
 from gapbench.errors import GapbenchError

@@ -227,6 +227,17 @@ class FitParts:
         }
         return readers[name](self.rows_of(name))
 
+    def copied(self, name: str) -> Arrays:
+        """Return copies of a part, of this or of the validation slice.
+
+        Raises
+        ------
+        UndeclaredData
+            The spec does not declare it.
+        """
+        home, inner = self.of(name)
+        return tuple(np.array(array) for array in home.read(inner))
+
     def _check(self, name: str) -> None:
         need = PARTS.get(name)
         if need is None:
@@ -266,18 +277,5 @@ class GuardedFitData(FitView):
         validation: FitRows | None = None,
         test: FitRows | None = None,
     ) -> None:
-        self._set(FitParts(spec, fit, validation=validation, test=test), rng)
-
-    @classmethod
-    def of(cls, parts: FitParts, rng: np.random.Generator) -> GuardedFitData:
-        """Hand over parts that are there already."""
-        made = cls.__new__(cls)
-        made._set(parts, rng)
-        return made
-
-    def _set(self, parts: FitParts, rng: np.random.Generator) -> None:
-        def copies(name: str) -> Arrays:
-            home, inner = parts.of(name)
-            return tuple(np.array(array) for array in home.read(inner))
-
-        super().__init__(parts.dim, rng, copies)
+        parts = FitParts(spec, fit, validation=validation, test=test)
+        super().__init__(parts.dim, rng, parts.copied)

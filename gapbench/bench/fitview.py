@@ -9,14 +9,13 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from gapbench.embeddings.moments import PairSums, RowSums
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeAlias
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from gapbench.components import FitData, Float32, Float64, Int64, Moments, PairMoments, RowMoments

@@ -66,6 +66,10 @@ class Maps:
         """Whether a score-side aligner has a method."""
         return self.scores_only and hasattr(self.aligner, method)
 
+    def moves(self, side: str) -> bool:
+        """Whether there is a map for a side."""
+        return not self.scores_only and getattr(self.aligner, side, None) is not None
+
     def rows(self, side: str, rows: Float32, width: int | None = None) -> Float32:
         """Map rows of one side; an aligner that does not act on a side need not have a method for it."""
         if self.scores_only:

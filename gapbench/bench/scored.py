@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gapbench.bench.mapping import Maps
+from gapbench.bench.rowwise import check_row_by_row
 from gapbench.bench.sample import AlignedSample, draw
 from gapbench.components import GapSums
 from gapbench.embeddings.arrays import blocks, unit_rows
@@ -62,6 +63,7 @@ class AlignedSplit:
         self._maps = Maps(aligner, spec)
         self._index_kind = index
         self._shared: dict[str, Any] = {}
+        self._looked_at: set[str] = set()
         self.rng = rng
         self.n_images = len(test.split.images)
         self.classes: Sequence[str] = test.split.classes
@@ -134,11 +136,19 @@ class AlignedSplit:
         else:
             rows, owner = self._test.rows(texts.rows, slice(None)), texts.owner
         self._input_texts = rows
-        return np.concatenate([self._maps.rows("texts", rows[block]) for block in blocks(len(rows))]), owner
+        return np.concatenate([self._mapped("texts", rows[block]) for block in blocks(len(rows))]), owner
+
+    def _mapped(self, side: str, rows: Float32, width: int | None = None) -> Float32:
+        """Align rows; the first ones of each side are looked at more closely."""
+        mapped = self._maps.rows(side, rows, width)
+        if side not in self._looked_at and self._maps.moves(side):
+            self._looked_at.add(side)
+            check_row_by_row(self._maps, side, rows, mapped)
+        return mapped
 
     def map_images(self, x: Float32) -> Float32:
         """Align image rows."""
-        return self._maps.rows("images", x, self.texts.shape[1])
+        return self._mapped("images", x, self.texts.shape[1])
 
     def input_images(self, rows: Int64) -> Float32:
         """Rows of a few images as the aligner receives them."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gapbench.bench.execute import Outcome, Runner
+    from gapbench.bench.scored import AlignedSplit
     from gapbench.leaderboard.table import Table
     from gapbench.model.record import Record
     from gapbench.model.study import Study

@@ -118,7 +118,14 @@ def inputs(subject: Subject) -> None:
     texts = split.captions or split.prompts
     assert texts is not None
     before = np.array(split.images[:]), np.array(texts.rows[:])
-    all_scores(fitted(subject, split), subject.spec, split)  # `checked_map` hands over read-only rows and sums them
+    x, t = rows_of(subject, split)
+    aligner = fitted(subject, split)
+    all_scores(aligner, subject.spec, split)
+    maps = Maps(aligner, subject.spec)
+    for side, rows in (("images", x), ("texts", t)):
+        kept = rows.copy()
+        maps.rows(side, rows)
+        assert np.array_equal(kept, rows), f"{side}() changed its input: work on a copy"
     assert np.array_equal(before[0], split.images[:]), "the images it was fitted on have changed"
     assert np.array_equal(before[1], texts.rows[:]), "the texts it was fitted on have changed"
 

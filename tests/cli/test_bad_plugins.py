@@ -30,7 +30,6 @@ FAILING = {
     "mutates-input": "read-only",
     "undeclared-data": "'labels' without declaring it",
     "undeclared-moments": "'moments.images' without declaring it",
-    "spins-thread": "spinner",
 }
 
 

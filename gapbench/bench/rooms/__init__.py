@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from gapbench.bench.rooms.here import Here
 from gapbench.bench.rooms.room import Room, prepare
-from gapbench.host.provenance import GAPBENCH, Provenance
+from gapbench.host.imports import GAPBENCH
+from gapbench.host.provenance import Provenance
 from gapbench.host.registry import Kind
 
 if TYPE_CHECKING:

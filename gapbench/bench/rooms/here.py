@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from gapbench.bench.fitdata import GuardedFitData
+from gapbench.bench.fitview import FitView
 from gapbench.bench.notes import plain_notes
 from gapbench.errors import AlignerError, GapbenchError
 from gapbench.host.blame import fault_of
@@ -38,7 +38,7 @@ class Here:
         self._selected = selected
         self._aligner: Any = None
 
-    def __enter__(self) -> Here:
+    def __enter__(self) -> Self:
         """Return it."""
         return self
 
@@ -49,7 +49,7 @@ class Here:
     def fit(self, parts: FitParts, rng: np.random.Generator) -> Here:
         """Build and fit the aligner."""
         aligner = build(self._selected)
-        fitted = self._guarded(aligner.fit, GuardedFitData.of(parts, rng))
+        fitted = self._guarded(aligner.fit, FitView(parts.dim, rng, parts.copied))
         self._aligner = aligner if fitted is None else fitted
         if hasattr(self._aligner, "notes"):
             self.notes = plain_notes(self._guarded(self._aligner.notes))

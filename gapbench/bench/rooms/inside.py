@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pickle
-import socket
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -24,6 +23,7 @@ from gapbench.host.imports import watched
 from gapbench.host.provenance import adopt, code_of, imported, unknown
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable
     from pathlib import Path
 
@@ -82,6 +82,13 @@ class Job:
     rng: np.random.Generator
     dim: int
     factory: Callable[..., Any] | None = None
+
+
+def alone(fd: int) -> None:
+    """Live in an interpreter that was started for this."""
+    import socket
+
+    live(socket.socket(fileno=fd))
 
 
 def live(connection: socket.socket) -> None:

@@ -12,8 +12,7 @@ import subprocess
 import sys
 import threading
 from dataclasses import replace
-from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -23,7 +22,8 @@ from gapbench.bench.rooms.wire import Channel, Garbled, RoomEnded, Shared, TooLa
 from gapbench.errors import AlignerError, DataError, GapbenchError, PluginError, UndeclaredData
 from gapbench.host.blame import Fault
 from gapbench.host.build import load
-from gapbench.host.provenance import GAPBENCH, as_imported
+from gapbench.host.imports import GAPBENCH
+from gapbench.host.provenance import as_imported
 from gapbench.host.registry import OBJECT
 
 if TYPE_CHECKING:
@@ -41,10 +41,10 @@ if TYPE_CHECKING:
 FORKS = sys.platform.startswith("linux")
 
 _SERVER = "import sys; sys.path[:] = {path!r}; from gapbench.bench.rooms.server import main; main({fd})"
-_ALONE = "import sys; sys.path[:] = {path!r}; from gapbench.bench.rooms.inside import live; import socket; live(socket.socket(fileno={fd}))"
+_ALONE = "import sys; sys.path[:] = {path!r}; from gapbench.bench.rooms.inside import alone; alone({fd})"
 
 #: One thread for each library: the server is forked, and a room computes as the host does.
-_ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
 class Room:
@@ -87,9 +87,9 @@ class Room:
         )
         self._until = until
         self._channel: Channel | None = None
-        self._process: _Process | None = None
+        self._process: _Process | _Interpreter | None = None
 
-    def __enter__(self) -> Room:
+    def __enter__(self) -> Self:
         """Return it; the process starts with `fit`."""
         return self
 
@@ -147,7 +147,7 @@ class Room:
             while True:
                 answer, out = self._channel.receive(self._until)
                 if not isinstance(answer, dict):
-                    raise Garbled("no answer")  # noqa: TRY301
+                    raise Garbled("no answer")
                 if "part" not in answer or parts is None:
                     break
                 self._hand_over(parts, str(answer["part"]))
@@ -181,14 +181,13 @@ class Room:
             kind, text, place, traceback = (str(part) for part in told)
         except (TypeError, ValueError) as error:
             return self._garbled(error)
+        raised: GapbenchError = AlignerError(f"Aligner {self.name!r} raised {Fault(text=text, place=place)}")
         if kind in KNOWN:
-            error = KNOWN[kind](text.partition(": ")[2])
+            raised = KNOWN[kind](text.partition(": ")[2])
         elif text.startswith("PluginError: "):
-            error = AlignerError(text.partition(": ")[2])
-        else:
-            error = AlignerError(f"Aligner {self.name!r} raised {Fault(text=text, place=place)}")
-        error.add_note(f"In the aligner's process:\n{traceback}")
-        return error
+            raised = AlignerError(text.partition(": ")[2])
+        raised.add_note(f"In the aligner's process:\n{traceback}")
+        return raised
 
     def _garbled(self, error: Exception) -> AlignerError:
         return AlignerError(f"Aligner {self.name!r} sent what is no answer ({error}).")
@@ -211,7 +210,7 @@ class Room:
         return process.end(wait=hung_up)
 
 
-def _parts_of(home: FitParts, name: str) -> Iterable[NDArray[Any] | Shared]:
+def _parts_of(home: FitParts, name: str) -> Sequence[NDArray[Any] | Shared]:
     """Return the arrays of a part; large ones are written once for all aligners of a table."""
     kept = home.rows_of(name).handed
     if name not in kept:
@@ -236,7 +235,7 @@ def _unfiled(selected: Selected) -> Callable[..., Any] | None:
 
 
 def _pickled(job: Job, name: str) -> bytes:
-    import cloudpickle
+    import cloudpickle  # type: ignore[import-untyped]  # it has no types
 
     try:
         content: bytes = cloudpickle.dumps(job)
@@ -331,9 +330,11 @@ class _Server:
         """
         with self._lock:
             self._channel.send(request)
-            while "status" not in (answer := self._channel.receive()[0]):
+            while True:
+                answer: dict[str, Any] = self._channel.receive()[0]
+                if "status" in answer:
+                    return answer
                 self._pid_ahead = answer["pid"]
-        return answer
 
     def start(self, hello: Hello) -> tuple[_Process, socket.socket]:
         """Return a process that was forked ahead, with this end of its socket; the next one is forked meanwhile."""

@@ -68,7 +68,7 @@ class Shared:
 
 
 def _written(array: NDArray[Any]) -> int:
-    content = memoryview(array).cast("B")
+    content = _bytes(array)
     if hasattr(os, "memfd_create"):
         import fcntl
 
@@ -80,6 +80,11 @@ def _written(array: NDArray[Any]) -> int:
     with tempfile.NamedTemporaryFile(prefix="gapbench-rows-") as file:
         _write(file.fileno(), content)
         return os.open(file.name, os.O_RDONLY)
+
+
+def _bytes(array: NDArray[Any]) -> memoryview:
+    content: memoryview = array.data
+    return content.cast("B")
 
 
 def _write(fd: int, content: memoryview) -> None:
@@ -126,7 +131,7 @@ class Channel:
                 self._connection.sendall(_PREFIX.pack(len(header)) + header)
             for array in inline:
                 if array.nbytes:
-                    self._connection.sendall(memoryview(array).cast("B"))
+                    self._connection.sendall(_bytes(array))
         except OSError as error:
             raise RoomEnded(str(error)) from error
 
@@ -154,7 +159,7 @@ class Channel:
             except (msgspec.DecodeError, TypeError, ValueError) as error:
                 raise Garbled(str(error)) from error
             waiting = iter(files)
-            return message, [self._array(*head, waiting, until) for head in heads]
+            return message, [self._array(kind, shape, mapped, waiting, until) for kind, shape, mapped in heads]
         finally:
             for fd in files:
                 os.close(fd)
@@ -163,7 +168,7 @@ class Channel:
         """Hang up."""
         self._connection.close()
 
-    def _array(self, kind: np.dtype[Any], shape: Any, mapped: bool, files: Any, until: float | None) -> NDArray[Any]:  # noqa: FBT001
+    def _array(self, kind: np.dtype[Any], shape: Any, mapped: bool, files: Any, until: float | None) -> NDArray[Any]:
         whole = all(isinstance(size, int) and size >= 0 for size in shape)
         if kind.kind not in NUMBERS or not whole:
             raise Garbled(f"an array of {kind} and shape {shape}")
@@ -175,7 +180,7 @@ class Channel:
         except (MemoryError, ValueError, OverflowError) as error:
             raise Garbled(f"an array of shape {shape}") from error
         if array.nbytes:
-            self._fill(memoryview(array).cast("B"), until)
+            self._fill(_bytes(array), until)
         return array
 
     def _prefix(self, until: float | None) -> tuple[bytes, list[int]]:
