@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from gapbench.bench.copies import Copies
 from gapbench.bench.door import fault_of
 from gapbench.bench.fitting import fit_cell
-from gapbench.bench.isolation import CellTimeout
+from gapbench.bench.isolation import CellTimeout, quiet
 from gapbench.bench.scored import AlignedSplit
 from gapbench.embeddings.fingerprint import derive_rng
 from gapbench.errors import AlignerError, GapbenchError, MetricError, NotMeasurable
 from gapbench.host.build import build
-from gapbench.host.imports import watched
+from gapbench.host.imports import GAPBENCH, watched
 from gapbench.host.provenance import as_run
 from gapbench.host.registry import Kind, Registry
 from gapbench.host.selection import select
+from gapbench.host.unchanged import unchanged
 from gapbench.host.validate import describe
 from gapbench.model.record import MetricValue, Record, Timing, Unmeasured
 from gapbench.model.units import within_unit
@@ -87,7 +89,7 @@ def _measured(task: CellTask, registry: Registry) -> tuple[Record, bytes]:
             score_s=round(perf_counter() - fitted, 6),
         ),
         notes=fit.aligner.notes,
-        printed=fit.aligner.printed,
+        printed=fit.aligner.printed + scored.printed,
         code=_as_in_the_room(task, registry, fit),
     )
     return record, outcomes.pack(measurements, predicted, fit.cut.seen)
@@ -162,7 +164,12 @@ def _measure(metric: Selected, scored: AlignedSplit) -> Measurement:
     """
     spec = metric.component.spec
     assert isinstance(spec, MetricSpec)
-    measurement: Measurement = build(metric).measure(scored)
+    if metric.component.origin.distribution == GAPBENCH:
+        measurement: Measurement = build(metric).measure(scored)
+    else:
+        with unchanged(metric.component), quiet() as printed:
+            measurement = build(metric).measure(Copies(scored))
+            scored.printed += printed.characters
     if isinstance(getattr(measurement, "value", None), float | np.floating) and not np.isfinite(measurement.value):
         raise NotMeasurable(f"it is {measurement.value} here")
     if fault := fault_of(measurement, spec.unit, scored.n_images + len(scored.owner)):

@@ -7,6 +7,7 @@ import io
 from typing import TYPE_CHECKING
 
 from gapbench.errors import GapbenchError, PluginError
+from gapbench.host.unchanged import unchanged
 from gapbench.host.validate import describe
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ class Quiet(io.TextIOBase):
 def calling(selected: Selected) -> Iterator[None]:
     """Turn whatever an encoder, a dataset or a prompt strategy raises into a `PluginError` with its name."""
     try:
-        yield
+        with unchanged(selected.component):
+            yield
     except (GapbenchError, KeyboardInterrupt):
         raise
     except BaseException as error:

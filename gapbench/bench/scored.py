@@ -64,6 +64,7 @@ class AlignedSplit:
         self._index_kind = index
         self._shared: dict[str, Any] = {}
         self._looked_at: set[str] = set()
+        self.printed = 0  # characters that metrics of plugins printed
         self.rng = rng
         self.n_images = len(test.split.images)
         self.classes: Sequence[str] = test.split.classes

@@ -1,0 +1,140 @@
+"""Putting back what a plugin's code changed in this process: encoders, datasets, prompt strategies and metrics run in it.
+
+This is for accidents and for careless code: functions of NumPy, torch and gapbench that were replaced, and the state that
+all code of a process shares. It is no wall: code that means to get around it can. Aligners have processes of their own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import locale
+import os
+import random
+import signal
+import sys
+import threading
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gapbench.errors import GapbenchWarning
+from gapbench.host.imports import GAPBENCH
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import FrameType, ModuleType
+
+    from gapbench.host.registry import Component
+
+#: Packages whose functions and classes are put back, with all their modules; of the others the modules named.
+WHOLE = frozenset({"numpy", GAPBENCH})
+ALONE = ("builtins", "json", "math", "torch", "torch.nn.functional", "scipy.linalg", "msgspec", "faiss")
+
+#: Signals that a run itself listens to.
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGALRM") if hasattr(signal, name))
+
+
+@contextlib.contextmanager
+def unchanged(component: Component) -> Iterator[None]:
+    """Put back, after code of a plugin ran, what it changed, and tell of functions that it replaced."""
+    if component.origin.distribution == GAPBENCH:
+        yield
+        return
+    functions, restore = _functions(), _state()
+    try:
+        yield
+    finally:
+        changed = _put_back(functions)
+        restore()
+        if changed:
+            more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""  # noqa: PLR2004
+            warnings.warn(
+                f"{component.kind.capitalize()} {component.spec.name!r} ({component.origin}) replaced "
+                f"{', '.join(changed[:3])}{more}; this was undone, since it would have changed what others compute.",
+                GapbenchWarning,
+                stacklevel=2,
+            )
+
+
+def _functions() -> list[tuple[str, Any, dict[str, Any]]]:
+    """Remember the functions and classes of some modules, and the methods of gapbench's classes."""
+    known: list[tuple[str, Any, dict[str, Any]]] = []
+    for name, module in list(sys.modules.items()):
+        top = name.partition(".")[0]
+        if not (top in WHOLE or name in ALONE):
+            continue
+        held = {key: value for key, value in vars(module).items() if callable(value)}
+        known.append((name, module, held))
+        if top == GAPBENCH:
+            known += [
+                (f"{name}.{key}", value, _methods(value)) for key, value in held.items() if _is_own(value, module)
+            ]
+    return known
+
+
+def _is_own(value: Any, module: ModuleType) -> bool:
+    return isinstance(value, type) and value.__module__ == module.__name__
+
+
+def _methods(cls: type) -> dict[str, Any]:
+    return {
+        key: value for key, value in vars(cls).items() if callable(value) or isinstance(value, property | classmethod)
+    }
+
+
+def _put_back(known: list[tuple[str, Any, dict[str, Any]]]) -> list[str]:
+    """Put back what was replaced or taken away, and name it."""
+    changed = []
+    for name, owner, held in known:
+        now = vars(owner)
+        for key, value in held.items():
+            if now.get(key) is not value:
+                with contextlib.suppress(AttributeError, TypeError):
+                    setattr(owner, key, value)
+                    changed.append(f"{name}.{key}")
+    return changed
+
+
+def _state() -> Callable[[], None]:
+    """Remember what all code of a process shares, and return what restores it."""
+    environ, folder = dict(os.environ), _folder()
+    errors, drawn, printing = np.geterr(), np.random.get_state(), np.get_printoptions()  # noqa: NPY002 - the shared one
+    rolled, filters, limit, path = random.getstate(), list(warnings.filters), sys.getrecursionlimit(), list(sys.path)
+    spoken, streams, mask = locale.setlocale(locale.LC_ALL), (sys.stdout, sys.stderr), os.umask(0)
+    os.umask(mask)
+    main = threading.current_thread() is threading.main_thread()
+    handlers = {number: signal.getsignal(number) for number in SIGNALS} if main else {}
+
+    def restore() -> None:
+        if dict(os.environ) != environ:
+            os.environ.clear()
+            os.environ.update(environ)
+        if folder and _folder() != folder:
+            os.chdir(folder)
+        np.seterr(**errors)
+        np.random.set_state(drawn)  # noqa: NPY002 - see above
+        np.set_printoptions(**printing)  # type: ignore[arg-type]  # as it was given
+        random.setstate(rolled)
+        warnings.filters[:] = filters  # type: ignore[index]  # it is a list
+        sys.setrecursionlimit(limit)
+        sys.path[:] = path
+        locale.setlocale(locale.LC_ALL, spoken)
+        sys.stdout, sys.stderr = streams
+        os.umask(mask)
+        for number, handler in handlers.items():
+            _restore_handler(number, handler)
+
+    return restore
+
+
+def _restore_handler(number: int, handler: Callable[[int, FrameType | None], Any] | int | None) -> None:
+    if handler is not None and signal.getsignal(number) is not handler:
+        signal.signal(number, handler)
+
+
+def _folder() -> str:
+    try:
+        return os.getcwd()  # noqa: PTH109 - as a string, whatever it is
+    except FileNotFoundError:
+        return ""

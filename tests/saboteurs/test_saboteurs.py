@@ -1,0 +1,233 @@
+"""No plugin changes another's number: each saboteur runs before the others, whose values are those of a run without it."""
+
+import os
+import textwrap
+
+import numpy as np
+import pytest
+
+import gapbench
+from tests.saboteurs.bodies import ALIGNERS, HOSTED, METRICS
+
+INNOCENT = ("identity", "mean-center", "procrustes", "ols", "gda-clip")
+MEASURED = ("top1", "centroid-l2", "mmd", "modality-mixing", "hubness-skew-i2t", "linear-separability")
+HEAD = "import os\nimport gapbench\nfrom gapbench import ActsOn, Need\nimport numpy as np\n"
+MARK = "open(os.environ['SABOTEUR_MARK'], 'a').close()"
+
+
+def indented(body, by):
+    return textwrap.indent(body, " " * by)
+
+
+def an_aligner(body, method):
+    bodies = {"fit": "", "images": "return x"} | {method: f"{MARK}\n{body}"}
+    return (
+        f"{HEAD}\n\nclass It:\n    def fit(self, data):\n{indented(bodies['fit'], 8)}\n        return self\n\n"
+        f"    def images(self, x):\n{indented(bodies['images'], 8)}\n\n\n"
+        "@gapbench.hookimpl\ndef gapbench_aligners():\n"
+        "    needs = {Need.UNPAIRED_IMAGES, Need.UNPAIRED_TEXTS, Need.PAIRS, Need.LABELS, Need.CLASS_TEXTS}\n"
+        "    return [gapbench.AlignerSpec(name='aa', factory='saboteur:It', summary='s', family='f', "
+        "needs=frozenset(needs), acts_on=ActsOn.IMAGES)]\n"
+    )
+
+
+def a_metric(body):
+    return (
+        f"{HEAD}\n\nclass It:\n    def measure(self, data):\n        {MARK}\n{indented(body, 8)}\n"
+        "        outcomes = np.ones(data.n_images)\n"
+        "        return gapbench.Measurement(value=1.0, n=data.n_images, outcomes=outcomes)\n\n\n"
+        "@gapbench.hookimpl\ndef gapbench_metrics():\n"
+        "    return [gapbench.MetricSpec(name='aa', factory='saboteur:It', summary='s', unit='share', "
+        "better=gapbench.Better.HIGHER, family=gapbench.MetricFamily.TASK, needs=frozenset({Need.LABELS, Need.PAIRS}))]\n"
+    )
+
+
+def values(results, *, without=()):
+    """All that was found of the innocents, outcomes' places aside."""
+    assert not results.failures
+    found = {}
+    for record in results.records:
+        if record.aligner.name in INNOCENT:
+            assert record.status == "ok", record.reason
+            of = record.dataset.name, record.prompts.name, record.aligner.name
+            kept = {name: value for name, value in record.metrics.items() if name not in without}
+            found[of] = {name: (value.value, value.ci95, value.n) for name, value in kept.items()}
+    return found
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory):
+    """Two cones with five classes, in a file that is mapped."""
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(5, 16))
+    labels = rng.permutation(np.repeat(np.arange(5), 60))
+    images = centres[labels] + 0.8 * rng.normal(size=(300, 16)) + 1
+    path = tmp_path_factory.mktemp("rows") / "t.npz"
+    np.savez(path, image=images.astype("f4"), text=(centres - 1).astype("f4"), label=labels)
+    return path
+
+
+def ran(rows, *more, **options):
+    return gapbench.run(
+        datasets=f"embeddings:{rows}", aligners=[*more, *INNOCENT], metrics=options.pop("metrics", MEASURED), **options
+    )
+
+
+@pytest.fixture(scope="module")
+def expected(rows):
+    return values(ran(rows))
+
+
+@pytest.fixture
+def sabotaged(tmp_path, monkeypatch, rows):
+    """Run with a saboteur, which must have been there."""
+    mark = tmp_path / "mark"
+    monkeypatch.setenv("SABOTEUR_MARK", str(mark))
+
+    def run(text, *more, **options):
+        plugin = tmp_path / "saboteur.py"
+        plugin.write_text(text)
+        results = ran(rows, *more, plugins=plugin, **options)
+        assert mark.exists(), "the saboteur was never called"
+        return results
+
+    return run
+
+
+@pytest.mark.parametrize("name", ALIGNERS)
+def test_an_aligner_changes_no_other(name, sabotaged, expected):
+    method = "images" if name.endswith("in images") else "fit"
+    results = sabotaged(an_aligner(ALIGNERS[name], method), "aa")
+    assert values(results) == expected
+    (own,) = [record for record in results.records if record.aligner.name == "aa"]
+    assert own.status in ("ok", "error")
+
+
+def test_an_aligner_that_never_ends_costs_its_time_alone(sabotaged, expected):
+    endless = "import time\nwhile True:\n    try:\n        time.sleep(0.1)\n    except BaseException:\n        pass"
+    results = sabotaged(an_aligner(endless, "fit"), "aa", timeout=3)
+    assert values(results) == expected
+    (own,) = [record for record in results.records if record.aligner.name == "aa"]
+    assert own.status == "timeout"
+    assert "still in fit()" in own.reason
+
+
+def test_an_aligner_that_wants_too_much_memory_costs_its_own_cell(sabotaged, expected):
+    much = "self.kept = [np.ones(2**26) for _ in range(20)]"  # 10 GiB
+    results = sabotaged(an_aligner(much, "fit"), "aa", memory=1)
+    assert values(results) == expected
+    (own,) = [record for record in results.records if record.aligner.name == "aa"]
+    assert own.status == "error"
+    assert "MemoryError" in own.reason
+
+
+@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.filterwarnings("ignore:.*replaced:gapbench.errors.GapbenchWarning")
+def test_a_metric_changes_no_other(name, sabotaged, expected, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    results = sabotaged(a_metric(METRICS[name]), metrics=("aa", *MEASURED))
+    assert values(results, without=("aa",)) == expected
+
+
+HOSTED_TEXT = """
+from PIL import Image
+
+
+class Pictures:
+    def encode_images(self, batch):
+        BODY
+        return np.stack([np.asarray(one, dtype=np.float32).ravel() / 255 - 0.3 for one in batch])
+
+    def encode_texts(self, texts):
+        return np.stack([np.resize(np.frombuffer(one.encode(), np.uint8), 12).astype(np.float32) / 255 for one in texts])
+
+    def identity(self):
+        return {"name": "KIND"}
+
+
+class Data:
+    def split(self, name):
+        BODY
+        rng = np.random.default_rng(len(name))
+        pictures = [Image.fromarray(rng.integers(0, 256, (2, 2, 3), dtype=np.uint8)) for _ in range(40)]
+        return gapbench.Split(
+            images=pictures, item_hashes=[f"{name}{i}" for i in range(40)], classes=("ab", "cd"), labels=np.arange(40) % 2
+        )
+
+
+class Words:
+    def prompts(self, classes):
+        BODY
+        return gapbench.PromptSet(prompts=[f"PREFIX {name}" for name in classes], owner=range(len(classes)))
+
+
+@gapbench.hookimpl
+def gapbench_encoders():
+    return [gapbench.EncoderSpec(name="KIND-encoder", factory="MODULE:make_encoder", summary="s")]
+
+
+@gapbench.hookimpl
+def gapbench_datasets():
+    return [gapbench.DatasetSpec(name="KIND-dataset", factory="MODULE:make_data", summary="s", splits={"train": 40, "test": 40}, offers=frozenset({gapbench.Offer.LABELS}))]
+
+
+@gapbench.hookimpl
+def gapbench_prompts():
+    return [gapbench.PromptSpec(name="KIND-prompts", factory="MODULE:Words", summary="s")]
+
+
+def make_encoder(context):
+    return Pictures()
+
+
+def make_data(context):
+    return Data()
+"""
+
+
+def hosted(module, kind, where="", body=""):
+    """Write a plugin with an encoder, a dataset and a prompt strategy; one of them has a body."""
+    parts = (HEAD + HOSTED_TEXT).replace("KIND", kind).replace("MODULE", module).replace("PREFIX", kind).split("        BODY\n")
+    own = {"encoder": 0, "dataset": 1, "prompts": 2}
+    bodies = ["", "", ""]
+    if where:
+        bodies[own[where]] = indented(f"{MARK}\n{body}", 8) + "\n"
+    return "".join(part + more for part, more in zip(parts, [*bodies, ""], strict=True))
+
+
+@pytest.mark.parametrize("where", ["encoder", "dataset", "prompts"])
+@pytest.mark.parametrize("name", HOSTED)
+@pytest.mark.filterwarnings("ignore:.*replaced:gapbench.errors.GapbenchWarning")
+def test_what_runs_in_the_host_changes_no_other(where, name, tmp_path, monkeypatch):
+    monkeypatch.setenv("GAPBENCH_CACHE", str(tmp_path / "store"))
+    monkeypatch.setenv("SABOTEUR_MARK", str(tmp_path / "mark"))
+    monkeypatch.chdir(tmp_path)
+    good, bad = tmp_path / "innocents.py", tmp_path / "saboteur.py"
+    good.write_text(hosted("innocents", "good"))
+    bad.write_text(hosted("saboteur", "bad", where, HOSTED[name]))
+    chosen = {"aligners": INNOCENT, "metrics": MEASURED}
+    plain = gapbench.run(
+        encoders="good-encoder", datasets="good-dataset", prompts="good-prompts", plugins=[good], **chosen
+    )
+    monkeypatch.setenv("GAPBENCH_CACHE", str(tmp_path / "store2"))
+    both = gapbench.run(
+        encoders=["bad-encoder", "good-encoder"],
+        datasets=["bad-dataset", "good-dataset"],
+        prompts=["bad-prompts", "good-prompts"],
+        plugins=[good, bad],
+        **chosen,
+    )
+    assert (tmp_path / "mark").exists()
+    of_good = {
+        name: found
+        for name, found in values(gapbenchless(both)).items()
+        if name[:2] == ("good-dataset", "good-prompts")
+    }
+    assert of_good == values(plain)
+    assert os.getcwd() == str(tmp_path)  # noqa: PTH109 - as a string
+
+
+def gapbenchless(results):
+    """Results of the innocent encoder alone."""
+    results.records[:] = [record for record in results.records if record.encoder.name == "good-encoder"]
+    return results
