@@ -153,6 +153,8 @@ def run(  # noqa: PLR0913 - one keyword for each option
     jobs: int = 1,
     engine: EngineName = "loky",
     timeout: float | None = None,
+    memory: float | None = None,
+    in_process: bool = False,
     out: str | PathLike[str] | None = None,
     plugins: object = (),
     no_plugin: str | Sequence[str] = (),
@@ -203,6 +205,10 @@ def run(  # noqa: PLR0913 - one keyword for each option
         What runs the processes. [default: loky]
     timeout
         Longest time of one cell. [0.1 to 10,000,000]
+    memory
+        Most memory of one aligner's process. [0.25 to 1,000,000]
+    in_process
+        No processes for aligners (for debuggers).
     out
         Where results go. Without it nothing is kept but the embeddings in the store; with it, a later run goes on from
         there.

@@ -143,7 +143,9 @@ def _measure_all(
             if task.strict:
                 raise
             unmeasured[metric.name] = Unmeasured(status="error", reason=str(error), distribution=distribution)
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             if task.strict:
                 raise
             unmeasured[metric.name] = Unmeasured(

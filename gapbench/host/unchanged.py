@@ -116,7 +116,7 @@ def _state() -> Callable[[], None]:
         np.random.set_state(drawn)  # noqa: NPY002 - see above
         np.set_printoptions(**printing)  # type: ignore[arg-type]  # as it was given
         random.setstate(rolled)
-        warnings.filters[:] = filters  # type: ignore[index]  # it is a list
+        warnings.filters[:] = filters
         sys.setrecursionlimit(limit)
         sys.path[:] = path
         locale.setlocale(locale.LC_ALL, spoken)

@@ -11,8 +11,8 @@ from tests.saboteurs.bodies import ALIGNERS, HOSTED, METRICS
 
 INNOCENT = ("identity", "mean-center", "procrustes", "ols", "gda-clip")
 MEASURED = ("top1", "centroid-l2", "mmd", "modality-mixing", "hubness-skew-i2t", "linear-separability")
-HEAD = "import os\nimport gapbench\nfrom gapbench import ActsOn, Need\nimport numpy as np\n"
-MARK = "open(os.environ['SABOTEUR_MARK'], 'a').close()"
+HEAD = "import os as _os\nimport gapbench\nfrom gapbench import ActsOn, Need\nimport numpy as np\n"
+MARK = "open(_os.environ['SABOTEUR_MARK'], 'a').close()"
 
 
 def indented(body, by):
