@@ -339,19 +339,27 @@ class _Server:
     def start(self, hello: Hello) -> tuple[_Process, socket.socket]:
         """Return a process that was forked ahead, with this end of its socket; the next one is forked meanwhile."""
         with self._lock:
-            connection = self._ahead or self._fork()
-            pid = self._pid_ahead or self._channel.receive()[0]["pid"]
-            self._pid_ahead = 0
-            Channel(connection).send(pickle.dumps(hello))
-            self._ahead = self._fork()
+            connection, self._ahead = self._ahead or self._fork(), None
+            try:
+                pid = self._pid_ahead or self._channel.receive()[0]["pid"]
+                self._pid_ahead = 0
+                Channel(connection).send(pickle.dumps(hello))
+                self._ahead = self._fork()
+            except RoomEnded:
+                connection.close()
+                raise
         return _Process(self, pid), connection
 
     def _fork(self) -> socket.socket:
         """Have a process forked, without waiting for it; the answer is the next thing to be received."""
         ours, theirs = socket.socketpair()
-        with theirs:
-            self._channel.send({"do": "start"})
-            socket.send_fds(self._connection, [b"f"], [theirs.fileno()])
+        try:
+            with theirs:
+                self._channel.send({"do": "start"})
+                socket.send_fds(self._connection, [b"f"], [theirs.fileno()])
+        except (RoomEnded, OSError) as error:
+            ours.close()
+            raise RoomEnded from error
         return ours
 
 

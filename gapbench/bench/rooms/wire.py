@@ -57,7 +57,7 @@ class Shared:
     """
 
     def __init__(self, array: NDArray[Any]) -> None:
-        array = np.ascontiguousarray(array)
+        array = np.asarray(array, order="C")
         self.shape, self.dtype = array.shape, array.dtype
         self.fd = _written(array)
 
@@ -119,7 +119,7 @@ class Channel:
             The other side is gone.
         """
         files = [array.fd for array in arrays if isinstance(array, Shared)]
-        inline = [np.ascontiguousarray(array) for array in arrays if not isinstance(array, Shared)]
+        inline = [np.asarray(array, order="C") for array in arrays if not isinstance(array, Shared)]
         heads = [(array.dtype.str, array.shape, isinstance(array, Shared)) for array in arrays]
         header = msgspec.msgpack.encode((message, heads))
         self._connection.settimeout(None)
