@@ -114,9 +114,9 @@ def _state() -> Callable[[], None]:
             os.chdir(folder)
         np.seterr(**errors)
         np.random.set_state(drawn)  # noqa: NPY002 - see above
-        np.set_printoptions(**printing)  # type: ignore[arg-type]  # as it was given
+        np.set_printoptions(**printing)
         random.setstate(rolled)
-        warnings.filters[:] = filters
+        warnings.filters[:] = filters  # type: ignore[index]  # it is a list
         sys.setrecursionlimit(limit)
         sys.path[:] = path
         locale.setlocale(locale.LC_ALL, spoken)

@@ -106,7 +106,8 @@ def of(values):
 def requests():
     drawn = {name: st.just(one.unset) | of(one.values) for name, one in OPTIONS.items()}
     made = st.fixed_dictionaries(drawn)
-    return made.filter(lambda d: not (d["download"] and d["offline"]) and not (d["fit_size"] and d["shots"])).map(
+    apart = [("download", "offline"), ("fit_size", "shots"), ("in_process", "timeout"), ("in_process", "memory")]
+    return made.filter(lambda d: not any(d[one] and d[other] for one, other in apart)).map(
         lambda found: Request(**found)
     )
 
@@ -174,6 +175,7 @@ def test_seeds_far_apart_are_written_without_counting_to_them():
         (["--study", ""], "--study is empty"),
         (["--download", "--offline"], "--download and --offline contradict"),
         (["--shots", "1", "--fit-size", "all"], "--fit-size and --shots are two ways"),
+        (["--in-process", "--timeout", "5"], "--timeout limits the process of an aligner, and with --in-process"),
     ],
 )
 def test_what_is_out_of_the_limits_is_told(words, message):
