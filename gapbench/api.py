@@ -244,7 +244,7 @@ def _run(request: Request, objects: Sequence[object]) -> Results:
     from gapbench.devices import check_device
     from gapbench.embeddings.store import Store, default_root
     from gapbench.host.discovery import discover
-    from gapbench.host.registry import OBJECT
+    from gapbench.host.registry import MODULE, OBJECT
     from gapbench.leaderboard.assemble import build_tables, only
     from gapbench.model.study import chosen_study
     from gapbench.results import journal
@@ -261,7 +261,7 @@ def _run(request: Request, objects: Sequence[object]) -> Results:
     for broken in registry.broken:
         if broken.origin.file:
             raise BrokenPluginError(f"run(): plugins: {broken.origin.file} is broken: {broken.cause} {broken.fix}")
-        if broken.origin.entry_point in (OBJECT, "module"):
+        if broken.origin.entry_point in (OBJECT, MODULE):
             raise UsageError(f"run(): plugins: {broken.origin} is no plugin: {broken.cause}")
     check_device(request.device)
     materials = Materials(Store(default_root()), request.context())

@@ -21,7 +21,7 @@ from gapbench import __version__, hookspecs
 from gapbench.errors import PluginError, UsageError
 from gapbench.host.imports import watched
 from gapbench.host.provenance import imported, refresh
-from gapbench.host.registry import HOOKS, OBJECT, UNKNOWN, Broken, Kind, Origin, Plugin, Registry
+from gapbench.host.registry import HOOKS, MODULE, OBJECT, UNKNOWN, Broken, Kind, Origin, Plugin, Registry
 from gapbench.host.validate import components_of, describe, hooks_of
 from gapbench.specs import Spec
 
@@ -77,7 +77,7 @@ def discover(
     for plugin in objects:
         name = str(getattr(plugin, "__name__", type(plugin).__name__))
         home = name if isinstance(plugin, ModuleType) else str(getattr(plugin, "__module__", type(plugin).__module__))
-        kind = "module" if isinstance(plugin, ModuleType) else OBJECT
+        kind = MODULE if isinstance(plugin, ModuleType) else OBJECT
         host.add(Origin(name, "", kind, home), partial(_itself, plugin))
     return host.registry()
 

@@ -54,6 +54,9 @@ UNKNOWN = "unknown"
 #: Stands in place of an entry point for a plugin that is an object of this process.
 OBJECT = "object"
 
+#: Likewise for one that is a module of this process.
+MODULE = "module"
+
 
 @dataclass(frozen=True)
 class Origin:

@@ -119,6 +119,7 @@ GOOD = {
     "--jobs": ("1",),
     "--engine": ("loky",),
     "--timeout": ("60",),
+    "--memory": ("4",),
     "--to": ("small", "new"),
     "--sign": ("key",),
     "--signers": ("signers",),
@@ -279,6 +280,8 @@ def _run(rng):
     words = [*_request(rng), "--no-figures"]
     words += _some(rng, "--jobs", ("1", "1", "0", "-1", "x", "99999", ""), 0.1)
     words += _some(rng, "--engine", ("loky", "dask", "ray", "x"), 0.05)
+    words += _some(rng, "--memory", ("0.5", "4", "0", "-1", "nan", "inf", "1e9", "x"), 0.05)
+    words += _flag(rng, "--in-process", 0.05)
     return words + _some(rng, "--timeout", ("0.1", "5", "0", "-1", "nan", "inf", "1e9", "x"), 0.08)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import gapbench
-from tests.saboteurs.bodies import ALIGNERS, HOSTED, METRICS
+from saboteurs.bodies import ALIGNERS, HOSTED, METRICS
 
 INNOCENT = ("identity", "mean-center", "procrustes", "ols", "gda-clip")
 MEASURED = ("top1", "centroid-l2", "mmd", "modality-mixing", "hubness-skew-i2t", "linear-separability")

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from dataclasses import replace
+from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -24,7 +25,7 @@ from gapbench.host.blame import Fault
 from gapbench.host.build import load
 from gapbench.host.imports import GAPBENCH
 from gapbench.host.provenance import as_imported
-from gapbench.host.registry import OBJECT
+from gapbench.host.registry import MODULE, OBJECT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -75,13 +76,14 @@ class Room:
         self.hashed = True
         self.methods: frozenset[str] = frozenset()
         self._selected = selected
+        self._factory = _unfiled(selected)
         self._hello = Hello(
             path=list(sys.path),
             environ=dict(os.environ),
             folder=_folder(),
             origins=tuple(origins),
             reference=selected.component.spec.factory,
-            sha256=sha256,
+            sha256="" if self._factory is not None else sha256,
             known=as_imported(),
             memory=memory,
         )
@@ -110,7 +112,7 @@ class Room:
         AlignerError, UndeclaredData, DataError, CellTimeout
             It could not be fitted.
         """
-        job = Job(selected=self._selected, rng=rng, dim=parts.dim, factory=_unfiled(self._selected))
+        job = Job(selected=self._selected, rng=rng, dim=parts.dim, factory=self._factory)
         self._process, connection = _start(replace(self._hello, content=_pickled(job, self.name)))
         self._channel = Channel(connection)
         answer, _ = self._asked({"do": "fit"}, parts=parts)
@@ -228,22 +230,41 @@ def _folder() -> str:
 def _unfiled(selected: Selected) -> Callable[..., Any] | None:
     """Return the factory of a plugin that is an object of this process, and in no file that another could import."""
     component = selected.component
-    if component.origin.entry_point != OBJECT and not component.spec.factory.startswith("__main__:"):
+    module = component.spec.factory.partition(":")[0]
+    if component.origin.file or (component.origin.entry_point not in (OBJECT, MODULE) or _importable(module)):
         return None
     factory: Callable[..., Any] = load(component.spec.factory, component.origin)
     return factory
 
 
+def _importable(name: str) -> bool:
+    """Whether another process with the same path would import a module from the same file."""
+    path, found = None, None
+    for end in range(1, name.count(".") + 2):
+        found = PathFinder.find_spec(".".join(name.split(".")[:end]), path)
+        if found is None:
+            return False
+        path = found.submodule_search_locations
+    return found is not None and found.origin == getattr(sys.modules.get(name), "__file__", None)
+
+
 def _pickled(job: Job, name: str) -> bytes:
     import cloudpickle  # type: ignore[import-untyped]  # it has no types
 
+    home = None if job.factory is None else sys.modules.get(job.factory.__module__)
+    by_value = home is not None and home.__name__ not in ("__main__", *cloudpickle.list_registry_pickle_by_value())
     try:
+        if by_value:
+            cloudpickle.register_pickle_by_value(home)
         content: bytes = cloudpickle.dumps(job)
     except Exception as error:
         raise PluginError(
             f"Aligner {name!r} cannot be sent to a process of its own ({type(error).__name__}: {error}). Define it in a "
             "file and give that as a plugin, or run with --in-process (from Python: in_process=True)."
         ) from error
+    finally:
+        if by_value:
+            cloudpickle.unregister_pickle_by_value(home)
     return content
 
 
