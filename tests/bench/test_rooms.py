@@ -150,6 +150,49 @@ def test_a_server_that_was_killed_is_started_again():
         server._process.wait()
 
 
+@pytest.mark.skipif(not room.FORKS, reason="rooms are not forked here")
+@pytest.mark.parametrize("asked", [[], [{"do": "start"}], [{"do": "start"}, b"f"], [{"do": "leave", "pid": 1 << 22}]])
+def test_a_server_whose_host_is_gone_in_the_middle_of_a_request_ends_quietly(asked):
+    ours, theirs = socket.socketpair()
+    code = (
+        "import socket, sys; from gapbench.bench.rooms.server import serve; from gapbench.bench.rooms.inside import live;"
+        "serve(socket.socket(fileno=int(sys.argv[1])), live)"
+    )
+    with ours:
+        with theirs:
+            process = subprocess.Popen(
+                [sys.executable, "-c", code, str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+            )
+            for part in asked:
+                if isinstance(part, bytes):
+                    socket.send_fds(ours, [part], [theirs.fileno()])
+                else:
+                    Channel(ours).send(part)
+    assert process.communicate(timeout=60)[1] == b""
+    assert process.returncode == 0
+
+
+@pytest.mark.skipif(not room.FORKS, reason="rooms are not forked here")
+def test_an_interrupt_between_a_request_and_its_answer_spoils_no_later_room(monkeypatch):
+    def run():
+        return gapbench.run(aligners=["identity", "mean-center", "procrustes"], seeds=[0], write=False).rows
+
+    def interrupted(self, until=None):
+        if until is None:
+            raise KeyboardInterrupt
+        return receive(self, until)
+
+    expected = run()
+    receive = Channel.receive
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Channel, "receive", interrupted)
+        run()
+    assert run() == expected
+
+
 def test_no_process_outlives_the_host():
     code = (
         "import os, sys, time, numpy as np; sys.path[:] = eval(sys.argv[1])\n"

@@ -28,7 +28,7 @@ from gapbench.host.provenance import as_imported
 from gapbench.host.registry import MODULE, OBJECT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -338,7 +338,7 @@ class _Server:
 
     def tell(self, request: dict[str, Any]) -> None:
         """Send a request that has no answer."""
-        with self._lock:
+        with self._whole():
             self._channel.send(request)
 
     def ask(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -349,7 +349,7 @@ class _Server:
         RoomEnded
             The server is gone.
         """
-        with self._lock:
+        with self._whole():
             self._channel.send(request)
             while True:
                 answer: dict[str, Any] = self._channel.receive()[0]
@@ -359,7 +359,7 @@ class _Server:
 
     def start(self, hello: Hello) -> tuple[_Process, socket.socket]:
         """Return a process that was forked ahead, with this end of its socket; the next one is forked meanwhile."""
-        with self._lock:
+        with self._whole():
             connection, self._ahead = self._ahead or self._fork(), None
             try:
                 pid = self._pid_ahead or self._channel.receive()[0]["pid"]
@@ -370,6 +370,16 @@ class _Server:
                 connection.close()
                 raise
         return _Process(self, pid), connection
+
+    @contextlib.contextmanager
+    def _whole(self) -> Iterator[None]:
+        """Let one request through; where it is cut off, say by an interrupt, hang up: answers would no longer fit."""
+        with self._lock:
+            try:
+                yield
+            except BaseException:
+                self._connection.close()
+                raise
 
     def _fork(self) -> socket.socket:
         """Have a process forked, without waiting for it; the answer is the next thing to be received."""

@@ -64,26 +64,37 @@ def serve(connection: socket.socket, live: Callable[[socket.socket], None]) -> N
     while True:
         try:
             request, _ = control.receive()
-            files = socket.recv_fds(connection, 1, 1)[1] if request["do"] == "start" else []
-        except RoomEnded:
+            if request["do"] == "start":
+                pid = _forked(connection, live)
+                children.add(pid)
+                control.send({"pid": pid})
+            elif request["do"] == "leave":
+                if request["pid"] in children:
+                    _kill(request["pid"])  # nobody waits for it
+            else:
+                children.discard(request["pid"])
+                control.send({"status": _ended(request["pid"], wait=request["wait"])})
+        except RoomEnded:  # the host is gone, maybe in the middle of a request
             for pid in children:
                 _kill(pid)
             os._exit(0)
-        if request["do"] == "start":
-            pid = os.fork()
-            if pid == 0:
-                connection.close()
-                _become(files[0], live)
-            os.close(files[0])
-            children.add(pid)
-            control.send({"pid": pid})
-        elif request["do"] == "leave":
-            if request["pid"] in children:
-                _kill(request["pid"])  # nobody waits for it
-        else:
-            children.discard(request["pid"])
-            control.send({"status": _ended(request["pid"], wait=request["wait"])})
         children -= _gone(children)
+
+
+def _forked(connection: socket.socket, live: Callable[[socket.socket], None]) -> int:
+    """Fork a process that talks to the host over the socket that comes next, and return its number."""
+    try:
+        files = socket.recv_fds(connection, 1, 1)[1]
+    except OSError as error:
+        raise RoomEnded(str(error)) from error
+    if not files:
+        raise RoomEnded
+    pid = os.fork()
+    if pid == 0:
+        connection.close()
+        _become(files[0], live)
+    os.close(files[0])
+    return pid
 
 
 def _become(fd: int, live: Callable[[socket.socket], None]) -> None:

@@ -122,8 +122,8 @@ class Channel:
         inline = [np.asarray(array, order="C") for array in arrays if not isinstance(array, Shared)]
         heads = [(array.dtype.str, array.shape, isinstance(array, Shared)) for array in arrays]
         header = msgspec.msgpack.encode((message, heads))
-        self._connection.settimeout(None)
         try:
+            self._connection.settimeout(None)
             if files:
                 socket.send_fds(self._connection, [_PREFIX.pack(len(header))], files)
                 self._connection.sendall(header)
