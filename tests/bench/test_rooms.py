@@ -158,39 +158,40 @@ def test_a_server_whose_host_is_gone_in_the_middle_of_a_request_ends_quietly(ask
         "import socket, sys; from gapbench.bench.rooms.server import serve; from gapbench.bench.rooms.inside import live;"
         "serve(socket.socket(fileno=int(sys.argv[1])), live)"
     )
-    with ours:
-        with theirs:
-            process = subprocess.Popen(
-                [sys.executable, "-c", code, str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-            )
-            for part in asked:
-                if isinstance(part, bytes):
-                    socket.send_fds(ours, [part], [theirs.fileno()])
-                else:
-                    Channel(ours).send(part)
+    with ours, theirs:
+        process = subprocess.Popen(
+            [sys.executable, "-c", code, str(theirs.fileno())],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        for part in asked:
+            if isinstance(part, bytes):
+                socket.send_fds(ours, [part], [theirs.fileno()])
+            else:
+                Channel(ours).send(part)
     assert process.communicate(timeout=60)[1] == b""
     assert process.returncode == 0
 
 
 @pytest.mark.skipif(not room.FORKS, reason="rooms are not forked here")
-def test_an_interrupt_between_a_request_and_its_answer_spoils_no_later_room(monkeypatch):
-    def run():
-        return gapbench.run(aligners=["identity", "mean-center", "procrustes"], seeds=[0], write=False).rows
+def test_an_interrupt_between_a_request_and_its_answer_spoils_no_later_room(tmp_path, monkeypatch):
+    def run(out):
+        results = gapbench.run(aligners=["identity", "mean-center", "procrustes"], seeds=[0], out=tmp_path / out)
+        return {(record.cell_id, name): value for record in results.records for name, value in record.metrics.items()}
 
     def interrupted(self, until=None):
         if until is None:
             raise KeyboardInterrupt
         return receive(self, until)
 
-    expected = run()
+    expected = run("one")
     receive = Channel.receive
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         patched.setattr(Channel, "receive", interrupted)
-        run()
-    assert run() == expected
+        run("two")
+    assert expected
+    assert run("three") == expected
 
 
 def test_no_process_outlives_the_host():

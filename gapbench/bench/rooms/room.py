@@ -330,9 +330,7 @@ class _Server:
     def close(self) -> None:
         """Hang up: the server ends, and with it all that it has forked."""
         with self._lock:
-            if self._ahead is not None:
-                self._ahead.close()
-            self._connection.close()
+            self._hang_up()
         if self._process is not None:
             self._process.wait()
 
@@ -366,7 +364,7 @@ class _Server:
                 self._pid_ahead = 0
                 Channel(connection).send(pickle.dumps(hello))
                 self._ahead = self._fork()
-            except RoomEnded:
+            except BaseException:
                 connection.close()
                 raise
         return _Process(self, pid), connection
@@ -378,8 +376,13 @@ class _Server:
             try:
                 yield
             except BaseException:
-                self._connection.close()
+                self._hang_up()
                 raise
+
+    def _hang_up(self) -> None:
+        if self._ahead is not None:
+            self._ahead.close()
+        self._connection.close()
 
     def _fork(self) -> socket.socket:
         """Have a process forked, without waiting for it; the answer is the next thing to be received."""
@@ -388,9 +391,11 @@ class _Server:
             with theirs:
                 self._channel.send({"do": "start"})
                 socket.send_fds(self._connection, [b"f"], [theirs.fileno()])
-        except (RoomEnded, OSError) as error:
+        except BaseException as error:
             ours.close()
-            raise RoomEnded from error
+            if isinstance(error, OSError):
+                raise RoomEnded(str(error)) from error
+            raise
         return ours
 
 
