@@ -177,7 +177,9 @@ def test_a_server_whose_host_is_gone_in_the_middle_of_a_request_ends_quietly(ask
 @pytest.mark.skipif(not room.FORKS, reason="rooms are not forked here")
 def test_an_interrupt_between_a_request_and_its_answer_spoils_no_later_room(tmp_path, monkeypatch):
     def run(out):
-        results = gapbench.run(aligners=["identity", "mean-center", "procrustes"], seeds=[0], out=tmp_path / out)
+        results = gapbench.run(
+            datasets=[f"embeddings:{path}"], aligners=["identity", "mean-center", "procrustes"], out=tmp_path / out
+        )
         return {(record.cell_id, name): value for record in results.records for name, value in record.metrics.items()}
 
     def interrupted(self, until=None):
@@ -185,6 +187,9 @@ def test_an_interrupt_between_a_request_and_its_answer_spoils_no_later_room(tmp_
             raise KeyboardInterrupt
         return receive(self, until)
 
+    path = tmp_path / "t.npz"
+    rng = np.random.default_rng(0)
+    np.savez(path, image=rng.random((60, 8), np.float32), text=rng.random((60, 8), np.float32), pair=np.arange(60))
     expected = run("one")
     receive = Channel.receive
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
