@@ -294,7 +294,7 @@ def _run(request: Request, objects: Sequence[object]) -> Results:
                 asked.extend(without_outcomes(one) for one in group if question(one.record) in outcome.asked)
                 yield group
 
-        tables = build_tables(compared(), specs, study.reference)
+        tables = build_tables(compared(), specs, study)
     return Results(
         compared=asked,
         tables=only(tables, lambda record: question(record) in outcome.asked),

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-    from gapbench.specs import Missing, Offer
+    from gapbench.specs import FitContext, Missing, Offer
 
     Float32: TypeAlias = NDArray[np.float32]
     Float64: TypeAlias = NDArray[np.float64]
@@ -148,7 +148,8 @@ class Texts:
 
     The owner of a class prompt is its class, the owner of a caption is the row of the image that it describes. ``keys``
     ``(M,)`` are hashes of the strings that were encoded; without them the rows themselves are hashed where texts are drawn.
-    ``cut`` ``(M,)`` says of which strings the encoder did not read the end; None where it is not known.
+    ``cut`` ``(M,)`` says of which strings the encoder did not read the end; None where it is not known. ``weights`` ``(M,)``
+    say how much a class prompt counts in the mean of its class; None: all the same.
     """
 
     rows: Rows
@@ -156,6 +157,7 @@ class Texts:
     strings: Sequence[str] = ()
     keys: Keys | None = None
     cut: Bools | None = None
+    weights: Float64 | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,6 +199,10 @@ class PrecomputedDataset(Protocol):
         """Give the splits and their numbers of images; ``test`` alone where the source has one set."""
         ...
 
+    def dims(self) -> tuple[int, int]:
+        """Give the number of dimensions of images and of texts; may be left out where they share one space."""
+        ...
+
     def embedded(self, name: str) -> EmbeddedSplit:
         """Read one split; big arrays are memory-mapped."""
         ...
@@ -204,18 +210,25 @@ class PrecomputedDataset(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class PromptSet:
-    """Prompts, each owned by a class (a position in the class names), with a pooling rule."""
+    """Prompts, each owned by a class (a position in the class names), with a pooling rule.
+
+    ``weights``, one for each prompt and of any scale, say how much it counts in the mean of its class; None: all the same.
+    """
 
     prompts: Sequence[str]
     owner: Sequence[int]
     pooling: Pooling = Pooling.MEAN
+    weights: Sequence[float] | None = None
 
 
 class PromptStrategy(Protocol):
     """Class names to prompts."""
 
     def prompts(self, classes: Sequence[str]) -> PromptSet:
-        """Write the prompts of all classes; every class owns at least one."""
+        """Write the prompts of all classes; every class owns at least one.
+
+        A strategy that writes otherwise for other datasets takes a second argument, a `gapbench.PromptContext`.
+        """
         ...
 
 
@@ -311,16 +324,19 @@ class FitData(Protocol):
     """What an aligner may fit from: exactly what its spec declares, read-only.
 
     Reading anything else raises `gapbench.errors.UndeclaredData`. Rows are unit rows unless the spec says ``raw``. Images
-    (with their labels), texts and pairs each come in an order that their content decides, whatever it is in the file: the
-    first n of them are a random sample.
+    (with their labels), texts (with their strings) and pairs each come in an order that their content decides, whatever it
+    is in the file: the first n of them are a random sample.
     """
 
     rng: np.random.Generator
     moments: Moments
+    context: FitContext
+    image_dim: int
+    text_dim: int
 
     @property
     def dim(self) -> int:
-        """Number of dimensions d."""
+        """Number of dimensions d of both sides; raises `gapbench.errors.DataError` where they differ."""
         ...
 
     @property
@@ -338,6 +354,18 @@ class FitData(Protocol):
         """Two ``(P, d)`` arrays, row by row a pair (`Need.PAIRS`)."""
         ...
 
+    def image_blocks(self) -> Iterator[Float32]:
+        """Return ``images`` block by block, so that they need not fit into memory."""
+        ...
+
+    def text_blocks(self) -> Iterator[Float32]:
+        """Return ``texts`` block by block."""
+        ...
+
+    def pair_blocks(self) -> Iterator[tuple[Float32, Float32]]:
+        """Return ``pairs`` block by block."""
+        ...
+
     @property
     def labels(self) -> Int64:
         """``(N,)`` class of each image (`Need.LABELS`)."""
@@ -346,6 +374,16 @@ class FitData(Protocol):
     @property
     def class_texts(self) -> Float32:
         """``(C, d)`` one text row a class (`Need.CLASS_TEXTS`)."""
+        ...
+
+    @property
+    def class_names(self) -> Sequence[str]:
+        """C names of the classes (`Need.CLASS_NAMES`)."""
+        ...
+
+    @property
+    def caption_strings(self) -> Sequence[str]:
+        """M captions, of which ``texts`` are the rows (`Need.CAPTION_STRINGS`)."""
         ...
 
     @property

@@ -13,7 +13,7 @@ Hooks are called once, at start-up, for every command that looks at components. 
 the implementation is named as ``"module:attribute"`` and imported only when a component is built. Each plugin is called
 by itself: if it raises, it alone is reported as broken.
 
-A plugin may say which version of the contract it was written for, ``GAPBENCH_CONTRACT = 1``; one that is too new or too
+A plugin may say which version of the contract it was written for, ``GAPBENCH_CONTRACT = 2``; one that is too new or too
 old is then refused in so many words, instead of failing somewhere.
 """
 
@@ -33,8 +33,8 @@ PROJECT = "gapbench"
 
 #: Version of the contract that this gapbench speaks: hooks, specs and protocols. It is raised when a change would break
 #: plugins; the oldest version that is still understood is below it.
-CONTRACT = 1
-OLDEST_CONTRACT = 1
+CONTRACT = 2
+OLDEST_CONTRACT = 2
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)

@@ -37,7 +37,9 @@ __all__ = [
 ]
 
 
-def pool(rows: Float32, owner: Int64, pooling: Pooling, n_classes: int) -> tuple[Float32, Int64]:
+def pool(
+    rows: Float32, owner: Int64, pooling: Pooling, n_classes: int, weights: Float64 | None = None
+) -> tuple[Float32, Int64]:
     """Pool the prompts of each class.
 
     Parameters
@@ -50,6 +52,8 @@ def pool(rows: Float32, owner: Int64, pooling: Pooling, n_classes: int) -> tuple
         ``mean``: average and normalise, one row a class, in the order of the classes. ``nearest``: leave as they are.
     n_classes
         C.
+    weights
+        ``(M,)`` how much each row counts in the mean of its class; None: all the same.
 
     Returns
     -------
@@ -59,7 +63,10 @@ def pool(rows: Float32, owner: Int64, pooling: Pooling, n_classes: int) -> tuple
     if pooling is Pooling.NEAREST:
         return rows, owner
     sums = np.zeros((n_classes, rows.shape[1]))
-    add_grouped(sums, owner, rows)
+    if weights is None:
+        add_grouped(sums, owner, rows)
+    else:
+        np.add.at(sums, owner, weights[:, None] * rows)
     return unit_rows(sums.astype(np.float32)), np.arange(n_classes)
 
 

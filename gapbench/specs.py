@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+#: What encoders and datasets have on their two sides, if they do not say otherwise.
+MODALITIES = ("image", "text")
+
+
 class Need(StrEnum):
     """What an aligner or a metric reads. Anything that is not declared cannot be read."""
 
@@ -25,6 +29,8 @@ class Need(StrEnum):
     LABELS = "labels"  # the class of each image
     CLASS_TEXTS = "class-texts"  # one text row a class; the scored texts are class prompts
     CAPTIONS = "captions"  # metrics only: the scored texts are captions, so that retrieval has a meaning
+    CLASS_NAMES = "class-names"  # the names of the classes, as prompts use them
+    CAPTION_STRINGS = "caption-strings"  # the captions themselves; the scored texts are captions
     VALIDATION = "validation"  # a slice of the fit split, set apart for choosing parameters
     TEST_IMAGES = "test-images"  # unlabelled test images: transductive
     TEST_TEXTS = "test-texts"  # the test texts: transductive
@@ -71,10 +77,11 @@ class MetricFamily(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Param:
-    """One parameter of an aligner: a keyword of its constructor, settable as ``name[key=value]``.
+    """One parameter of a component: a keyword of its factory, settable as ``name[key=value]``.
 
     ``low`` and ``high`` are inclusive bounds, ``choices`` the only values allowed. The type is that of ``default``.
-    Where there is a ``grid``, ``name[key=auto]`` chooses among its values on a validation slice of the fit split.
+    Where there is a ``grid``, ``name[key=auto]`` of an aligner chooses among its values on a validation slice of the fit
+    split.
     """
 
     default: bool | int | float | str
@@ -122,6 +129,9 @@ class Spec:
     argument
         Empty for a plain component. For a family (``open_clip:MODEL/PRETRAINED``) the placeholder of the argument that
         follows the colon; the factory then takes it as its last positional argument.
+    params
+        Keywords of the factory that a user may set, as ``name[key=value]``; a value that is set is part of the name in
+        records and tables.
     options
         Keywords given to the factory, so that one factory can serve many specs.
     default
@@ -134,30 +144,37 @@ class Spec:
     factory: str
     summary: str
     argument: str = ""
+    params: Mapping[str, Param] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
     default: bool = True
     expected_failures: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Freeze the mappings, so that no component can change another's spec."""
+        object.__setattr__(self, "params", _frozen(self.params))
         object.__setattr__(self, "options", _frozen(self.options))
         object.__setattr__(self, "expected_failures", _frozen(self.expected_failures))
 
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderSpec(Spec):
-    """An encoder. The factory is called as ``factory(context[, argument], **options)`` and gives an `Encoder`."""
+    """An encoder. The factory is called as ``factory(context[, argument], **options, **params)`` and gives an `Encoder`.
+
+    ``modalities`` are the words for what it encodes as images and as texts: an encoder of videos says
+    ``("video", "text")``. It is paired with the datasets that say the same.
+    """
 
     weights: Download | None = None
+    modalities: tuple[str, str] = MODALITIES
 
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetSpec(Spec):
-    """A dataset. The factory is called as ``factory(context[, argument], **options)`` and gives a `Dataset`.
+    """A dataset. The factory is called as ``factory(context[, argument], **options, **params)`` and gives a `Dataset`.
 
     ``splits`` maps the names to their number of items (None where only the data tells). ``test`` is scored; ``train``,
     where it exists, is fitted on. ``precomputed`` says that the dataset brings embeddings instead of images and
-    gives a `PrecomputedDataset`.
+    gives a `PrecomputedDataset`. ``modalities`` are as an encoder's.
     """
 
     offers: frozenset[Offer]
@@ -165,6 +182,7 @@ class DatasetSpec(Spec):
     licence: str
     download: Download | None = None
     precomputed: bool = False
+    modalities: tuple[str, str] = MODALITIES
 
     def __post_init__(self) -> None:
         """Freeze the mappings."""
@@ -174,35 +192,34 @@ class DatasetSpec(Spec):
 
 @dataclass(frozen=True, kw_only=True)
 class PromptSpec(Spec):
-    """A prompt strategy. The factory is called as ``factory([argument], **options)`` and gives a `PromptStrategy`."""
+    """A prompt strategy.
+
+    The factory is called as ``factory([argument], **options, **params)`` and gives a `PromptStrategy`.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
 class AlignerSpec(Spec):
-    """An aligner. The factory is called as ``factory(**params)`` and gives an `Aligner`.
+    """An aligner. The factory is called as ``factory([argument], **options, **params)`` and gives an `Aligner`.
 
     ``raw`` asks for rows as the encoder gave them; otherwise the aligner receives unit rows. A ``control`` is no method: it
-    is shown beside the others and not ranked.
+    is shown beside the others and not ranked. ``common_space`` false says that it maps between spaces: it then also runs on
+    images and texts of two encoders, whose rows may have different numbers of dimensions.
     """
 
     family: str
     needs: frozenset[Need]
     acts_on: ActsOn
-    params: Mapping[str, Param] = field(default_factory=dict)
     stochastic: bool = False
     raw: bool = False
     control: bool = False
+    common_space: bool = True
     reference: str = ""
-
-    def __post_init__(self) -> None:
-        """Freeze the mappings."""
-        super().__post_init__()
-        object.__setattr__(self, "params", _frozen(self.params))
 
 
 @dataclass(frozen=True, kw_only=True)
 class MetricSpec(Spec):
-    """A metric. The factory is called as ``factory(**options)`` and gives a `Metric`.
+    """A metric. The factory is called as ``factory([argument], **options, **params)`` and gives a `Metric`.
 
     ``needs`` may hold `Need.LABELS` (the scored texts are class prompts), `Need.CAPTIONS` (the scored texts are
     captions) or `Need.PAIRS` (either); where the cell has none of it, the metric is left out.
@@ -213,6 +230,34 @@ class MetricSpec(Spec):
     family: MetricFamily
     needs: frozenset[Need] = frozenset()
     reference: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromptContext:
+    """What prompts are written for: ``dataset`` is the name of the component, ``argument`` what a family was given."""
+
+    dataset: str
+    argument: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitContext:
+    """What a method that learns computes on: ``device`` and ``dtype`` as the run was asked for (`Context`)."""
+
+    device: str = "auto"
+    dtype: str = "float32"
+
+    def torch_device(self) -> Any:
+        """Return the device for PyTorch: the one that was asked for, or the best that there is; imports torch.
+
+        Raises
+        ------
+        UsageError
+            It is not there.
+        """
+        from gapbench.devices import torch_device
+
+        return torch_device(self.device)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -101,7 +101,7 @@ def _cannot_run(record: Record, registry: Registry) -> str:
         return str(error)
     if labels != [record.label]:
         return f"{record.label} selects {', '.join(labels)} here"
-    if not any(name in registry.components(Kind.METRIC) for name in record.metrics):
+    if not any(registry.named(Kind.METRIC, name) for name in record.metrics):
         return "none of its metrics is installed"
     return ""
 
@@ -155,7 +155,7 @@ def _compared(stored: Stored, again: Stored, registry: Registry) -> Again:
     lines = [disagreement(name, stored, again) for name in mine.metrics if name in theirs.metrics]
     lines += [line for name in mine.metrics if (line := _interval(name, mine, theirs))]
     for name in mine.metrics:
-        if name not in theirs.metrics and name in registry.components(Kind.METRIC):
+        if name not in theirs.metrics and registry.named(Kind.METRIC, name):
             why = theirs.unmeasured.get(name)
             lines.append(f"{name} has no value here ({why.reason if why is not None else 'it is not measured'})")
     lines += [
@@ -174,7 +174,7 @@ def _compared(stored: Stored, again: Stored, registry: Registry) -> Again:
         if not _alike(mine.notes.get(name), theirs.notes.get(name))
     ]
     same = all(code.sha256 and theirs.code.get(name) == code for name, code in mine.code.items())
-    absent = tuple(name for name in mine.metrics if name not in registry.components(Kind.METRIC))
+    absent = tuple(name for name in mine.metrics if not registry.named(Kind.METRIC, name))
     return Again(lines=tuple(line for line in lines if line), same_code=same, absent=absent)
 
 

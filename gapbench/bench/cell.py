@@ -105,7 +105,8 @@ def _as_in_the_room(task: CellTask, registry: Registry, fit: Fit) -> dict[str, C
 
 
 def _value(registry: Registry, name: str, measurement: Measurement) -> MetricValue:
-    component = registry.components(Kind.METRIC)[name]
+    component = registry.named(Kind.METRIC, name)
+    assert component is not None
     assert isinstance(component.spec, MetricSpec)
     return MetricValue(
         value=float(measurement.value),
@@ -130,25 +131,25 @@ def _measure_all(
     unmeasured: dict[str, Unmeasured] = {}
     for metric in select(registry, Kind.METRIC, task.metrics) if task.metrics else ():
         if until is not None and monotonic() > until:
-            raise CellTimeout(f"metric {metric.name!r} was not begun any more")
-        scored.rng = derive_rng(purpose="metric", metric=metric.name, items=scored.items.fingerprint, seed=task.seed)
+            raise CellTimeout(f"metric {metric.label!r} was not begun any more")
+        scored.rng = derive_rng(purpose="metric", metric=metric.label, items=scored.items.fingerprint, seed=task.seed)
         distribution = metric.component.origin.distribution
         try:
-            measurements[metric.name] = _measure(metric, scored)
+            measurements[metric.label] = _measure(metric, scored)
         except NotMeasurable as error:
-            unmeasured[metric.name] = Unmeasured(status="not measurable", reason=str(error), distribution=distribution)
+            unmeasured[metric.label] = Unmeasured(status="not measurable", reason=str(error), distribution=distribution)
         except (CellTimeout, AlignerError):
             raise
         except MetricError as error:
             if task.strict:
                 raise
-            unmeasured[metric.name] = Unmeasured(status="error", reason=str(error), distribution=distribution)
+            unmeasured[metric.label] = Unmeasured(status="error", reason=str(error), distribution=distribution)
         except KeyboardInterrupt:
             raise
         except BaseException as error:
             if task.strict:
                 raise
-            unmeasured[metric.name] = Unmeasured(
+            unmeasured[metric.label] = Unmeasured(
                 status="error", reason=f"it raised {describe(error)}", distribution=distribution
             )
     return measurements, unmeasured

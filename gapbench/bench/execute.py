@@ -25,6 +25,7 @@ from gapbench.model.record import Timing
 from gapbench.results import journal
 from gapbench.results.answers import answers, distributions, names_of, question
 from gapbench.results.runlog import RunLog, now
+from gapbench.specs import FitContext
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -148,7 +149,7 @@ class Runner:
                 protocol=cell.protocol,
                 index=self.plan.index,
             )
-            known.look((*names, cell.aligner.label, cell.seed), [metric.name for metric in metrics])
+            known.look((*names, cell.aligner.label, cell.seed), [metric.label for metric in metrics])
         return known.changes()
 
     def _all_tasks(self, outcome: Outcome, encoding: Progress | None) -> Iterator[CellTask]:
@@ -177,7 +178,7 @@ class Runner:
         for name, strategy in strategies.items():
             classes = self.materials.known_manifest(source.dataset, "test").classes
             try:
-                written[name] = prompt_set(strategy, classes)
+                written[name] = prompt_set(strategy, classes, source.dataset)
             except GapbenchError as error:
                 if self.options.strict:
                     raise
@@ -236,7 +237,7 @@ class Runner:
                 test=test,
                 train=train,
                 aligner=cell.aligner.label,
-                metrics=tuple(metric.name for metric in metrics),
+                metrics=tuple(metric.label for metric in metrics),
                 protocol=cell.protocol,
                 seed=cell.seed,
                 captioned=cell.captioned,
@@ -245,6 +246,7 @@ class Runner:
                 strict=self.options.strict,
                 in_process=self.options.in_process,
                 memory=self.options.memory,
+                context=FitContext(device=self.materials.context.device, dtype=self.materials.context.dtype),
             )
 
     def _embedded(self, source: Source, prompts: PromptSet | None, split: str) -> EmbeddedSplit:
@@ -258,7 +260,7 @@ class Runner:
     ) -> Record:
         source = cell.source
         encoder = test.fingerprint if source.encoder is None else self.materials.encoder_fingerprint(source.encoder)
-        seconds = self.materials.encode_seconds.get((source.encoder_key, source.dataset.name), 0.0)
+        seconds = self.materials.encode_seconds.get((source.encoder_key, source.dataset.label), 0.0)
         names = {"study": self.study, "index": self.plan.index, "dtype": self.materials.context.dtype}
         header = record_header(cell, test, train, prompts, encoder=encoder, **names)
         return msgspec.structs.replace(header, timing=Timing(encode_s=round(seconds, 3), fit_s=0.0, score_s=0.0))

@@ -9,24 +9,32 @@ from __future__ import annotations
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 
-from gapbench.bench.fitview import FitView
-from gapbench.embeddings.arrays import blocks, unit_rows
+from gapbench.bench.fitview import About, FitView
+from gapbench.embeddings.arrays import BLOCK_ROWS, blocks, unit_rows
 from gapbench.embeddings.items import Items
 from gapbench.embeddings.moments import NO_PAIRS, LazyMoments
 from gapbench.errors import DataError, UndeclaredData
 from gapbench.retrieval import pool
-from gapbench.specs import Need, Pooling
+from gapbench.specs import FitContext, Need, Pooling
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
+
+    from numpy.typing import NDArray
 
     from gapbench.bench.fitview import Arrays
     from gapbench.components import EmbeddedSplit, Float32, Int64, Rows
     from gapbench.embeddings.moments import PairSums, RowSums
     from gapbench.specs import AlignerSpec
 
+
+#: Where nothing else is said, a method that learns computes on what there is.
+DEFAULT_CONTEXT = FitContext()
+
+WHOLE = slice(None)
 
 #: The parts of fit data, each with what a spec declares to read it.
 PARTS = {
@@ -35,6 +43,8 @@ PARTS = {
     "pairs": Need.PAIRS,
     "labels": Need.LABELS,
     "class_texts": Need.CLASS_TEXTS,
+    "class_names": Need.CLASS_NAMES,
+    "caption_strings": Need.CAPTION_STRINGS,
     "validation": Need.VALIDATION,
     "test_images": Need.TEST_IMAGES,
     "test_texts": Need.TEST_TEXTS,
@@ -46,6 +56,10 @@ PARTS = {
     "moments.classes": Need.LABELS,
     "moments.classes.within": Need.LABELS,
 }
+
+
+#: The parts that can be read block by block.
+IN_BLOCKS = frozenset({"images", "texts", "pairs"})
 
 
 class FitRows:
@@ -92,10 +106,11 @@ class FitRows:
         assert prompts is not None
         everything = self.rows(prompts.rows, slice(None))
         if not self.raw:
-            return pool(everything, prompts.owner, Pooling.MEAN, len(self.split.classes))[0]
+            return pool(everything, prompts.owner, Pooling.MEAN, len(self.split.classes), prompts.weights)[0]
+        weights = np.ones(len(everything)) if prompts.weights is None else prompts.weights
         sums = np.zeros((len(self.split.classes), everything.shape[1]))
-        np.add.at(sums, prompts.owner, everything)
-        counts = np.bincount(prompts.owner, minlength=len(sums))
+        np.add.at(sums, prompts.owner, weights[:, None] * everything)
+        counts = np.bincount(prompts.owner, weights, minlength=len(sums))
         return (sums / counts[:, None]).astype(np.float32)
 
     @property
@@ -127,32 +142,44 @@ class FitRows:
         for block in blocks(len(labels)):
             yield self.rows(self.split.images, block), labels[block]
 
-    def all_images(self) -> Float32:
-        """``(N, d)`` image rows in memory, in the order of their keys."""
-        return self.rows(self.split.images, self.items.order)
+    def all_images(self, block: slice = WHOLE) -> Float32:
+        """``(N, d)`` image rows in memory, in the order of their keys, or a block of them."""
+        return self.rows(self.split.images, self.items.order[block])
 
-    def all_labels(self) -> Int64:
+    def all_labels(self, block: slice = WHOLE) -> Int64:
         """``(N,)`` class of each of `all_images`."""
         assert self.split.labels is not None
-        return self.split.labels[self.items.order]
+        return self.split.labels[self.items.order[block]]
 
-    def all_texts(self) -> Float32:
-        """``(M, d)`` text rows in memory, of the kind that is scored, in the order of their keys."""
+    def all_texts(self, block: slice = WHOLE) -> Float32:
+        """``(M, d)`` text rows in memory, of the kind that is scored, in the order of their keys, or a block of them."""
         if self.captioned:
             assert self.split.captions is not None
-            return self.rows(self.split.captions.rows, self.items.text_order)
-        return self.class_texts[self.items.class_order]
+            return self.rows(self.split.captions.rows, self.items.text_order[block])
+        return self.class_texts[self.items.class_order[block]]
 
-    def all_pairs(self) -> tuple[Float32, Float32]:
-        """Two ``(P, d)`` arrays in memory, in the order of the captions' keys, or else of the images'."""
+    def all_pairs(self, block: slice = WHOLE) -> tuple[Float32, Float32]:
+        """Two ``(P, d)`` arrays in memory, in the order of the captions' keys, or else of the images', or a block."""
         captions, labels = self.split.captions, self.split.labels
         if captions is None:
             assert labels is not None
-            return self.all_images(), self.class_texts[self.all_labels()]
-        order = Items(self.split, captioned=True).text_order
+            return self.all_images(block), self.class_texts[self.all_labels(block)]
+        order = self._caption_order
         if not len(order):
             raise DataError(NO_PAIRS)
+        order = order[block]
         return self.rows(self.split.images, captions.owner[order]), self.rows(captions.rows, order)
+
+    @cached_property
+    def _caption_order(self) -> Int64:
+        return Items(self.split, captioned=True).text_order
+
+    def caption_strings(self) -> list[str]:
+        """Return the strings of `all_texts`."""
+        captions = self.split.captions
+        if captions is None or not self.captioned or len(captions.strings) != len(captions.rows):
+            raise DataError("The texts here have no strings: an embedding file brings them as the array 'names'.")
+        return [captions.strings[row] for row in self.items.text_order]
 
 
 class FitParts:
@@ -168,20 +195,30 @@ class FitParts:
         Rows set apart; only where the spec needs them.
     test
         The test split; only under the transductive protocol.
+    context
+        What a method that learns computes on.
     """
 
     def __init__(
-        self, spec: AlignerSpec, fit: FitRows, *, validation: FitRows | None = None, test: FitRows | None = None
+        self,
+        spec: AlignerSpec,
+        fit: FitRows,
+        *,
+        validation: FitRows | None = None,
+        test: FitRows | None = None,
+        context: FitContext = DEFAULT_CONTEXT,
     ) -> None:
         self.spec = spec
         self.fit = fit
         self._validation = validation
         self._test = test
+        self._context = context
 
     @property
-    def dim(self) -> int:
-        """Number of dimensions d."""
-        return self.fit.split.images.shape[1]
+    def about(self) -> About:
+        """What needs no declaration."""
+        image_dim, text_dim = dims_of(self.fit.split)
+        return About(image_dim=image_dim, text_dim=text_dim, context=self._context)
 
     def of(self, name: str) -> tuple[FitParts, str]:
         """Return what a name is read from, and its name there: ``validation.images`` are images of the validation slice.
@@ -208,12 +245,17 @@ class FitParts:
 
     def read(self, name: str) -> Arrays:
         """Return the arrays of a part that `of` let through; they may be those of others, not to be changed."""
+        part, inner, number = name.partition(".blocks.")
+        if inner:
+            return self._block(part, int(number))
         readers: dict[str, Callable[[FitRows], Arrays]] = {
             "images": lambda rows: (rows.all_images(),),
             "texts": lambda rows: (rows.all_texts(),),
             "pairs": lambda rows: rows.all_pairs(),
             "labels": lambda rows: (rows.all_labels(),),
             "class_texts": lambda rows: (rows.class_texts,),
+            "class_names": lambda rows: (_packed(rows.split.classes),),
+            "caption_strings": lambda rows: (_packed(rows.caption_strings()),),
             "validation": lambda _: (),
             "test_images": lambda rows: (rows.rows(rows.split.images, slice(None)),),
             "test_texts": lambda rows: (np.concatenate(list(rows.text_blocks())),),
@@ -227,6 +269,17 @@ class FitParts:
         }
         return readers[name](self.rows_of(name))
 
+    def _block(self, name: str, number: int) -> Arrays:
+        """Return a block of a part; nothing past the last one."""
+        block = slice(number * BLOCK_ROWS, (number + 1) * BLOCK_ROWS)
+        readers: dict[str, Callable[[], Arrays]] = {
+            "images": lambda: (self.fit.all_images(block),),
+            "texts": lambda: (self.fit.all_texts(block),),
+            "pairs": lambda: self.fit.all_pairs(block),
+        }
+        found = readers[name]()
+        return found if len(found[0]) else ()
+
     def copied(self, name: str) -> Arrays:
         """Return copies of a part, of this or of the validation slice.
 
@@ -239,6 +292,9 @@ class FitParts:
         return tuple(np.array(array) for array in home.read(inner))
 
     def _check(self, name: str) -> None:
+        part, inner, number = name.partition(".blocks.")
+        if inner and part in IN_BLOCKS and number.isdecimal() and number.isascii():
+            name = part
         need = PARTS.get(name)
         if need is None:
             raise UndeclaredData(f"Aligner {self.spec.name!r} read {name!r}, which fit data do not have.")
@@ -255,6 +311,18 @@ def _first(sums: RowSums) -> Arrays:
 
 def _pairs(sums: PairSums) -> Arrays:
     return np.array(sums.n), sums.images.total, sums.images.second, sums.texts.total, sums.texts.second, sums.cross
+
+
+def _packed(strings: Sequence[str]) -> NDArray[np.uint8]:
+    """Return strings as bytes, which is how they go into an aligner's process."""
+    return np.frombuffer(msgspec.msgpack.encode(list(strings)), dtype=np.uint8)
+
+
+def dims_of(split: EmbeddedSplit) -> tuple[int, int]:
+    """Return the number of dimensions of images and of texts."""
+    texts = split.captions or split.prompts
+    image_dim = split.images.shape[1]
+    return image_dim, image_dim if texts is None else texts.rows.shape[1]
 
 
 class GuardedFitData(FitView):
@@ -278,4 +346,4 @@ class GuardedFitData(FitView):
         test: FitRows | None = None,
     ) -> None:
         parts = FitParts(spec, fit, validation=validation, test=test)
-        super().__init__(parts.dim, rng, parts.copied)
+        super().__init__(parts.about, rng, parts.copied)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gapbench.bench.fitdata import FitParts, FitRows
+from gapbench.bench.fitdata import FitParts, FitRows, dims_of
 from gapbench.bench.protocol import Cut, fit_and_test, subset
 from gapbench.bench.rooms import Rooms
 from gapbench.bench.scored import AlignedSplit
@@ -120,7 +120,7 @@ def _fitted(task: CellTask, room: AnyRoom, selected: Selected, fit: FitRows, tes
     if Need.VALIDATION in spec.needs:
         fit, validation = set_apart(fit, task.seed)
     transductive = test if task.protocol.name == "transductive" else None
-    return room.fit(FitParts(spec, fit, validation=validation, test=transductive), rng)
+    return room.fit(FitParts(spec, fit, validation=validation, test=transductive, context=task.context), rng)
 
 
 def set_apart(fit: FitRows, seed: int) -> tuple[FitRows, FitRows]:
@@ -186,7 +186,7 @@ def _too_few_pairs(spec: AlignerSpec, fit: FitRows) -> str:
     """Say so where pairs are too few for a free linear map."""
     if Need.PAIRS not in spec.needs or spec.family != "paired linear":
         return ""
-    pairs, d = int(fit.moments.pairs.n), fit.split.images.shape[1]
+    pairs, d = int(fit.moments.pairs.n), max(dims_of(fit.split))
     if pairs >= PAIRS_A_DIMENSION * d:
         return ""
     return f"few pairs: {pairs} for {d} dimensions; a free linear map wants {PAIRS_A_DIMENSION * d} ({PAIRS_A_DIMENSION} d)"

@@ -6,19 +6,25 @@ that an author notices at once; who writes all the same changes nobody else's ro
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cached_property
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from gapbench.embeddings.moments import PairSums, RowSums
+from gapbench.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import TypeAlias
 
     import numpy as np
     from numpy.typing import NDArray
 
     from gapbench.components import FitData, Float32, Float64, Int64, Moments, PairMoments, RowMoments
+    from gapbench.specs import FitContext
 
     Arrays: TypeAlias = tuple[NDArray[Any], ...]
 
@@ -29,27 +35,60 @@ def read_only(array: NDArray[Any]) -> NDArray[Any]:
     return array.view()
 
 
+@dataclass(frozen=True, kw_only=True)
+class About:
+    """What every aligner may know of its fit data: the number of dimensions of each side, and what to compute on."""
+
+    image_dim: int
+    text_dim: int
+    context: FitContext
+
+
 class FitView:
     """Implements `gapbench.components.FitData`.
 
     Parameters
     ----------
-    dim
-        Number of dimensions d.
+    about
+        What needs no declaration.
     rng
         The cell's own generator.
     part
         Returns the arrays of a part by its name, this aligner's own; raises `UndeclaredData` for one that is not declared.
+        ``images.blocks.3`` is a block of a part, and has no arrays past the last one.
     """
 
-    def __init__(self, dim: int, rng: np.random.Generator, part: Callable[[str], Arrays]) -> None:
-        self.dim = dim
+    def __init__(self, about: About, rng: np.random.Generator, part: Callable[[str], Arrays]) -> None:
+        self.image_dim = about.image_dim
+        self.text_dim = about.text_dim
+        self.context = about.context
         self.rng = rng
+        self._about = about
         self._part = part
         self.moments: Moments = MomentsView(self._read)
 
     def _read(self, name: str) -> Arrays:
         return tuple(read_only(array) for array in self._part(name))
+
+    def _blocks(self, name: str) -> Iterator[Arrays]:
+        for number in count():
+            block = self._read(f"{name}.blocks.{number}")
+            if not block:
+                return
+            yield block
+
+    def _strings(self, name: str) -> tuple[str, ...]:
+        (packed,) = self._part(name)
+        return msgspec.msgpack.decode(packed.tobytes(), type=tuple[str, ...])
+
+    @property
+    def dim(self) -> int:
+        """Number of dimensions of both sides."""
+        if self.image_dim != self.text_dim:
+            raise DataError(
+                f"Images have {self.image_dim} dimensions and texts {self.text_dim}; read image_dim and text_dim."
+            )
+        return self.image_dim
 
     @property
     def images(self) -> Float32:
@@ -67,6 +106,18 @@ class FitView:
         images, texts = self._read("pairs")
         return images, texts
 
+    def image_blocks(self) -> Iterator[Float32]:
+        """Return images block by block."""
+        return (images for (images,) in self._blocks("images"))
+
+    def text_blocks(self) -> Iterator[Float32]:
+        """Return texts block by block."""
+        return (texts for (texts,) in self._blocks("texts"))
+
+    def pair_blocks(self) -> Iterator[tuple[Float32, Float32]]:
+        """Return pairs block by block."""
+        return ((images, texts) for images, texts in self._blocks("pairs"))
+
     @property
     def labels(self) -> Int64:
         """``(N,)`` class of each image."""
@@ -78,10 +129,20 @@ class FitView:
         return self._read("class_texts")[0]
 
     @property
+    def class_names(self) -> tuple[str, ...]:
+        """C names of the classes."""
+        return self._strings("class_names")
+
+    @property
+    def caption_strings(self) -> tuple[str, ...]:
+        """M captions."""
+        return self._strings("caption_strings")
+
+    @property
     def validation(self) -> FitData:
         """The slice set apart."""
         self._part("validation")
-        return FitView(self.dim, self.rng, lambda name: self._part(f"validation.{name}"))
+        return FitView(self._about, self.rng, lambda name: self._part(f"validation.{name}"))
 
     @property
     def test_images(self) -> Float32:

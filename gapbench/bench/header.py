@@ -104,7 +104,8 @@ def _texts(cell: Cell, prompts: PromptSet | None) -> str:
     """Identify the scored texts; captions, and what a file gives, are covered by the fingerprint of the items."""
     if cell.prompts_name in (CAPTIONS, GIVEN) or prompts is None:
         return cell.prompts_name
-    return fingerprint([list(prompts.prompts), list(prompts.owner), prompts.pooling])
+    weights = [] if prompts.weights is None else [[float(weight) for weight in prompts.weights]]
+    return fingerprint([list(prompts.prompts), list(prompts.owner), prompts.pooling, *weights])
 
 
 def _aligner(cell: Cell) -> AlignerRef:

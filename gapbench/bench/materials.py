@@ -7,6 +7,7 @@ encode, then reads neither pictures nor weights, and does not import torch.
 
 from __future__ import annotations
 
+from inspect import signature
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,7 @@ from gapbench.embeddings.items import string_keys
 from gapbench.errors import DataError, PluginError
 from gapbench.host.build import build
 from gapbench.host.provenance import code_hash
-from gapbench.specs import Pooling
+from gapbench.specs import Pooling, PromptContext
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,7 +68,7 @@ class Materials:
 
     def built(self, selected: Selected) -> Any:
         """Build a dataset or an encoder (once)."""
-        key = (selected.component.kind, selected.name)
+        key = (selected.component.kind, selected.label)
         if key not in self._built:
             self._built[key] = build(selected, self.context)
         return self._built[key]
@@ -98,7 +99,7 @@ class Materials:
 
     def identity(self, selected: Selected) -> dict[str, Any]:
         """Everything that changes an encoder's embeddings; remembered while its files and its code are unchanged."""
-        encoder, name = self.encoder(selected), f"{self.code(selected)}|{selected.name}|{self.context.dtype}"
+        encoder, name = self.encoder(selected), f"{self.code(selected)}|{selected.label}|{self.context.dtype}"
         files = self._files(selected, encoder)
         known = self.store.memos.recall("encoder", name, files) if files else None
         if known is None:
@@ -117,15 +118,15 @@ class Materials:
 
     def encoder_fingerprint(self, selected: Selected) -> str:
         """Identify an encoder by its content."""
-        if selected.name not in self._fingerprints:
-            self._fingerprints[selected.name] = fingerprint(
+        if selected.label not in self._fingerprints:
+            self._fingerprints[selected.label] = fingerprint(
                 {"identity": self.identity(selected), "dtype": self.context.dtype}
             )
-        return self._fingerprints[selected.name]
+        return self._fingerprints[selected.label]
 
     def manifest(self, selected: Selected, split: str, *, read: bool = True) -> Manifest | None:
         """Describe a split; None where it is not remembered and ``read`` is false."""
-        key = (selected.name, split)
+        key = (selected.label, split)
         if key not in self._manifests:
             dataset, name = self.dataset(selected), self._manifest_name(selected, split)
             files = self._files(selected, dataset)
@@ -134,14 +135,14 @@ class Materials:
                 if not read:
                     return None
                 with calling(selected):
-                    manifest = manifest_of(dataset.split(split), f"{selected.name}, split {split!r}")
+                    manifest = manifest_of(dataset.split(split), f"{selected.label}, split {split!r}")
                 if files:
                     self._remember(name, files, manifest)
             self._manifests[key] = manifest
         return self._manifests[key]
 
     def _manifest_name(self, selected: Selected, split: str) -> str:
-        return f"{self.code(selected)}|{selected.name}|{split}"
+        return f"{self.code(selected)}|{selected.label}|{split}"
 
     def _remember(self, name: str, files: Sequence[Path], manifest: Manifest) -> None:
         value = {**msgspec.to_builtins(manifest), "fingerprint": manifest.fingerprint}
@@ -190,12 +191,12 @@ class Materials:
         with calling(encoder):
             others = self.store.images_by_others(key, code)
             found = compare_images(others, built, pictures.images, self.context.dtype)
-        self._settle(encoder, f"pictures of {dataset.name} ({split})", found, code, any_will_do=True)
+        self._settle(encoder, f"pictures of {dataset.label} ({split})", found, code, any_will_do=True)
         if not any(one.agrees for one in found):
             identity = {
                 "encoder": self.identity(encoder),
-                "encoder_name": encoder.name,
-                "dataset_name": dataset.name,
+                "encoder_name": encoder.label,
+                "dataset_name": dataset.label,
                 "split": split,
                 "items": self.known_manifest(dataset, split).items,
             }
@@ -208,11 +209,11 @@ class Materials:
         manifest = self.known_manifest(dataset, split)
         with calling(dataset):
             pictures = self.dataset(dataset).split(split)
-            again = manifest_of(pictures, dataset.name)
+            again = manifest_of(pictures, dataset.label)
         if again.fingerprint != manifest.fingerprint:
             if files := self._files(dataset, self.dataset(dataset)):
                 self._remember(self._manifest_name(dataset, split), files, again)
-            raise DataError(f"{dataset.name}, split {split!r}, is not what it was when it was read before; run again.")
+            raise DataError(f"{dataset.label}, split {split!r}, is not what it was when it was read before; run again.")
         return pictures
 
     def encode_strings(
@@ -229,7 +230,7 @@ class Materials:
                 for stored in self.store.texts_by_others(fp, code, missing)
             ]
         self._settle(encoder, "texts", found, code, any_will_do=False)
-        identity = {"encoder": self.identity(encoder), "encoder_name": encoder.name}
+        identity = {"encoder": self.identity(encoder), "encoder_name": encoder.label}
         with calling(encoder):
             encode_texts(
                 self.encoder(encoder), fp, strings, self.store, code=code, identity=identity, progress=progress
@@ -246,16 +247,16 @@ class Materials:
         others = [] if agreeing and any_will_do else [one for one in found if not one.agrees]
         for group in (agreeing, others):
             if group:
-                tell(sentence(encoder.name, what, group, code))
+                tell(sentence(encoder.label, what, group, code))
 
     def _add_seconds(self, encoder: Selected, dataset: Selected, seconds: float) -> None:
-        key = (encoder.name, dataset.name)
+        key = (encoder.label, dataset.label)
         self.encode_seconds[key] = self.encode_seconds.get(key, 0.0) + seconds
 
     def check_prompts(self, encoder: Selected, dataset: Selected, prompts: PromptSet) -> None:
         """Hold the classes apart as far as the encoder reads their texts, after encoding (`check_classes`)."""
         read = self.store.cut_texts(self.encoder_fingerprint(encoder), self.code(encoder), prompts.prompts)
-        check_classes(prompts, self.known_manifest(dataset, "test").classes, read, encoder.name)
+        check_classes(prompts, self.known_manifest(dataset, "test").classes, read, encoder.label)
 
     def embedded(self, encoder: Selected, dataset: Selected, prompts: PromptSet | None, split: str) -> EmbeddedSplit:
         """Give a split after encoding; everything must be in the store."""
@@ -276,6 +277,7 @@ class Materials:
                 strings=prompts.prompts,
                 keys=string_keys(prompts.prompts),
                 cut=cut_of(self.store.cut_texts(fp, code, prompts.prompts)),
+                weights=None if prompts.weights is None else np.asarray(prompts.weights, dtype=np.float64),
             )
         return EmbeddedSplit(
             images=self.store.images(self.image_key(encoder, dataset, split), self.image_code(encoder, dataset)),
@@ -289,18 +291,21 @@ class Materials:
         )
 
 
-def prompt_set(selected: Selected, classes: Sequence[str]) -> PromptSet:
-    """Write a strategy's prompts for some classes, checked.
+def prompt_set(selected: Selected, classes: Sequence[str], dataset: Selected) -> PromptSet:
+    """Write a strategy's prompts for the classes of a dataset, checked.
 
     Raises
     ------
     PluginError
-        Something else than strings, an owner outside the classes, a class without a prompt, or one prompt for all classes.
+        Something else than strings, an owner outside the classes, a class without a prompt, one prompt for all classes, or
+        weights that weigh nothing.
     """
     strategy: PromptStrategy = build(selected)
+    context = PromptContext(dataset=dataset.component.spec.name, argument=dataset.argument or "")
     with calling(selected):
-        prompts = strategy.prompts(tuple(classes))
-    what = f"Prompt strategy {selected.name!r}"
+        wants_context = len(signature(strategy.prompts).parameters) > 1
+        prompts = strategy.prompts(tuple(classes), *([context] if wants_context else []))
+    what = f"Prompt strategy {selected.label!r}"
     if not isinstance(prompts, PromptSet):
         raise PluginError(f"{what} gave {type(prompts).__name__} where a PromptSet is wanted.")
     if len(prompts.prompts) != len(prompts.owner) or not all(isinstance(text, str) for text in prompts.prompts):
@@ -314,4 +319,18 @@ def prompt_set(selected: Selected, classes: Sequence[str]) -> PromptSet:
             f"{what} gives all {len(classes)} classes the prompt {prompts.prompts[0]!r}: no two can be told apart. Write "
             "the class name into every prompt."
         )
+    if prompts.weights is not None:
+        _check_weights(what, prompts, classes)
     return prompts
+
+
+def _check_weights(what: str, prompts: PromptSet, classes: Sequence[str]) -> None:
+    """Hold the weights of prompts to their meaning: shares of a mean."""
+    weights = np.asarray(prompts.weights, dtype=np.float64)
+    if weights.shape != (len(prompts.prompts),) or not np.isfinite(weights).all() or weights.min(initial=0) < 0:
+        raise PluginError(f"{what} must give as many weights as prompts, numbers of at least 0.")
+    if Pooling(prompts.pooling) is not Pooling.MEAN:
+        raise PluginError(f"{what} gives weights, which only pooling 'mean' has a use for.")
+    whole = np.bincount(np.asarray(prompts.owner, dtype=np.int64), weights, minlength=len(classes))
+    if not whole.all():
+        raise PluginError(f"{what} weighs all prompts of class {classes[int(np.argmin(whole))]!r} with 0.")

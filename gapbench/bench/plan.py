@@ -17,7 +17,7 @@ from gapbench.errors import GapbenchError, UsageError
 from gapbench.host.registry import Kind, Registry
 from gapbench.host.selection import Selected, select
 from gapbench.model.record import CAPTIONS, GIVEN, PRECOMPUTED
-from gapbench.specs import AlignerSpec, DatasetSpec, MetricSpec, Need, Offer
+from gapbench.specs import AlignerSpec, DatasetSpec, EncoderSpec, MetricFamily, MetricSpec, Need, Offer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from gapbench.model.study import Protocol, Study
     from gapbench.specs import Missing
 
-OF_CLASSES = frozenset({Need.LABELS, Need.CLASS_TEXTS})
+OF_CLASSES = frozenset({Need.LABELS, Need.CLASS_TEXTS, Need.CLASS_NAMES})
 #: The largest number of cells of one run.
 MOST_CELLS = 200_000
 
@@ -43,11 +43,12 @@ class Source:
     dataset_name: str
     offers: frozenset[Offer]
     splits: dict[str, int | None]
+    dims: tuple[int, int] | None = None  # of images and of texts; None where both come from one encoder
 
     @property
     def encoder_key(self) -> str:
         """Full name of the encoder."""
-        return PRECOMPUTED if self.encoder is None else self.encoder.name
+        return PRECOMPUTED if self.encoder is None else self.encoder.label
 
     @property
     def has_train(self) -> bool:
@@ -126,26 +127,25 @@ def make_plan(study: Study, registry: Registry, materials: Materials) -> Plan:
     UsageError, BrokenPluginError
         A selection that cannot be resolved.
     """
-    metrics = select(registry, Kind.METRIC, study.metrics)
-    plan = Plan(metrics=metrics, index=study.index)
+    plan = Plan(metrics=_metrics(study, registry), index=study.index)
     aligners = select(registry, Kind.ALIGNER, study.aligners)
     prompts = public_names(select(registry, Kind.PROMPTS, study.prompts))
     unfit: dict[tuple[str, str], dict[str, None]] = {}
     for source in _sources(study, registry, materials, plan):
         if study.shots and Offer.LABELS not in source.offers:
             plan.skips.append(
-                Skip(f"dataset {source.dataset.name}", "shots are images of a class, and it has no classes")
+                Skip(f"dataset {source.dataset.label}", "shots are images of a class, and it has no classes")
             )
             continue
         for name, strategy in _texts(study, source, prompts, plan):
             for protocol in study.protocols:
                 reasons = {
-                    aligner.label: why_unfit(_aligner_spec(aligner), source.offers, protocol.name, name)
+                    aligner.label: why_unfit(_aligner_spec(aligner), source.offers, protocol.name, name, source.dims)
                     for aligner in aligners
                 }
                 for label, reason in reasons.items():
                     if reason:
-                        unfit.setdefault((source.dataset.name, reason), {})[label] = None
+                        unfit.setdefault((source.dataset.label, reason), {})[label] = None
                 fitting = [aligner for aligner in aligners if not reasons[aligner.label]]
                 seeds = _seeds(study, source, protocol, fitting)
                 if len(plan.cells) + len(seeds) * len(fitting) > MOST_CELLS:
@@ -172,6 +172,25 @@ def make_plan(study: Study, registry: Registry, materials: Materials) -> Plan:
     for (dataset, reason), labels in unfit.items():
         plan.skips.append(Skip(f"aligner{'s'[: len(labels) - 1]} {', '.join(labels)} on {dataset}", reason))
     return plan
+
+
+def _metrics(study: Study, registry: Registry) -> list[Selected]:
+    """Select the metrics, which the one that is ranked by must be among."""
+    metrics = select(registry, Kind.METRIC, study.metrics)
+    if study.primary and study.primary not in {metric.label for metric in metrics}:
+        raise UsageError(
+            f"The study {study.name!r} ranks by {study.primary!r}, which is none of its metrics. Add it to them, or take "
+            "'primary' out."
+        )
+    if study.primary and not any(_is_task(metric) for metric in metrics if metric.label == study.primary):
+        raise UsageError(
+            f"The study {study.name!r} ranks by {study.primary!r}, which is no task metric: others never rank."
+        )
+    return metrics
+
+
+def _is_task(metric: Selected) -> bool:
+    return isinstance(metric.component.spec, MetricSpec) and metric.component.spec.family is MetricFamily.TASK
 
 
 def _seeds(study: Study, source: Source, protocol: Protocol, aligners: Sequence[Selected]) -> tuple[int, ...]:
@@ -212,9 +231,15 @@ def _sources(study: Study, registry: Registry, materials: Materials, plan: Plan)
             with calling(dataset):
                 splits = optional(materials.dataset(dataset), "splits", dict(_spec(dataset).splits))
         except GapbenchError as error:
-            plan.skips.append(Skip(f"dataset {dataset.name}", str(error), failed=True))
+            plan.skips.append(Skip(f"dataset {dataset.label}", str(error), failed=True))
             continue
         for encoder_name, encoder in encoders.items():
+            if (theirs := _modalities(encoder)) != (mine := _modalities(dataset)):
+                what = f"encoder {encoder_name} on {dataset_name}"
+                plan.skips.append(
+                    Skip(what, f"it encodes {' and '.join(theirs)}, and the data are {' and '.join(mine)}")
+                )
+                continue
             yield Source(
                 encoder=encoder,
                 dataset=dataset,
@@ -239,9 +264,10 @@ def _given_sources(datasets: Mapping[str, Selected], materials: Materials, plan:
                     dataset_name=name,
                     offers=file.offers(),
                     splits=dict(file.splits()),
+                    dims=optional(file, "dims", None),
                 )
         except GapbenchError as error:
-            plan.skips.append(Skip(f"dataset {dataset.name}", str(error), failed=True))
+            plan.skips.append(Skip(f"dataset {dataset.label}", str(error), failed=True))
         else:
             yield source
 
@@ -252,9 +278,15 @@ def _spec(dataset: Selected) -> DatasetSpec:
     return spec
 
 
+def _modalities(selected: Selected) -> tuple[str, str]:
+    spec = selected.component.spec
+    assert isinstance(spec, EncoderSpec | DatasetSpec)
+    return spec.modalities
+
+
 def _available(selected: Selected, materials: Materials, plan: Plan) -> bool:
     """Whether a dataset or an encoder is on this machine; fetched where that is allowed."""
-    what = f"{selected.component.kind} {selected.name}"
+    what = f"{selected.component.kind} {selected.label}"
     try:
         built = materials.built(selected)
         with calling(selected):
@@ -277,7 +309,7 @@ def _texts(
     captioned = Offer.CAPTIONS in source.offers
     if source.encoder is None:
         if study.prompts and not captioned and GIVEN not in study.prompts:
-            plan.skips.append(Skip(f"prompts on {source.dataset.name}", "the file gives its own class texts"))
+            plan.skips.append(Skip(f"prompts on {source.dataset.label}", "the file gives its own class texts"))
         yield (CAPTIONS if captioned else GIVEN), None
         return
     for name, strategy in prompts.items():
@@ -287,20 +319,39 @@ def _texts(
             yield name, strategy
         elif study.prompts and len(study.datasets) == 1:  # asked for in so many words
             lacks = "captions" if name == CAPTIONS else "classes to write prompts for"
-            plan.skips.append(Skip(f"prompts {name} on {source.dataset.name}", f"the dataset has no {lacks}"))
+            plan.skips.append(Skip(f"prompts {name} on {source.dataset.label}", f"the dataset has no {lacks}"))
 
 
-def why_unfit(spec: AlignerSpec, offers: frozenset[Offer], protocol: str, prompts: str) -> str:
-    """Say which need of an aligner is not met; empty where all are."""
-    if spec.needs & OF_CLASSES and Offer.LABELS not in offers:
-        return "it needs classes, which the dataset does not have"
-    if spec.needs & OF_CLASSES and prompts == CAPTIONS:
-        return f"it needs {'class texts' if Need.CLASS_TEXTS in spec.needs else 'classes'}, but captions are scored"
-    if spec.needs & TRANSDUCTIVE and protocol != "transductive":
-        return "it reads unlabelled test items: run it with --protocol transductive"
-    if protocol == "transductive" and not spec.needs & TRANSDUCTIVE and spec.name != "identity":
-        return "it reads no test items, so it belongs to --protocol held-out"
-    return ""
+def why_unfit(
+    spec: AlignerSpec,
+    offers: frozenset[Offer],
+    protocol: str,
+    prompts: str,
+    dims: tuple[int, int] | None = None,
+) -> str:
+    """Say which need of an aligner is not met; empty where all are.
+
+    ``dims`` are the numbers of dimensions of images and of texts, where they may differ.
+    """
+    widths = " and ".join(map(str, dims or ()))
+    apart = dims is not None and dims[0] != dims[1] and spec.common_space
+    transductive = protocol == "transductive"
+    unmet = {
+        f"it needs one space, and images and texts are of two encoders ({widths} dimensions)": apart,
+        "it needs classes, which the dataset does not have": spec.needs & OF_CLASSES and Offer.LABELS not in offers,
+        "it needs class texts, but captions are scored": Need.CLASS_TEXTS in spec.needs and prompts == CAPTIONS,
+        "it needs classes, but captions are scored": Need.LABELS in spec.needs and prompts == CAPTIONS,
+        "it needs the captions themselves, but class prompts are scored": (
+            Need.CAPTION_STRINGS in spec.needs and prompts != CAPTIONS
+        ),
+        "it reads unlabelled test items: run it with --protocol transductive": (
+            spec.needs & TRANSDUCTIVE and not transductive
+        ),
+        "it reads no test items, so it belongs to --protocol held-out": (
+            transductive and not spec.needs & TRANSDUCTIVE and spec.name != "identity"
+        ),
+    }
+    return next((reason for reason, holds in unmet.items() if holds), "")
 
 
 def wanted_metrics(metrics: Sequence[Selected], source: Source, *, captioned: bool) -> list[Selected]:
@@ -323,13 +374,13 @@ def count_work(plan: Plan, materials: Materials) -> None:
             stored = False
             if manifest is not None:
                 stored = materials.has_images(source.encoder, source.dataset, split)
-                known = strings.setdefault(source.encoder.name, set())
+                known = strings.setdefault(source.encoder.label, set())
                 known.update(manifest.caption_strings)
                 for strategy in {c.prompts_name: c.prompts for c in cells if c.prompts is not None}.values():
-                    known.update(prompt_set(strategy, manifest.classes).prompts)
+                    known.update(prompt_set(strategy, manifest.classes, source.dataset).prompts)
             images = source.splits.get(split) if manifest is None else manifest.n
-            plan.jobs.append(EncodeJob(source.encoder.name, source.dataset.name, split, images, stored))
-    by_name = {source.encoder.name: source.encoder for source in plan.sources if source.encoder is not None}
+            plan.jobs.append(EncodeJob(source.encoder.label, source.dataset.label, split, images, stored))
+    by_name = {source.encoder.label: source.encoder for source in plan.sources if source.encoder is not None}
     for name, texts in strings.items():
         plan.texts += len(materials.missing_texts(by_name[name], sorted(texts)))
 

@@ -39,7 +39,7 @@ class Known:
         for answer in sorted(answers(records), key=lambda answer: answer.record.created_utc):
             self._answers.setdefault(answer.record.cell_id, []).append(answer)
             self._named[row_key(answer.record)] = answer
-        self._metrics = registry.components(Kind.METRIC)
+        self._registry = registry
         self._provenance = provenance
         self._changed: Counter[str] = Counter()
         self._damaged = 0
@@ -115,7 +115,7 @@ class Known:
     def _cause(self, record: Record, metric: str) -> str:
         """Name the first part that a value rests on and whose code is another one now; empty where there is none."""
         value = record.metrics.get(metric)
-        installed = self._metrics.get(metric)
+        installed = self._registry.named(Kind.METRIC, metric)
         parts = [
             ("gapbench", "gapbench"),
             (f"encoder {record.encoder.name}", record.encoder.distribution),

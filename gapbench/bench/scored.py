@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gapbench.bench.fitdata import dims_of
 from gapbench.bench.mapping import Maps
 from gapbench.bench.rowwise import check_row_by_row
 from gapbench.bench.sample import AlignedSample, draw
 from gapbench.components import GapSums
 from gapbench.embeddings.arrays import blocks, unit_rows
 from gapbench.embeddings.moments import add_grouped
-from gapbench.errors import PluginError, UndeclaredData
+from gapbench.errors import NotMeasurable, PluginError, UndeclaredData
 from gapbench.exact import BLOCK_SCORES
 from gapbench.retrieval import PromptIndex, own_ranks, own_ranks_by_scores, pool, top_classes_by_scores
 from gapbench.specs import ActsOn, AlignerSpec, Pooling
@@ -110,7 +111,18 @@ class AlignedSplit:
 
     @property
     def before(self) -> AlignedSplit:
-        """The same rows without alignment, made once for all cells that share them."""
+        """The same rows without alignment, made once for all cells that share them.
+
+        Raises
+        ------
+        NotMeasurable
+            Images and texts share no space before they are aligned.
+        """
+        image_dim, text_dim = dims_of(self._test.split)
+        if image_dim != text_dim:
+            raise NotMeasurable(
+                f"it compares with the rows before alignment, which share no space: {image_dim} and {text_dim} dimensions"
+            )
         if self._test.unaligned is None:
             self._test.unaligned = AlignedSplit(self._test, None, UNALIGNED, np.random.default_rng(0))
         unaligned: AlignedSplit = self._test.unaligned

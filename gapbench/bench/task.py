@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from gapbench.components import EmbeddedSplit
     from gapbench.model.record import Record
     from gapbench.model.study import Protocol
+    from gapbench.specs import FitContext
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,4 +33,5 @@ class CellTask:
     timeout: float | None = None
     strict: bool = False
     in_process: bool = False
+    context: FitContext
     memory: int | None = None

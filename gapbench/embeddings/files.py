@@ -1,6 +1,7 @@
 """Embeddings that somebody else computed: ``.npz`` files and folders written by clip-retrieval.
 
-An ``.npz`` file holds plain arrays: ``image (N, d)`` and ``text (M, d)`` in float32, and either ``label (N,)`` (class mode:
+An ``.npz`` file holds plain arrays: ``image (N, d)`` and ``text (M, e)`` in float32 (e is d, unless two encoders of one
+modality each made them: then only methods that map between spaces run), and either ``label (N,)`` (class mode:
 the row of ``text`` that is the image's class) or ``pair (M,)`` (caption mode: the row of ``image`` that each text
 describes); optional ``names (M,)``. A folder holds ``img_emb/*.npy`` and ``text_emb/*.npy``, row by row a pair.
 """
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from gapbench.components import Float32, Int64, Rows
     from gapbench.specs import Missing
 
-SCHEMA = "image (N, d), text (M, d), and label (N,) or pair (M,)"
+SCHEMA = "image (N, d), text (M, e), and label (N,) or pair (M,)"
 
 
 class EmbeddingFile:
@@ -63,6 +64,12 @@ class EmbeddingFile:
     def splits(self) -> Mapping[str, int]:
         """One set, called ``test``."""
         return {"test": len(self._whole.images)}
+
+    def dims(self) -> tuple[int, int]:
+        """Give the number of dimensions of images and of texts."""
+        texts = self._whole.captions or self._whole.prompts
+        assert texts is not None
+        return self._whole.images.shape[1], texts.rows.shape[1]
 
     def embedded(self, name: str) -> EmbeddedSplit:
         """Give the set."""
@@ -113,11 +120,6 @@ def _read_npz(path: Path) -> EmbeddedSplit:
     images = _rows(arrays["image"], f"{path}, array 'image'")
     check_columns(images, f"{path}, array 'image'")
     texts = _rows(arrays["text"], f"{path}, array 'text'")
-    if images.shape[1] != texts.shape[1]:
-        raise DataError(
-            f"{path}: array 'image' has {images.shape[1]} dimensions and array 'text' {texts.shape[1]}; "
-            "both must come from one model's space."
-        )
     names = _names(arrays.get("names"), len(texts), path)
     if "pair" in arrays:
         owner = _positions(arrays["pair"], f"{path}, array 'pair'", len(texts), len(images), "image")
@@ -170,7 +172,7 @@ def _read_folder(path: Path) -> EmbeddedSplit:
             raise DataError(f"{path / side}: shards have different numbers of dimensions: {sorted(widths)}.")
     images, texts = sides["img_emb"], sides["text_emb"]
     check_columns(images, str(path / "img_emb"))
-    if images.shape != texts.shape:
+    if len(images) != len(texts):
         raise DataError(
             f"{path}: img_emb holds {images.shape} and text_emb {texts.shape}; row by row they must be pairs."
         )

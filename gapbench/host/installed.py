@@ -70,8 +70,7 @@ class Installed:
         ]
 
     def _current(self, record: Record, kind: Kind, name: str, distribution: str) -> Component | None:
-        known = self.registry.components(kind)
-        found = known.get(name) or known.get(name.partition(":")[0]) or known.get(name.partition("[")[0])
+        found = self.registry.named(kind, name)
         if found is None or found.origin.distribution != distribution:
             return None
         return found if self._state(record, distribution) == "as recorded" else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from gapbench.specs import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
 
 class Kind(StrEnum):
@@ -115,6 +116,30 @@ class Broken:
     error: BaseException | None = field(default=None, compare=False, repr=False)
 
 
+def base_name(label: str) -> str:
+    """Return a component's own name: without the argument of a family, and without parameters."""
+    return label.partition(":")[0].partition("[")[0]
+
+
+class MetricSpecs(Mapping[str, MetricSpec]):
+    """Specs of metrics by name; ``top[k=3]`` is found under ``top``."""
+
+    def __init__(self, specs: Mapping[str, MetricSpec]) -> None:
+        self._specs = dict(specs)
+
+    def __getitem__(self, name: str) -> MetricSpec:
+        """Return the spec of a metric."""
+        return self._specs[base_name(name)]
+
+    def __iter__(self) -> Iterator[str]:
+        """Return the metrics' own names, in their order."""
+        return iter(self._specs)
+
+    def __len__(self) -> int:
+        """Count the metrics."""
+        return len(self._specs)
+
+
 class Registry:
     """All plugins, whole and broken.
 
@@ -136,10 +161,14 @@ class Registry:
         """Give the components of a kind by name, built-ins first."""
         return self._by_kind[kind]
 
-    def metric_specs(self) -> dict[str, MetricSpec]:
+    def named(self, kind: Kind, label: str) -> Component | None:
+        """Give the component that a label is of, whatever argument and parameters it has."""
+        return self._by_kind[kind].get(base_name(label))
+
+    def metric_specs(self) -> MetricSpecs:
         """Give what is known of the metrics, by name."""
         found = ((name, component.spec) for name, component in self._by_kind[Kind.METRIC].items())
-        return {name: spec for name, spec in found if isinstance(spec, MetricSpec)}
+        return MetricSpecs({name: spec for name, spec in found if isinstance(spec, MetricSpec)})
 
     def broken_with(self, kind: Kind, name: str) -> Broken | None:
         """Give the broken plugin that would have brought a component."""

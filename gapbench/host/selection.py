@@ -10,12 +10,12 @@ from math import isfinite, prod
 from typing import TYPE_CHECKING, Any
 
 from gapbench.errors import UsageError, did_you_mean
-from gapbench.specs import AlignerSpec, Param
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from gapbench.host.registry import Component, Kind, Registry
+    from gapbench.specs import Param
 
 Value = bool | int | float | str
 
@@ -104,7 +104,7 @@ def select(registry: Registry, kind: Kind, patterns: Sequence[str] = ()) -> list
 
 def params_of(component: Component) -> Mapping[str, Param]:
     """Give the parameters that a component declares."""
-    return component.spec.params if isinstance(component.spec, AlignerSpec) else {}
+    return component.spec.params
 
 
 def _resolve(registry: Registry, kind: Kind, pattern: str) -> Iterator[Selected]:
@@ -170,7 +170,8 @@ def _combinations(component: Component, sweep: str) -> Iterator[dict[str, Value]
             if key in values:
                 raise UsageError(f"Parameter {key!r} of {component.spec.name!r} is given twice.")
             values[key] = []
-        values[key].append(parse_value(component.spec.name, key, declared[key], (right if equals else token).strip()))
+        written = (right if equals else token).strip()
+        values[key].append(parse_value(component.spec.name, key, declared[key], written, component.kind))
     if prod(map(len, values.values())) > MOST_COMBINATIONS:
         raise UsageError(
             f"{component.kind.capitalize()} {component.spec.name!r} is given more than {MOST_COMBINATIONS:,} combinations "
@@ -180,7 +181,7 @@ def _combinations(component: Component, sweep: str) -> Iterator[dict[str, Value]
         yield {name: param.default for name, param in declared.items()} | dict(zip(values, combination, strict=True))
 
 
-def parse_value(owner: str, key: str, param: Param, text: str) -> Value:
+def parse_value(owner: str, key: str, param: Param, text: str, kind: str = "aligner") -> Value:
     """Read a parameter's value by the type of its default, and check its range.
 
     Raises
@@ -189,7 +190,7 @@ def parse_value(owner: str, key: str, param: Param, text: str) -> Value:
         Names the parameter, the value and what is allowed.
     """
     value: Value
-    if text == AUTO and param.grid:
+    if text == AUTO and param.grid and kind == "aligner":
         return AUTO
     try:
         if isinstance(param.default, bool):

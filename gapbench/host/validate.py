@@ -39,16 +39,23 @@ RESERVED = {Kind.ENCODER: ("precomputed",), Kind.PROMPTS: ("given",)}
 
 #: Types of the plain fields: a dataclass checks none, and a wrong one would come up far from here.
 FIELDS: dict[type[Spec], dict[str, type | tuple[type, ...]]] = {
-    Spec: {"summary": str, "argument": str, "options": Mapping, "default": bool, "expected_failures": Mapping},
+    Spec: {
+        "summary": str,
+        "argument": str,
+        "params": Mapping,
+        "options": Mapping,
+        "default": bool,
+        "expected_failures": Mapping,
+    },
     EncoderSpec: {"weights": (Download, type(None))},
     DatasetSpec: {"splits": Mapping, "licence": str, "download": (Download, type(None)), "precomputed": bool},
     AlignerSpec: {
         "family": str,
         "acts_on": ActsOn,
-        "params": Mapping,
         "stochastic": bool,
         "raw": bool,
         "control": bool,
+        "common_space": bool,
         "reference": str,
     },
     MetricSpec: {"unit": str, "better": Better, "family": MetricFamily, "reference": str},
@@ -106,8 +113,8 @@ def _check_contract(plugin: Any) -> None:
         )
     if spoken < OLDEST_CONTRACT:
         raise PluginError(
-            f"It speaks version {spoken} of the contract, and gapbench {__version__} understands {OLDEST_CONTRACT} to "
-            f"{CONTRACT}: install a newer version of it, or an older gapbench."
+            f"It speaks version {spoken} of the contract, and gapbench {__version__} speaks {CONTRACT}: install a newer "
+            "version of it, or an older gapbench. What changed stands on the page 'Contract' of the docs."
         )
 
 
@@ -173,8 +180,11 @@ def check_spec(kind: Kind, spec: Any) -> None:
         _check_members(f"{what} offers", spec.offers, Offer)
     if isinstance(spec, DatasetSpec) and not spec.precomputed and "test" not in spec.splits:
         raise PluginError(f"{what} has no split 'test'; something must be scored.")
-    if isinstance(spec, AlignerSpec):
-        _check_params(what, spec.params)
+    if isinstance(spec, EncoderSpec | DatasetSpec):
+        _check_modalities(what, spec.modalities)
+    _check_params(what, spec.params)
+    if both := sorted(spec.params.keys() & spec.options.keys()):
+        raise PluginError(f"{what} has {both[0]!r} both as a parameter and as an option.")
 
 
 def _check_fields(what: str, spec: Spec) -> None:
@@ -186,6 +196,12 @@ def _check_fields(what: str, spec: Spec) -> None:
                 raise PluginError(f"{what} has {name}={value!r}; it must be of type {word}.")
     if not all(isinstance(name, str) for name in spec.options):
         raise PluginError(f"{what} has options that are no keywords: {', '.join(map(repr, spec.options))}.")
+
+
+def _check_modalities(what: str, modalities: Any) -> None:
+    words = isinstance(modalities, tuple) and len(modalities) == 2  # noqa: PLR2004
+    if not words or not all(isinstance(word, str) and NAME.fullmatch(word) for word in modalities):
+        raise PluginError(f'{what} has modalities={modalities!r}; write two words, such as ("image", "text").')
 
 
 def _check_members(what: str, members: Any, wanted: type) -> None:

@@ -33,7 +33,7 @@ OWN = "gapbench"
 def build_tables(
     groups: Iterable[Sequence[Compared]],
     metrics: Mapping[str, MetricSpec],
-    reference: Sequence[Reference] = (),
+    study: Study | None = None,
 ) -> list[Table]:
     """Make the ranked tables of compared answers.
 
@@ -54,7 +54,7 @@ def build_tables(
         for group in groups:
             rows = _rows(group)
             fill_values(rows, metrics)
-            table = _table(group[0].record, rows, metrics, reference)
+            table = _table(group[0].record, rows, metrics, study)
             rank(table, metrics)
             score_unseen(table, metrics)
             for row in table.rows:
@@ -157,11 +157,12 @@ def _reported(reference: Sequence[Reference], prompts: str, metrics: Collection[
     ]
 
 
-def _table(first: Record, rows: list[Row], specs: Mapping[str, MetricSpec], reference: Sequence[Reference]) -> Table:
+def _table(first: Record, rows: list[Row], specs: Mapping[str, MetricSpec], study: Study | None) -> Table:
     """Make a table that is not ranked yet."""
     have = dict.fromkeys(name for row in rows for name in row.values)
     metrics = [name for name in specs if name in have] + [name for name in have if name not in specs]
-    primary = _primary(metrics, specs)
+    asked, reference = (study.primary, study.reference) if study else ("", ())
+    primary = asked if asked in metrics else _primary(metrics, specs)
     sign = -1 if better_of(primary, specs) == "lower" else 1
     ranks = ranks_by(primary, specs)
     ordered = sorted(

@@ -59,8 +59,7 @@ def tables_of(
         raise UsageError(
             f"{folder} has no results (no records/*.jsonl with records); run `gapbench run --out {folder}` first."
         )
-    reference = study.reference if study else ()
-    tables = build_tables(compare(found, memos), specs, reference)
+    tables = build_tables(compare(found, memos), specs, study)
     return [*tables, *(published_only(study, tables) if study else [])]
 
 

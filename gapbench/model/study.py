@@ -62,7 +62,8 @@ class Study(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     ``fit_size`` None stands for the protocol's own default: all items for ``held-out`` and ``transductive``, 100 for
     ``in-sample``; ``"all"`` for all items. A list of sizes, or of ``shots`` (images of each class), is an axis.
-    ``download`` says that weights or images have to be fetched, so that the command on its leaderboard does.
+    ``primary`` is the metric that tables are ranked by, where they have it; empty leaves it to gapbench. ``download`` says
+    that weights or images have to be fetched, so that the command on its leaderboard does.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Study(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     prompts: tuple[str, ...] = ()
     aligners: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
+    primary: str = ""
     protocol: ProtocolName = OPTIONS["protocol"].default
     fit_size: FitSize | tuple[FitSize, ...] | None = None
     shots: tuple[int, ...] = ()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gapbench.bench.fitdata import FitRows, GuardedFitData
+from gapbench.bench.fitdata import WHOLE, FitRows, GuardedFitData
 from gapbench.bench.fitting import set_apart
 from gapbench.bench.scored import AlignedSplit
 from gapbench.specs import Need
@@ -59,15 +59,15 @@ class PoisonedRows(FitRows):
     def _poison(self, rows: Float32, *needs: Need) -> Float32:
         return rows if self._needs & set(needs) else np.full_like(rows, np.nan)
 
-    def all_images(self) -> Float32:
+    def all_images(self, block: slice = WHOLE) -> Float32:
         """Image rows, or NaN."""
-        return self._poison(super().all_images(), Need.UNPAIRED_IMAGES, Need.TEST_IMAGES)
+        return self._poison(super().all_images(block), Need.UNPAIRED_IMAGES, Need.TEST_IMAGES)
 
-    def all_texts(self) -> Float32:
+    def all_texts(self, block: slice = WHOLE) -> Float32:
         """Text rows, or NaN."""
-        return self._poison(super().all_texts(), Need.UNPAIRED_TEXTS, Need.TEST_TEXTS)
+        return self._poison(super().all_texts(block), Need.UNPAIRED_TEXTS, Need.TEST_TEXTS)
 
-    def all_pairs(self) -> tuple[Float32, Float32]:
+    def all_pairs(self, block: slice = WHOLE) -> tuple[Float32, Float32]:
         """Pairs, or NaN."""
-        images, texts = super().all_pairs()
+        images, texts = super().all_pairs(block)
         return self._poison(images, Need.PAIRS), self._poison(texts, Need.PAIRS)

@@ -9,7 +9,7 @@ from gapbench.errors import GapbenchError
 from gapbench.host.registry import Kind
 from gapbench.host.selection import select
 from gapbench.leaderboard.membership import outside
-from gapbench.model.record import CAPTIONS
+from gapbench.model.record import CAPTIONS, PRECOMPUTED
 from gapbench.model.study import LOCAL
 from gapbench.results.answers import BASELINE, names_key
 from gapbench.results.checks import OWN
@@ -69,10 +69,13 @@ def _lacking(table: Sequence[Answer], study: Study, aligners: Sequence[Selected]
     there = {(answer.record.label, answer.record.seed) for answer in table}
     seeds = {seed for _, seed in there}
     offers = frozenset({Offer.CAPTIONS} if first.prompts.name == CAPTIONS else {Offer.LABELS})
+    apart = first.encoder.component == PRECOMPUTED and not any(
+        _needs_one_space(aligner) for aligner in aligners if aligner.label in {label for label, _ in there}
+    )
     for aligner in aligners:
         spec = aligner.component.spec
         assert isinstance(spec, AlignerSpec)
-        if why_unfit(spec, offers, first.protocol.name, first.prompts.name):
+        if why_unfit(spec, offers, first.protocol.name, first.prompts.name) or (apart and spec.common_space):
             continue
         absent = sorted(seed for seed in seeds if (aligner.label, seed) not in there)
         if len(absent) == len(seeds):
@@ -81,6 +84,10 @@ def _lacking(table: Sequence[Answer], study: Study, aligners: Sequence[Selected]
             yield f"{aligner.label} with the seed {', '.join(map(str, absent))}"
     if seeds != {study.seeds[0]} and not seeds >= set(study.seeds):  # one seed alone: nothing is drawn
         yield f"the seeds {', '.join(map(str, sorted(set(study.seeds) - seeds)))}"
+
+
+def _needs_one_space(aligner: Selected) -> bool:
+    return isinstance(aligner.component.spec, AlignerSpec) and aligner.component.spec.common_space
 
 
 def _unmeasured(
@@ -104,5 +111,5 @@ def _unmeasured(
             spec = metric.component.spec
             assert isinstance(spec, MetricSpec)
             mine = study.metrics or metric.component.origin.distribution == OWN
-            if mine and spec.needs <= has and metric.name not in {**record.metrics, **record.unmeasured}:
-                yield record.label, metric.name
+            if mine and spec.needs <= has and metric.label not in {**record.metrics, **record.unmeasured}:
+                yield record.label, metric.label

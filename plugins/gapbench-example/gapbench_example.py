@@ -2,6 +2,8 @@
 
 import gapbench
 
+GAPBENCH_CONTRACT = 2
+
 
 class Halfway:
     """Add half of the gap to every image row: ``x' = x + (mean of texts - mean of images) / 2``.

@@ -125,7 +125,13 @@ def test_a_run_of_nothing_but_plugins(hooked):
 
 
 @pytest.mark.parametrize(
-    ("version", "words"), [(99, "upgrade gapbench"), (0, "understands 1 to 1"), ("1", "whole number")]
+    ("version", "words"),
+    [
+        (99, "upgrade gapbench"),
+        (1, "speaks version 1 of the contract, and gapbench 0.1.0 speaks 2"),
+        (0, "install a newer"),
+        ("1", "whole number"),
+    ],
 )
 def test_a_contract_of_another_version_is_refused_in_so_many_words(version, words):
     module = types.ModuleType("another")

@@ -29,8 +29,8 @@ from gapbench.results.outcomes import SUFFIX, pack
 SPECS = {name: c.spec for name, c in discover().components(Kind.METRIC).items()}
 
 
-def tables_of(found, reference=()):
-    return build_tables(compare(answers(found)), SPECS, reference)
+def tables_of(found, study=None):
+    return build_tables(compare(answers(found)), SPECS, study)
 
 
 def dataset(fingerprint):
@@ -108,7 +108,7 @@ def test_markdown_is_the_same_for_the_same_records_and_escapes_everything(record
     )
     pages = []
     for _ in range(2):
-        tables = tables_of(records, study.reference)
+        tables = tables_of(records, study)
         pages.append(markdown(tables, tmp_path, study, SPECS, command="gapbench run --study toy"))
     assert pages[0] == pages[1]
     page = pages[0]

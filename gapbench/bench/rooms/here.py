@@ -49,7 +49,7 @@ class Here:
     def fit(self, parts: FitParts, rng: np.random.Generator) -> Here:
         """Build and fit the aligner."""
         aligner = build(self._selected)
-        fitted = self._guarded(aligner.fit, FitView(parts.dim, rng, parts.copied))
+        fitted = self._guarded(aligner.fit, FitView(parts.about, rng, parts.copied))
         self._aligner = aligner if fitted is None else fitted
         if hasattr(self._aligner, "notes"):
             self.notes = plain_notes(self._guarded(self._aligner.notes))

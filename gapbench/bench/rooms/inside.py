@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gapbench.bench.fitview import FitView
+from gapbench.bench.fitview import About, FitView
 from gapbench.bench.isolation import quiet
 from gapbench.bench.notes import plain_notes
 from gapbench.bench.rooms import server
@@ -76,11 +76,11 @@ class Hello:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """An aligner to build and fit: which, with what generator, on rows of how many dimensions."""
+    """An aligner to build and fit: which, with what generator, and what it may know of its data."""
 
     selected: Selected
     rng: np.random.Generator
-    dim: int
+    about: About
     factory: Callable[..., Any] | None = None
 
 
@@ -188,7 +188,7 @@ class _Room:
             name = self._told.origins[0].distribution
             raise DataError(f"The code of {name} has changed since this run began to use it. Run again.")
         aligner = build(job.selected, factory=job.factory)
-        fitted = aligner.fit(FitView(job.dim, job.rng, self._part))
+        fitted = aligner.fit(FitView(job.about, job.rng, self._part))
         self._aligner = aligner if fitted is None else fitted
         notes = plain_notes(self._aligner.notes()) if hasattr(self._aligner, "notes") else {}
         methods = [name for name in METHODS if callable(getattr(self._aligner, name, None))]

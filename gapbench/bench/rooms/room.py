@@ -112,7 +112,7 @@ class Room:
         AlignerError, UndeclaredData, DataError, CellTimeout
             It could not be fitted.
         """
-        job = Job(selected=self._selected, rng=rng, dim=parts.dim, factory=self._factory)
+        job = Job(selected=self._selected, rng=rng, about=parts.about, factory=self._factory)
         self._process, connection = _start(replace(self._hello, content=_pickled(job, self.name)))
         self._channel = Channel(connection)
         answer, _ = self._asked({"do": "fit"}, parts=parts)
@@ -213,7 +213,9 @@ class Room:
 
 
 def _parts_of(home: FitParts, name: str) -> Sequence[NDArray[Any] | Shared]:
-    """Return the arrays of a part; large ones are written once for all aligners of a table."""
+    """Return the arrays of a part; large ones are written once for all aligners of a table, blocks are not kept."""
+    if ".blocks." in name:
+        return home.read(name)
     kept = home.rows_of(name).handed
     if name not in kept:
         kept[name] = tuple(shared(array) for array in home.read(name))

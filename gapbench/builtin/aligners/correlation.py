@@ -90,6 +90,5 @@ class PartialLeastSquares(CanonicalCorrelation):
 
     def fit(self, data: FitData) -> Self:
         """Decompose the cross-covariance."""
-        same = np.eye(data.dim)
-        self._project(data, same, same)
+        self._project(data, np.eye(data.image_dim), np.eye(data.text_dim))
         return self

@@ -12,7 +12,14 @@ _ALPHA_GRID = (0.01, 0.1, 1.0, 10.0, 100.0)
 
 
 def _paired(
-    name: str, factory: str, summary: str, *, params: dict[str, Param], reference: str, **options: str
+    name: str,
+    factory: str,
+    summary: str,
+    *,
+    params: dict[str, Param],
+    reference: str,
+    common_space: bool = True,
+    **options: str,
 ) -> AlignerSpec:
     return AlignerSpec(
         name=name,
@@ -22,6 +29,7 @@ def _paired(
         needs=_PAIRS,
         acts_on=ActsOn.BOTH,
         params=params,
+        common_space=common_space,
         reference=reference,
         options=options,
     )
@@ -38,6 +46,7 @@ def _ridge(name: str, summary: str, toward: str, alpha: float, reference: str) -
             "renormalise": RENORMALISE,
         },
         reference=reference,
+        common_space=toward != "zero",
         toward=toward,
     )
 
@@ -54,6 +63,7 @@ def _cca(name: str, summary: str, weight: float, reference: str) -> AlignerSpec:
             "renormalise": RENORMALISE,
         },
         reference=reference,
+        common_space=False,
     )
 
 
@@ -92,6 +102,7 @@ PAIRED = (
         "least-squares map from one side of the pairs to the other",
         params={"side": _SIDE, "renormalise": RENORMALISE},
         reference="T. Mikolov, Q. V. Le, I. Sutskever, Exploiting Similarities among Languages, 2013, arXiv 1309.4168",
+        common_space=False,
     ),
     _ridge(
         "ridge",
@@ -129,6 +140,7 @@ PAIRED = (
             "renormalise": RENORMALISE,
         },
         reference="J. A. Wegelin, A Survey of Partial Least Squares (PLS) Methods, University of Washington, 2000",
+        common_space=False,
     ),
     AlignerSpec(
         name="gda-clip",

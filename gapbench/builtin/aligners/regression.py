@@ -53,7 +53,7 @@ class Ridge(AffineAligner):
         if self.toward == "identity":
             other = other + self.alpha * np.eye(data.dim)
         if self.alpha > 0:
-            matrix = np.asarray(np.linalg.solve(own + self.alpha * np.eye(data.dim), other), dtype=np.float64)
+            matrix = np.asarray(np.linalg.solve(own + self.alpha * np.eye(len(own)), other), dtype=np.float64)
         else:
             matrix = np.linalg.pinv((own + own.T) / 2, rcond=RANK_TOLERANCE, hermitian=True) @ other
         mapped = Affine(minus=source.mean, matrix=matrix, renormalise=self.renormalise)

@@ -53,6 +53,9 @@ class OpenClip(Encoder):
         Device, compute dtype, and whether anything may be fetched.
     argument
         What follows ``open_clip:``.
+    dim
+        Leading dimensions that are kept, for models trained so that these stand alone (Kusupati et al., Matryoshka
+        Representation Learning, NeurIPS 2022, arXiv 2205.13147); 0: all.
     quick_gelu, image_size
         Overrides of the architecture, as open_clip's ``force_quick_gelu`` and ``force_image_size``.
 
@@ -63,13 +66,20 @@ class OpenClip(Encoder):
     """
 
     def __init__(
-        self, context: Context, argument: str, *, quick_gelu: bool | None = None, image_size: int | None = None
+        self,
+        context: Context,
+        argument: str,
+        *,
+        dim: int = 0,
+        quick_gelu: bool | None = None,
+        image_size: int | None = None,
     ) -> None:
         if context.dtype not in PRECISIONS:
             raise UsageError(f"--dtype {context.dtype!r} is not known; choose {', '.join(PRECISIONS)}.")
         given = {"quick_gelu": quick_gelu, "image_size": image_size}
         self.context = context
         self.argument = argument
+        self.dim = dim
         self.source = parse(argument, {key: value for key, value in given.items() if value is not None})
         self._lock = Lock()
 
@@ -117,6 +127,10 @@ class OpenClip(Encoder):
             raise MissingAssetError(f"Missing: {missing.what}. To supply it: {missing.how}.")
         self.source.check_activation(content=True)
         architecture = self.source.architecture
+        if self.dim > architecture["embed_dim"]:
+            raise UsageError(
+                f"open_clip:{self.argument} has {architecture['embed_dim']} dimensions, so dim cannot be {self.dim}."
+            )
         text, folders = architecture["text_cfg"], self._text_folders
         files = {path.name: hash_file(path) for folder in folders for path in _text_files(folder)}
         if not text.get("hf_tokenizer_name"):
@@ -134,6 +148,7 @@ class OpenClip(Encoder):
                 "files": files,
             },
             "dtype": self.context.dtype,
+            **({"dim": self.dim} if self.dim else {}),
         }
 
     def identity(self) -> dict[str, Any]:
@@ -252,7 +267,7 @@ class OpenClip(Encoder):
 
         model, _, _, (device, dtype) = self._loaded
         with torch.inference_mode():
-            return _rows(model.encode_image(torch.stack(list(batch)).to(device=device, dtype=dtype)))
+            return self._rows(model.encode_image(torch.stack(list(batch)).to(device=device, dtype=dtype)))
 
     def encode_texts(self, texts: Sequence[str]) -> Float32:
         """Encode strings: raw rows ``(len(texts), d)``."""
@@ -260,7 +275,10 @@ class OpenClip(Encoder):
 
         model, _, tokenizer, (device, _) = self._loaded
         with torch.inference_mode():
-            return _rows(model.encode_text(tokenizer(list(texts)).to(device)))
+            return self._rows(model.encode_text(tokenizer(list(texts)).to(device)))
+
+    def _rows(self, tensor: Any) -> Float32:
+        return np.asarray(tensor[:, : self.dim or None].float().cpu().numpy())
 
     def cut_texts(self, texts: Sequence[str]) -> Sequence[str]:
         """Return the tokens of each string that has more of them than the model reads; empty for the others."""
@@ -274,7 +292,3 @@ class OpenClip(Encoder):
 
 def _text_files(folder: Path) -> list[Path]:
     return [folder / name for name in TEXT_FILES if (folder / name).is_file()]
-
-
-def _rows(tensor: Any) -> Float32:
-    return np.asarray(tensor.float().cpu().numpy())

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from gapbench.builtin.metrics.geometry_specs import GEOMETRY_SPECS
 from gapbench.builtin.metrics.task_specs import TASK_SPECS
-from gapbench.specs import Better, MetricFamily, MetricSpec, Need
+from gapbench.specs import Better, MetricFamily, MetricSpec, Need, Param
 
 _TASKS = "gapbench.builtin.metrics.tasks"
 _GAPS = "gapbench.builtin.metrics.gaps"
@@ -22,6 +24,12 @@ def _task(name: str, factory: str, summary: str, need: Need, **options: int) -> 
         needs=frozenset({need}),
         options=options,
     )
+
+
+def _by_k(name: str, factory: str, summary: str, need: Need) -> MetricSpec:
+    """Describe a metric of which the user says k."""
+    k = Param(default=10, low=1, high=1_000_000, doc="how many of the first are looked at")
+    return replace(_task(name, factory, summary, need), params={"k": k}, default=False)
 
 
 SPECS = (
@@ -44,6 +52,9 @@ SPECS = (
         )
         for k in (1, 5, 10)
     ),
+    _by_k("top", "TopClasses", "share of images with the right class among the k best: top[k=3]", Need.LABELS),
+    _by_k("i2t-recall", "ImageToText", "share of images with an own caption in the first k", Need.CAPTIONS),
+    _by_k("t2i-recall", "TextToImage", "share of captions with their image in the first k", Need.CAPTIONS),
     *TASK_SPECS,
     MetricSpec(
         name="centroid-l2",

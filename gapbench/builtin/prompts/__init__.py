@@ -39,6 +39,12 @@ SPECS = (
         default=False,
     ),
     PromptSpec(
+        name="openai-by-dataset",
+        factory="gapbench.builtin.prompts.published:ByDataset",
+        summary="OpenAI's templates for the dataset in hand, averaged (CLIP repository, data/prompts.md)",
+        default=False,
+    ),
+    PromptSpec(
         name="captions",
         factory=f"{_MODULE}:OwnCaptions",
         summary="no prompts: the dataset's own captions, for retrieval",
@@ -52,7 +58,7 @@ SPECS = (
     PromptSpec(
         name="file",
         factory=f"{_MODULE}:from_file",
-        summary="templates, one a line, or a TOML table of class -> prompts",
+        summary="templates, one a line, or a TOML table of class -> prompts, with or without weights",
         argument="PATH",
     ),
 )

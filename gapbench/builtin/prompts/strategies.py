@@ -119,7 +119,7 @@ class Table:
     Parameters
     ----------
     table
-        Class name -> prompt or list of prompts.
+        Class name -> prompt or list of prompts; a prompt is a string, or a table ``{prompt = "...", weight = 2.0}``.
     where
         The file, for messages.
     """
@@ -131,12 +131,15 @@ class Table:
         if pooling not in list(Pooling):
             raise DataError(f"{where}: pooling is {pooling!r}; it must be 'mean' or 'nearest'.")
         self._pooling = Pooling(pooling)
-        self._prompts: dict[str, list[str]] = {}
+        self._prompts: dict[str, list[tuple[str, float | None]]] = {}
         for name, given in content.items():
-            prompts = [given] if isinstance(given, str) else given
-            if not isinstance(prompts, list) or not prompts or not all(isinstance(p, str) and p for p in prompts):
-                raise DataError(f"{where}: class {name!r} must have a prompt or a list of prompts, not {given!r}.")
-            self._prompts[name] = prompts
+            prompts = [_weighted(one) for one in (given if isinstance(given, list) else [given])]
+            if not prompts or None in prompts:
+                raise DataError(
+                    f"{where}: class {name!r} must have a prompt or a list of prompts, not {given!r}. A prompt is a "
+                    'string, or {prompt = "...", weight = 2.0}.'
+                )
+            self._prompts[name] = [one for one in prompts if one is not None]
 
     def prompts(self, classes: Sequence[str]) -> PromptSet:
         """Give the prompts of the dataset's classes; the table must have exactly these."""
@@ -146,8 +149,25 @@ class Table:
         for name in classes:
             if name not in self._prompts:
                 raise DataError(f"{self._where} has no prompts for class {name!r}; add a line {name!r} = [...].")
-        pairs = [(prompt, row) for row, name in enumerate(classes) for prompt in self._prompts[name]]
-        return PromptSet(prompts=[p for p, _ in pairs], owner=[row for _, row in pairs], pooling=self._pooling)
+        of_rows = [(row, *prompt) for row, name in enumerate(classes) for prompt in self._prompts[name]]
+        weights = [weight for _, _, weight in of_rows]
+        return PromptSet(
+            prompts=[prompt for _, prompt, _ in of_rows],
+            owner=[row for row, _, _ in of_rows],
+            pooling=self._pooling,
+            weights=None if set(weights) == {None} else [1.0 if weight is None else weight for weight in weights],
+        )
+
+
+def _weighted(given: Any) -> tuple[str, float | None] | None:
+    """Read a prompt of a table with its weight; None where it is no prompt."""
+    if isinstance(given, str) and given:
+        return given, None
+    if isinstance(given, dict) and given.keys() == {"prompt", "weight"}:
+        prompt, weight = given["prompt"], given["weight"]
+        if isinstance(prompt, str) and prompt and type(weight) in (int, float):
+            return prompt, float(weight)
+    return None
 
 
 class OwnCaptions:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from gapbench import ActsOn, AlignerSpec, Need, Param, hookimpl
 
+GAPBENCH_CONTRACT = 2
+
 _RATES = (1e-4, 1e-3, 1e-2)
 
 

@@ -55,7 +55,7 @@ class Adapter:
             return self._mapped(images, of("images", weights)), self._mapped(texts, of("texts", weights))
 
         seed = int(data.rng.integers(2**62))
-        weights, self._notes = train(start, maps, fit, validation, self.settings, seed)
+        weights, self._notes = train(start, maps, fit, validation, self.settings, seed, data.context.torch_device())
         self._images, self._texts = of("images", weights), of("texts", weights)
         self._notes["pairs_fitted"] = len(fit)
         return self

@@ -72,7 +72,7 @@ class Pairs:
         """Whether any image has a text, or any text an image, that is not its own."""
         return int(self._own.count_nonzero()) < len(self.images) * len(self.texts)
 
-    def batch(self, rows: Int64) -> tuple[Any, ...]:
+    def batch(self, rows: Int64, device: Any) -> tuple[Any, ...]:
         """Give distinct images, distinct texts, positions of the pairs' rows in them, and what belongs together."""
         import torch
 
@@ -80,15 +80,15 @@ class Pairs:
         texts, text_of = np.unique(self.text_of[rows], return_inverse=True)
         own = self._own[images][:, texts].toarray()
         arrays = (self.images[images], self.texts[texts], image_of, text_of, own)
-        return tuple(torch.from_numpy(array) for array in arrays)
+        return tuple(torch.from_numpy(array).to(device) for array in arrays)
 
-    def batches(self, size: int, generator: Any) -> Iterator[tuple[Any, ...]]:
-        """Shuffle the pairs and cut them into batches of nearly equal size, at most ``size``."""
+    def batches(self, size: int, generator: Any, device: Any) -> Iterator[tuple[Any, ...]]:
+        """Shuffle the pairs and cut them into batches of nearly equal size, at most ``size``; they come on ``device``."""
         import torch
 
         order = torch.randperm(len(self), generator=generator).numpy()
         for rows in np.array_split(order, -(-len(self) // size)):
-            yield self.batch(rows)
+            yield self.batch(rows, device)
 
 
 def distinct(rows: Float32) -> tuple[Float32, Int64]:
@@ -143,6 +143,7 @@ def train(
     validation: Pairs,
     settings: Settings,
     seed: int,
+    device: Any = "cpu",
 ) -> tuple[list[Float32], dict[str, Any]]:
     """Train weights and give those of the epoch that was best on the validation pairs, the start included.
 
@@ -156,6 +157,8 @@ def train(
         Pairs to learn from and pairs to choose the epoch on.
     settings, seed
         Stops after ``patience`` epochs without a better validation loss.
+    device
+        What PyTorch computes on; the weights come back as NumPy arrays.
 
     Returns
     -------
@@ -179,18 +182,18 @@ def train(
 
     generator = torch.Generator().manual_seed(seed)
     with torch.inference_mode(mode=False), torch.enable_grad():
-        weights = [torch.from_numpy(weight.copy()) for weight in start]
+        weights = [torch.from_numpy(weight.copy()).to(device) for weight in start]
         optimizer = AdamW(weights, settings.lr, settings.weight_decay)
-        apart = list(validation.batches(settings.batch, generator))
+        apart = list(validation.batches(settings.batch, generator, device))
         first = least = validated()
         best, chosen, epoch = [weight.clone() for weight in weights], 0, 0
         while epoch < settings.epochs and epoch - chosen < settings.patience:
             epoch += 1
-            for batch in fit.batches(settings.batch, generator):
+            for batch in fit.batches(settings.batch, generator, device):
                 watched = [weight.detach().requires_grad_() for weight in weights]  # shares the memory of the weights
                 optimizer.step(torch.autograd.grad(loss_of(watched, batch), watched))
             loss = validated()
             if loss < least:  # false for NaN: a training that diverges ends at its last good epoch
                 least, chosen, best = loss, epoch, [weight.clone() for weight in weights]
     notes = {"epochs": epoch, "chosen_epoch": chosen, "validation_loss": [first, least]}
-    return [weight.numpy() for weight in best], notes
+    return [weight.cpu().numpy() for weight in best], notes

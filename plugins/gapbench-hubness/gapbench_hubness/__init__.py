@@ -8,6 +8,8 @@ from __future__ import annotations
 import gapbench
 from gapbench import ActsOn, AlignerSpec, Need, Param
 
+GAPBENCH_CONTRACT = 2
+
 _BANKS = frozenset({Need.UNPAIRED_IMAGES, Need.UNPAIRED_TEXTS})
 _TEST = frozenset({Need.TEST_IMAGES, Need.TEST_TEXTS})
 _TEMPERATURE = Param(default=0.01, low=1e-4, high=10.0, grid=(0.005, 0.01, 0.02, 0.05), doc="temperature tau")

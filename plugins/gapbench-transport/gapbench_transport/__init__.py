@@ -2,6 +2,8 @@
 
 from gapbench import ActsOn, AlignerSpec, Need, Param, hookimpl
 
+GAPBENCH_CONTRACT = 2
+
 _RENORMALISE = Param(default=True, doc="normalise the result")
 _OTTER = (
     "C. Shin, J. Zhao, S. Cromp, H. Vishwakarma, F. Sala, OTTER: Effortless Label Distribution Adaptation of Zero-shot "

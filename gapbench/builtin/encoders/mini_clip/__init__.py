@@ -13,6 +13,6 @@ if TYPE_CHECKING:
 HOME = Path(__file__).parent
 
 
-def mini_clip(context: Context) -> OpenClip:
+def mini_clip(context: Context, *, dim: int = 0) -> OpenClip:
     """Open the shipped model through the same code as every open_clip model."""
-    return OpenClip(context, f"local-dir:{HOME}")
+    return OpenClip(context, f"local-dir:{HOME}", dim=dim)
