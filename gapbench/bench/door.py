@@ -59,6 +59,8 @@ def _arrays(found: Any, most: int) -> Iterator[str]:
             yield f"its {name} hold NaN or infinity"
         elif name == "outcomes":
             yield from _outcomes(found, array, most)
+        elif not 1 < len(array) <= max(found.n, 2):
+            yield f"its jackknife has {len(array)} values of {found.n} items; it has one for each of two or more groups"
 
 
 def _outcomes(found: Any, outcomes: np.ndarray, most: int) -> Iterator[str]:

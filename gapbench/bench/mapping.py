@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gapbench.bench.rowwise import check_row_by_row
 from gapbench.errors import AlignerError
 from gapbench.specs import ActsOn
 
@@ -57,6 +59,7 @@ class Maps:
         self.aligner = aligner
         self.spec = spec
         self.scores_only = spec.acts_on is ActsOn.SCORES
+        self._looked_at: set[str] = set()
 
     def name(self, method: str) -> str:
         """Name a method for messages."""
@@ -88,13 +91,28 @@ class Maps:
         """Give the bias of some rows; None where the aligner has none."""
         if not self.has(method):
             return None
+        bias = self._bias(method, rows)
+        if method not in self._looked_at:
+            self._looked_at.add(method)
+            check_row_by_row(self.name(method), partial(self._bias, method), rows, bias)
+        return bias
+
+    def _bias(self, method: str, rows: Float32) -> Float32:
         bias = np.asarray(getattr(self.aligner, method)(rows), dtype=np.float32)
         if bias.shape != (len(rows),) or not np.isfinite(bias).all():
             raise AlignerError(f"{self.name(method)} must give {len(rows)} finite numbers, one a row.")
         return bias
 
     def scores(self, queries: Float32, gallery: Float32, method: str = "scores") -> Float32:
-        """Give the scores ``(n, m)`` of an aligner that has no vector form."""
+        """Give the scores ``(n, m)`` of an aligner that has no vector form; those of a query depend on no other query."""
+        scores = self._scores(queries, gallery, method)
+        if method not in self._looked_at:
+            self._looked_at.add(method)
+            again = partial(self._scores, gallery=gallery, method=method)
+            check_row_by_row(self.name(method), again, queries, scores)
+        return scores
+
+    def _scores(self, queries: Float32, gallery: Float32, method: str) -> Float32:
         scores = np.asarray(getattr(self.aligner, method)(queries, gallery), dtype=np.float32)
         if scores.shape != (len(queries), len(gallery)) or not np.isfinite(scores).all():
             raise AlignerError(f"{self.name(method)} must give finite scores ({len(queries)}, {len(gallery)}).")

@@ -6,7 +6,7 @@ mapped again on each pass where they do not, so that memory does not grow with t
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -156,7 +156,8 @@ class AlignedSplit:
         mapped = self._maps.rows(side, rows, width)
         if side not in self._looked_at and self._maps.moves(side):
             self._looked_at.add(side)
-            check_row_by_row(self._maps, side, rows, mapped)
+            again = partial(self._maps.rows, side, width=mapped.shape[1])
+            check_row_by_row(self._maps.name(side), again, rows, mapped)
         return mapped
 
     def map_images(self, x: Float32) -> Float32:

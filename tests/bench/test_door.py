@@ -43,6 +43,11 @@ BAD = {
     "NaN": (measurement(outcomes=np.array([0.75, np.nan])), "NaN or infinity"),
     "twice": (measurement(n=20, outcomes=np.repeat(HITS, 5)), "20 outcomes of 10 items"),
     "left out, infinite": (measurement(outcomes=None, jackknife=np.array([0.7, np.inf])), "jackknife hold NaN"),
+    "left out once": (measurement(outcomes=None, jackknife=np.array([0.7])), "its jackknife has 1 values of 4 items"),
+    "left out too often": (
+        measurement(outcomes=None, jackknife=np.full(5, 0.7)),
+        "its jackknife has 5 values of 4 items",
+    ),
     "beside its value": (measurement(outcomes=None, ci95=(0.76, 0.9)), "[0.76, 0.9] misses its value 0.75"),
     "no end": (measurement(outcomes=None, ci95=(np.nan, 0.9)), "misses its value"),
     "one end": (measurement(outcomes=None, ci95=(0.5,)), "it has two numbers"),

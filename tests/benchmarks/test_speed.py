@@ -266,3 +266,20 @@ def test_memory_does_not_grow_with_the_number_of_embeddings(tmp_path):
     # Per item: labels, order and halves, outcomes and predictions, and what joining them costs for a moment.
     per_item = 200 / 2**20
     assert peaks[10**6] - peaks[10**4] <= 64 + 10**6 * per_item
+
+
+@pytest.mark.benchmark
+def test_rooms_against_one_process(tmp_path):
+    """All cells of the default run from a warm store: a process for each aligner against all in one."""
+
+    def times(number):
+        command = [sys.executable, "-m", "gapbench", "run", "--no-figures", "--out"]
+        return seconds([*command, f"rooms-{number}"], cwd=tmp_path), seconds(
+            [*command, f"here-{number}", "--in-process"], cwd=tmp_path
+        )
+
+    times("warm")
+    found = [times(number) for number in range(3)]
+    rooms, here = (min(each) for each in zip(*found, strict=True))
+    print(f"\nrooms: {rooms:.1f} s, one process: {here:.1f} s, {rooms / here:.2f} times (limit 1.75)")
+    assert rooms / here <= 1.75

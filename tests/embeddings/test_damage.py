@@ -67,8 +67,9 @@ def looked_at(root):
     return split, [str(one.message) for one in told], problems
 
 
-def test_any_flipped_byte_is_told_and_healed(tmp_path):
-    """Flip 1,000 bytes at random places, as many in each kind of file; sizes and times stay as they are.
+@pytest.mark.parametrize("of_each", [15, pytest.param(100, marks=pytest.mark.slow)])
+def test_any_flipped_byte_is_told_and_healed(tmp_path, of_each):
+    """Flip bytes at random places, as many in each of ten kinds of file; sizes and times stay as they are.
 
     That a damage was healed shows in the next round, in which it would be found beside the next one.
     """
@@ -81,7 +82,7 @@ def test_any_flipped_byte_is_told_and_healed(tmp_path):
         "texts checksums.json", "texts identity.json", "texts text_emb_0.npy", "texts texts_0.jsonl",
     }  # fmt: skip
     for kind, paths in groups.items():
-        for number in range(100):
+        for number in range(of_each):
             path = paths[number % len(paths)]
             flip(path, rng)
             entry._CHECKED.clear()  # as in a process that has not looked yet
