@@ -46,8 +46,9 @@ def check_row_by_row(what: str, call: Callable[[Float32], Float32], rows: Float3
     apart = np.linalg.norm(again - before, axis=1).max()
     length = np.linalg.norm(before, axis=1).max()
     if apart > TOLERANCE * max(length, float(np.finfo(np.float32).tiny)):
+        share = 100 * apart / max(length, 1e-30)
         raise AlignerError(
             f"{what} does not work row by row: {few} of {len(rows)} rows come out otherwise when it is called without the "
-            f"others (by {100 * apart / max(length, 1e-30):.2g} % of their length). A method that uses the rows around a "
-            "row is transductive: declare Need.TEST_IMAGES or Need.TEST_TEXTS, read these rows in fit(), and work row by row."
+            f"others (by {share:.2g} % of their length). A method that uses the rows around a row is transductive: declare "
+            "Need.TEST_IMAGES or Need.TEST_TEXTS, read these rows in fit(), and work row by row."
         )

@@ -59,15 +59,15 @@ def test_nearest_and_mean_pooling_predict_as_numpy_does():
 
 class Biased:
     def text_bias(self, t):
-        return np.linspace(0.5, -0.5, len(t)).astype(np.float32)
+        return 2 * t[:, 0]
 
     def image_bias(self, x):
-        return np.linspace(-0.5, 0.5, len(x)).astype(np.float32)
+        return 2 * x[:, 1]
 
 
 class Scored:
     def scores(self, x, t):
-        return x @ t.T + np.linspace(0.5, -0.5, len(t)).astype(np.float32)
+        return x @ t.T + 2 * t[:, 0]
 
 
 def test_a_bias_and_the_same_scores_without_vectors_agree():
