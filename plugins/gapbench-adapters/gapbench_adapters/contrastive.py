@@ -72,7 +72,7 @@ class Pairs:
         """Whether any image has a text, or any text an image, that is not its own."""
         return int(self._own.count_nonzero()) < len(self.images) * len(self.texts)
 
-    def batch(self, rows: Int64, device: Any) -> tuple[Any, ...]:
+    def batch(self, rows: Int64, device: Any = "cpu") -> tuple[Any, ...]:
         """Give distinct images, distinct texts, positions of the pairs' rows in them, and what belongs together."""
         import torch
 
@@ -82,7 +82,7 @@ class Pairs:
         arrays = (self.images[images], self.texts[texts], image_of, text_of, own)
         return tuple(torch.from_numpy(array).to(device) for array in arrays)
 
-    def batches(self, size: int, generator: Any, device: Any) -> Iterator[tuple[Any, ...]]:
+    def batches(self, size: int, generator: Any, device: Any = "cpu") -> Iterator[tuple[Any, ...]]:
         """Shuffle the pairs and cut them into batches of nearly equal size, at most ``size``; they come on ``device``."""
         import torch
 
