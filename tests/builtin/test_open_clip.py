@@ -398,3 +398,34 @@ def test_an_unknown_dtype_is_refused_at_once(tmp_path, dtype):
 def test_a_name_that_leads_nowhere_says_so(tmp_path, argument, message):
     with pytest.raises(UsageError, match=message):
         OpenClip(context(tmp_path), argument)
+
+
+def test_texts_that_a_tokenizer_of_transformers_cuts_are_told(tmp_path):
+    """A tokenizer of the kind that `open_clip` takes from a hub, made of ten words."""
+    tokenizers, transformers = pytest.importorskip("tokenizers"), pytest.importorskip("transformers")
+    from open_clip.tokenizer import HFTokenizer
+
+    words = ["[PAD]", "[CLS]", "[SEP]", "[UNK]", "very", "red", "square", "yellow", "cat"]
+    made = tokenizers.Tokenizer(
+        tokenizers.models.WordLevel({word: number for number, word in enumerate(words)}, unk_token="[UNK]")
+    )
+    made.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    special = [("[CLS]", 1), ("[SEP]", 2)]
+    made.post_processor = tokenizers.processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=special)
+    names = {"pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]", "unk_token": "[UNK]"}
+    transformers.PreTrainedTokenizerFast(tokenizer_object=made, **names).save_pretrained(tmp_path)
+
+    class Encoder(OpenClip):
+        def __init__(self):
+            self.tokenizer = HFTokenizer(str(tmp_path), context_length=12)
+
+        @property
+        def _loaded(self):
+            return None, None, self.tokenizer, None
+
+    whole = ["", "red square", "very " * 9, "very " * 10, "very " * 8 + "red square"]
+    longer = ["very " * 11, "very " * 9 + "red square", "very " * 9 + "red cat", "very " * 9 + "yellow cat"]
+    read = Encoder().cut_texts([*whole, *longer])
+    assert read[:5] == [""] * 5
+    assert all(read[5:])
+    assert read[6] == read[7] != read[8]
