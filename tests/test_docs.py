@@ -144,6 +144,21 @@ def test_numbers_in_the_readme_are_those_of_the_records():
                 assert number in line.split(), (page.name, name, number)
 
 
+def test_the_caption_of_the_first_picture_is_what_the_records_say():
+    values, outcomes = {}, {}
+    for line in (ROOT / "leaderboards/digits/records/run.jsonl").read_text().splitlines():
+        record = json.loads(line)
+        if (record["dataset"]["name"], record["prompts"]["name"], record["seed"]) == ("digits", "photo", 0):
+            values[record["label"]] = record["metrics"]["centroid-l2"]["value"]
+            outcomes[record["label"]] = record["metrics"]["top1"]["value"]
+    caption = (ROOT / "README.md").read_text().partition("(stars)")[2].partition("*")[0]
+    assert f"from {values['identity']:.2f} to {values['procrustes']:.2f} over the test split" in " ".join(
+        caption.split()
+    )
+    assert "reads no digit better" in " ".join(caption.split())
+    assert outcomes["procrustes"] <= outcomes["identity"]
+
+
 def test_the_half_split_page_has_the_rows_of_its_test():
     file = ROOT / "tests/builtin/test_half_split.py"
     spec = importlib.util.spec_from_file_location("half_split", file)
