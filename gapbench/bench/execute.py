@@ -102,8 +102,6 @@ class Runner:
 
     def run(self, *, encoding: Progress | None = None, on_cell: Callable[[Record], None] | None = None) -> Outcome:
         """Encode, and run what has no answer of the installed code yet; each record is appended as its cell ends."""
-        if self.options.jobs == 1 and not self.options.in_process:
-            prepare(built_in_modules(self.registry))
         outcome = Outcome()
         tell = on_cell or _tell_nobody
         log, waiting = RunLog(self.path), dict[str, list[CellTask]]()
@@ -118,6 +116,8 @@ class Runner:
             if missing and task.header.cell_id in waiting:  # the same question under another name: it is measured once
                 waiting[task.header.cell_id].append(task)
             elif missing:
+                if not tasks and self.options.jobs == 1 and not self.options.in_process:
+                    prepare(built_in_modules(self.registry))  # meanwhile the rest is encoded
                 waiting[task.header.cell_id] = []
                 tasks.append(replace(task, metrics=missing))
             else:

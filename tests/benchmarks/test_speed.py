@@ -268,6 +268,10 @@ def test_memory_does_not_grow_with_the_number_of_embeddings(tmp_path):
     assert peaks[10**6] - peaks[10**4] <= 64 + 10**6 * per_item
 
 
+#: A process for each aligner over one process for all.
+ROOMS_RATIO = 1.6
+
+
 @pytest.mark.benchmark
 def test_rooms_against_one_process(tmp_path):
     """All cells of the default run from a warm store: a process for each aligner against all in one."""
@@ -278,8 +282,10 @@ def test_rooms_against_one_process(tmp_path):
             [*command, f"here-{number}", "--in-process"], cwd=tmp_path
         )
 
+    def found(first):
+        rooms, here = (min(each) for each in zip(*(times(first + number) for number in range(3)), strict=True))
+        print(f"\nrooms: {rooms:.1f} s, one process: {here:.1f} s, {rooms / here:.2f} times (limit {ROOMS_RATIO})")
+        return rooms / here
+
     times("warm")
-    found = [times(number) for number in range(3)]
-    rooms, here = (min(each) for each in zip(*found, strict=True))
-    print(f"\nrooms: {rooms:.1f} s, one process: {here:.1f} s, {rooms / here:.2f} times (limit 1.75)")
-    assert rooms / here <= 1.75
+    assert found(0) <= ROOMS_RATIO or found(3) <= ROOMS_RATIO
