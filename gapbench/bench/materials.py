@@ -300,12 +300,17 @@ def prompt_set(selected: Selected, classes: Sequence[str], dataset: Selected) ->
         Something else than strings, an owner outside the classes, a class without a prompt, one prompt for all classes, or
         weights that weigh nothing.
     """
-    strategy: PromptStrategy = build(selected)
     context = PromptContext(dataset=dataset.component.spec.name, argument=dataset.argument or "")
+    strategy = build(selected)
     with calling(selected):
-        wants_context = len(signature(strategy.prompts).parameters) > 1
-        prompts = strategy.prompts(tuple(classes), *([context] if wants_context else []))
-    what = f"Prompt strategy {selected.label!r}"
+        return prompts_of(strategy, selected.label, classes, context)
+
+
+def prompts_of(strategy: PromptStrategy, name: str, classes: Sequence[str], context: PromptContext) -> PromptSet:
+    """Call a strategy and check what it wrote, as `prompt_set` does."""
+    wants_context = len(signature(strategy.prompts).parameters) > 1
+    prompts = strategy.prompts(tuple(classes), *([context] if wants_context else []))
+    what = f"Prompt strategy {name!r}"
     if not isinstance(prompts, PromptSet):
         raise PluginError(f"{what} gave {type(prompts).__name__} where a PromptSet is wanted.")
     if len(prompts.prompts) != len(prompts.owner) or not all(isinstance(text, str) for text in prompts.prompts):

@@ -39,6 +39,12 @@ class Widened:
         return wide
 
 
+def _fixed(array: Float64) -> Float64:
+    """Mark an array that is made once as not to be written to."""
+    array.flags.writeable = False
+    return array
+
+
 class RowSums:
     """Count, sum and sum of outer products of rows; implements `gapbench.components.RowMoments`.
 
@@ -90,15 +96,15 @@ class RowSums:
             outer += wide.T @ wide
         return outer
 
-    @property
+    @cached_property
     def mean(self) -> Float64:
         """``(d,)`` mean."""
-        return self.total / self.n
+        return _fixed(self.total / self.n)
 
-    @property
+    @cached_property
     def covariance(self) -> Float64:
         """``(d, d)`` covariance, divided by n."""
-        return self.second / self.n - np.outer(self.mean, self.mean)
+        return _fixed(self.second / self.n - np.outer(self.mean, self.mean))
 
     def __add__(self, other: RowSums) -> RowSums:
         """Merge the sums of two sets of rows."""

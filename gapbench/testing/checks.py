@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 Status = Literal["passed", "failed", "expected failure", "skipped"]
 
-#: Modules with the checks of each kind; imported when they are wanted.
+#: Modules of this package with the checks of each kind, imported when they are wanted.
 MODULES = {
-    Kind.ALIGNER: ("gapbench.testing.aligner_checks", "gapbench.testing.process_checks"),
-    Kind.ENCODER: ("gapbench.testing.encoder_checks", "gapbench.testing.process_checks"),
-    Kind.DATASET: ("gapbench.testing.dataset_checks", "gapbench.testing.process_checks"),
-    Kind.PROMPTS: ("gapbench.testing.prompt_checks", "gapbench.testing.process_checks"),
-    Kind.METRIC: ("gapbench.testing.metric_checks", "gapbench.testing.process_checks"),
+    Kind.ALIGNER: ("aligner_checks", "aligner_equivariance", "parameter_checks", "world_checks", "process_checks"),
+    Kind.ENCODER: ("encoder_checks", "encoder_identity", "world_checks", "process_checks"),
+    Kind.DATASET: ("dataset_checks", "dataset_content", "world_checks", "process_checks"),
+    Kind.PROMPTS: ("prompt_checks", "world_checks", "process_checks"),
+    Kind.METRIC: ("metric_checks", "metric_equivariance", "world_checks", "process_checks"),
 }
 
 _CHECKS: dict[Kind, dict[str, Check]] = {kind: {} for kind in Kind}
@@ -120,7 +120,7 @@ def check(name: str, *kinds: Kind) -> Callable[[Callable[[Subject], None]], Call
 def checks_of(kind: Kind) -> Sequence[Check]:
     """Give the checks of a kind, in the order in which they are run."""
     for module in MODULES[kind]:
-        importlib.import_module(module)
+        importlib.import_module(f"gapbench.testing.{module}")
     return list(_CHECKS[kind].values())
 
 
@@ -158,8 +158,29 @@ def check_component(subject: Subject) -> Iterator[Outcome]:
             f"{subject.name}: its spec expects the failure of {', '.join(sorted(unknown))}, but there is no such check. "
             f"The checks are: {', '.join(one.name for one in checks)}."
         )
-    for one in checks:
-        yield run_check(one, subject)
+    broken = _cannot_be_built(subject)
+    if broken:
+        yield Outcome(Check("can be built", _built), "failed", broken)
+        return
+    yield Outcome(Check("can be built", _built), "passed")
+    process_checks = importlib.import_module("gapbench.testing.process_checks")
+    process_checks.start_ahead(subject)
+    try:
+        for one in checks:
+            yield run_check(one, subject)
+    finally:
+        process_checks.end_ahead(subject)
+
+
+def _cannot_be_built(subject: Subject) -> str:
+    """Return why a component cannot be built, in which case no check can say anything else; empty where it can."""
+    outcome = run_check(Check("can be built", _built), subject)
+    return outcome.reason if outcome.status == "failed" else ""
+
+
+def _built(subject: Subject) -> None:
+    """Its factory gives something that has the methods of its kind."""
+    subject.build()
 
 
 def subject_of(component: Component, argument: str | None = None) -> Subject:

@@ -108,14 +108,17 @@ def labels(subject: Subject) -> None:
 
 @check("captions every item", Kind.DATASET)
 def captions(subject: Subject) -> None:
-    """Where it offers captions: a list of strings for each item, some of them not empty."""
+    """Where it offers captions: a list of strings for each item, none of them empty."""
     if Offer.CAPTIONS not in subject.spec.offers:
         raise DoesNotApplyError("it offers no captions")
     for name, split in splits(subject).items():
         assert split.captions is not None, f"split {name!r} has no captions"
         found: list[Any] = list(split.captions)
         assert len(found) == len(split.images), f"split {name!r} has {len(found)} lists of captions"
-        assert any(found), f"no item of {name!r} has a caption"
+        bare = sum(not texts for texts in found)
+        assert not bare, f"{bare} of {len(found)} items of {name!r} have no caption; leave them out of the dataset"
+        strings = [texts for texts in found if isinstance(texts, str)]
+        assert not strings, f"captions of an item of {name!r} are a string; they must be a list of strings"
         assert all(isinstance(text, str) and text.strip() for texts in found for text in texts), (
             f"split {name!r} has an empty caption"
         )

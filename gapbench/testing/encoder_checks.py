@@ -54,7 +54,8 @@ def encoded(encoder: Any, images: Sequence[Image]) -> Float32:
     return rows
 
 
-def _close(one: Float32, other: Float32, what: str) -> None:
+def close(one: Float32, other: Float32, what: str) -> None:
+    """Hold rows to each other, but for rounding."""
     difference = float(np.abs(one - other).max()) / max(float(np.abs(one).max()), 1e-30)
     assert difference <= CLOSE, f"{what}: embeddings differ by {difference:.2g} of the largest value"
 
@@ -120,10 +121,10 @@ def batches(subject: Subject) -> None:
     images = pictures()
     whole = encoded(encoder, images)
     parts = np.concatenate([encoded(encoder, images[:3]), encoded(encoder, images[3:])])
-    _close(whole, parts, "pictures in two batches")
-    _close(whole[::-1], encoded(encoder, images[::-1]), "pictures in another order")
+    close(whole, parts, "pictures in two batches")
+    close(whole[::-1], encoded(encoder, images[::-1]), "pictures in another order")
     texts = encoder.encode_texts(TEXTS)
-    _close(texts, np.concatenate([encoder.encode_texts([text]) for text in TEXTS]), "texts one by one")
+    close(texts, np.concatenate([encoder.encode_texts([text]) for text in TEXTS]), "texts one by one")
 
 
 @check("gives the same twice", Kind.ENCODER)
@@ -174,7 +175,7 @@ def threads(subject: Subject) -> None:
     prepare = getattr(encoder, "prepare", lambda picture: picture)
     with ThreadPoolExecutor(4) as pool:
         ready = list(pool.map(prepare, images))
-    _close(encoded(encoder, images), encoder.encode_images(ready), "pictures prepared in threads")
+    close(encoded(encoder, images), encoder.encode_images(ready), "pictures prepared in threads")
 
 
 @check("leaves global state alone", Kind.ENCODER)

@@ -34,7 +34,7 @@ ROUNDING, CLOSE = 1e-6, 1e-3
 
 def toy(subject: Subject, n: int = 120, d: int = 8, **options: Any) -> EmbeddedSplit:
     """Give toy data that the metric has a meaning for: captions, unless it needs classes."""
-    cones = two_cones(n, d, angle=0.1, noise=0.2, **{"classes": 8, **options})
+    cones = two_cones(n, d, **{"angle": 0.1, "noise": 0.2, "classes": 8, **options})
     return cones.prompts() if Need.LABELS in subject.spec.needs else cones.captions(labels=True)
 
 

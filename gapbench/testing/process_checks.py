@@ -55,11 +55,27 @@ def _request(subject: Subject) -> str:
     )
 
 
-@lru_cache(maxsize=8)  # both checks read the same two processes
-def _fresh(request: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Ask two processes with different hash seeds."""
+#: Processes that were started ahead, by what they are asked.
+_STARTED: dict[str, list[subprocess.Popen[str]]] = {}
+
+
+def start_ahead(subject: Subject) -> None:
+    """Start the processes that these checks read, so that they run while other checks do."""
+    request = _request(subject)
+    _STARTED.setdefault(request, _started(request))
+
+
+def end_ahead(subject: Subject) -> None:
+    """End processes that were started ahead and not read."""
+    for process in _STARTED.pop(_request(subject), []):
+        process.kill()
+        process.communicate()
+
+
+def _started(request: str) -> list[subprocess.Popen[str]]:
+    """Start two processes with different hash seeds."""
     paths = [str(Path(path).resolve()) for path in sys.path]
-    running = [
+    return [
         subprocess.Popen(  # noqa: S603 - this very interpreter
             [sys.executable, "-m", "gapbench.testing.fresh", request],
             stdout=subprocess.PIPE,
@@ -69,14 +85,27 @@ def _fresh(request: str) -> tuple[dict[str, Any], dict[str, Any]]:
         )
         for seed in ("1", "2")
     ]
-    answers = []
-    for process in running:
-        try:
-            out, err = process.communicate(timeout=PATIENCE)
-        except subprocess.TimeoutExpired:
+
+
+@lru_cache(maxsize=8)  # both checks read the same two processes
+def _fresh(request: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Ask two processes with different hash seeds."""
+    running = _STARTED.pop(request, None) or _started(request)
+    try:
+        one, other = (_answer(process) for process in running)
+    finally:
+        for process in running:
             process.kill()
-            raise AssertionError(f"a fresh process took longer than {PATIENCE} s") from None
-        last = out.strip().splitlines()[-1:]
-        assert process.returncode == 0 and last, f"a fresh process failed: {err.strip().splitlines()[-1:]}"  # noqa: PT018
-        answers.append(json.loads(last[0]))
-    return answers[0], answers[1]
+            process.communicate()
+    return one, other
+
+
+def _answer(process: subprocess.Popen[str]) -> dict[str, Any]:
+    try:
+        out, err = process.communicate(timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        raise AssertionError(f"a fresh process took longer than {PATIENCE} s") from None
+    last = out.strip().splitlines()[-1:]
+    assert process.returncode == 0 and last, f"a fresh process failed: {err.strip().splitlines()[-1:]}"  # noqa: PT018
+    answer: dict[str, Any] = json.loads(last[0])
+    return answer

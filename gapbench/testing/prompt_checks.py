@@ -4,26 +4,31 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gapbench.components import PromptSet
+import numpy as np
+
+from gapbench.bench.materials import prompts_of
 from gapbench.host.registry import Kind
 from gapbench.model.record import CAPTIONS
-from gapbench.specs import Pooling
+from gapbench.specs import Pooling, PromptContext
 from gapbench.testing.checks import DoesNotApplyError, Subject, check
 from gapbench.testing.guards import no_global_changes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gapbench.components import PromptSet
+
+#: Prompts are written for a dataset that strategies which go by its name know.
+CONTEXT = PromptContext(dataset="stl10")
+
 CLASSES = ("cat", "tabby cat", "fire engine", "Königspinguin", "A/C unit (indoor)", "{braces}", "50% off")
 
 
 def written(subject: Subject, classes: Sequence[str]) -> PromptSet:
-    """Write the prompts of some classes."""
+    """Write the prompts of some classes, held to what a run holds them to."""
     if subject.spec.name == CAPTIONS:
         raise DoesNotApplyError("it stands for the dataset's own captions and writes none")
-    found = subject.build().prompts(classes)
-    assert isinstance(found, PromptSet), f"prompts() gives {type(found).__name__}; it must give a gapbench.PromptSet"
-    return found
+    return prompts_of(subject.build(), subject.selected.name, classes, CONTEXT)
 
 
 @check("writes a prompt for every class", Kind.PROMPTS)
@@ -33,6 +38,8 @@ def every_class(subject: Subject) -> None:
     assert len(found.prompts) == len(found.owner), f"{len(found.prompts)} prompts have {len(found.owner)} owners"
     prompts: list[Any] = list(found.prompts)  # whatever it really holds
     assert all(isinstance(one, str) and one.strip() for one in prompts), "a prompt is empty, or no string"
+    whole = all(type(owner) is int or isinstance(owner, np.integer) for owner in found.owner)
+    assert whole, "an owner is no whole number"
     assert {int(owner) for owner in found.owner} == set(range(len(CLASSES))), (
         "a class owns no prompt, or an owner is none"
     )
@@ -51,8 +58,40 @@ def distinct(subject: Subject) -> None:
 @check("writes the same each time", Kind.PROMPTS)
 def repeatable(subject: Subject) -> None:
     """The same classes give the same prompts."""
-    one, other = written(subject, CLASSES), written(subject, CLASSES)
-    assert list(one.prompts) == list(other.prompts), "the prompts differ from call to call"
+    kept = subject.build()
+    written(subject, CLASSES)  # says where there is nothing to write
+    found = [written(subject, CLASSES), *(prompts_of(kept, subject.selected.name, CLASSES, CONTEXT) for _ in range(2))]
+    assert all(_owned(one) == _owned(found[0]) for one in found), "the prompts differ from call to call"
+
+
+def _owned(prompts: PromptSet) -> list[tuple[Any, ...]]:
+    weights = prompts.weights or [1.0] * len(prompts.prompts)
+    return list(zip(prompts.prompts, prompts.owner, weights, strict=True))
+
+
+@check("writes the same whatever the order of the classes", Kind.PROMPTS)
+def order(subject: Subject) -> None:
+    """Where classes are listed in another order, each has the prompts that it had."""
+    usual = _by_class(written(subject, CLASSES), CLASSES)
+    for others in (CLASSES[::-1], CLASSES[3:] + CLASSES[:3]):
+        assert _by_class(written(subject, others), others) == usual, (
+            "where classes are listed in another order, some have other prompts"
+        )
+
+
+def _by_class(prompts: PromptSet, classes: Sequence[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {name: [] for name in classes}
+    for prompt, owner in zip(prompts.prompts, prompts.owner, strict=True):
+        found[classes[int(owner)]].append(prompt)
+    return {name: sorted(texts) for name, texts in found.items()}
+
+
+@check("writes prompts of a size that can be read", Kind.PROMPTS)
+def size(subject: Subject) -> None:
+    """No class has one prompt twice, and none has more than a thousand."""
+    for name, texts in _by_class(written(subject, CLASSES), CLASSES).items():
+        assert len(set(texts)) == len(texts), f"class {name!r} has a prompt twice; give it a weight"
+        assert len(texts) <= 1_000, f"class {name!r} has {len(texts)} prompts"  # noqa: PLR2004 - see above
 
 
 @check("writes for one class", Kind.PROMPTS)

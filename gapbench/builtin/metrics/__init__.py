@@ -26,9 +26,9 @@ def _task(name: str, factory: str, summary: str, need: Need, **options: int) -> 
     )
 
 
-def _by_k(name: str, factory: str, summary: str, need: Need) -> MetricSpec:
+def _by_k(name: str, factory: str, summary: str, need: Need, default: int = 10) -> MetricSpec:
     """Describe a metric of which the user says k."""
-    k = Param(default=10, low=1, high=1_000_000, doc="how many of the first are looked at")
+    k = Param(default=default, low=1, high=1_000_000, doc="how many of the first are looked at")
     return replace(_task(name, factory, summary, need), params={"k": k}, default=False)
 
 
@@ -52,7 +52,7 @@ SPECS = (
         )
         for k in (1, 5, 10)
     ),
-    _by_k("top", "TopClasses", "share of images with the right class among the k best: top[k=3]", Need.LABELS),
+    _by_k("top", "TopClasses", "share of images with the right class among the k best: top[k=2]", Need.LABELS, 3),
     _by_k("i2t-recall", "ImageToText", "share of images with an own caption in the first k", Need.CAPTIONS),
     _by_k("t2i-recall", "TextToImage", "share of captions with their image in the first k", Need.CAPTIONS),
     *TASK_SPECS,
