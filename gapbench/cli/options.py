@@ -119,10 +119,17 @@ def kind_named(name: str) -> Kind:
 
 
 def registry_from(plugin_files: Sequence[Path], blocked: Sequence[str], *, strict: bool) -> Registry:
-    """Find the plugins; a broken one gets a line on stderr."""
+    """Find the plugins; a broken one that is installed gets a line on stderr.
+
+    Raises
+    ------
+    BrokenPluginError
+        One that ``--plugin`` names is broken.
+    """
     from gapbench.host.discovery import discover
 
     registry = discover(plugin_files=plugin_files, blocked=blocked, strict=strict)
+    registry.check_named()
     for broken in registry.broken:
         echo(f"warning: plugin {broken.origin} is broken: {broken.cause} {broken.fix}", err=True)
     return registry
