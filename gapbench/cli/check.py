@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gapbench.cli import complete
 from gapbench.cli.console import console, echo_json
 from gapbench.cli.options import kind_named, plugin_options, registry_from
 from gapbench.host.selection import select
@@ -26,8 +27,8 @@ MARKS = {
 
 
 @click.command("check")
-@click.argument("kind")
-@click.argument("name")
+@click.argument("kind", shell_complete=complete.kinds)
+@click.argument("name", shell_complete=complete.names)
 @click.option("--json", "as_json", is_flag=True, help="Write JSON.")
 @plugin_options
 def command(kind: str, name: str, as_json: bool, **options: Any) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from gapbench.cli import complete
 from gapbench.cli.console import echo
 from gapbench.devices import check_device
 from gapbench.errors import UsageError
@@ -78,10 +79,6 @@ def _option(declared: Option) -> Callable[[Command], Command]:
         del context, parameter
         return declared.parse(given)
 
-    def complete(context: click.Context, parameter: click.Parameter, begun: str) -> list[str]:
-        del context, parameter
-        return [name for name in names if name.startswith(begun)]
-
     return click.option(
         *declared.flags,
         declared.name,
@@ -91,7 +88,7 @@ def _option(declared: Option) -> Callable[[Command], Command]:
         metavar=declared.metavar or (f"[{'|'.join(names)}]" if names else None),
         help=f"{declared.help}  [{note}]" if note else declared.help,
         callback=read,
-        shell_complete=complete,
+        shell_complete=complete.option(declared),
     )
 
 
