@@ -100,6 +100,7 @@ def test_studies_and_files(completed):
     assert [text for _, text in completed("gapbench run --study ")] == study_names()
     assert completed("gapbench run --study mine") == [("file", "mine")]
     assert completed("gapbench run --plugin my") == [("file", "my")]
+    assert completed("gapbench dev my") == [("file", "my")]
     assert completed("gapbench run --out re") == [("dir", "re")]
     assert [text for _, text in completed("gapbench leaderboard verify mind")] == ["mind-the-gap-coco"]
 
