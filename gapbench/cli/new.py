@@ -50,7 +50,7 @@ def command(kind: str, name: str, folder: Path, *, single_file: bool, licence: s
     """Begin a plugin with one component of KIND (encoder, dataset, prompts, aligner, metric) named NAME.
 
     Writes the folder gapbench-NAME, a complete distribution: spec, implementation, tests that call the conformance suite,
-    README, licence, CI workflow. Nothing is overwritten.
+    README, licence, citation, workflows that test and publish. Nothing is overwritten.
     """
     of_kind = kind_named(kind)
     registry = registry_from(options["plugins"], options["no_plugin"], strict=options["strict"])
