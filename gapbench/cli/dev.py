@@ -29,8 +29,11 @@ POLL_S, GRACE_S = 0.2, 5.0
 @click.command("dev")
 @click.argument("file", metavar="FILE.py", shell_complete=complete.paths())
 @click.option("--once", is_flag=True, help="One round, with the exit code of check and run.")
+@click.option(
+    "--watched", is_flag=True, hidden=True
+)  # a round of one that watches: where that ends it, it says nothing
 @plugin_options
-def command(file: str, *, once: bool, **options: Any) -> int:
+def command(file: str, *, once: bool, watched: bool, **options: Any) -> int:
     """Check the components of FILE.py and run them against identity, now and at each save of it or of what it imports
     from beside it.
 
@@ -45,14 +48,16 @@ def command(file: str, *, once: bool, **options: Any) -> int:
         raise UsageError(f"FILE.py {error}.") from None
     if not path.is_file():
         raise UsageError(f"There is no plugin file {file!r}. Check the path, or begin one: gapbench new --single-file.")
-    if not once:
+    if not (once or watched):
         return _watch([path, *options["plugins"]], [file, *_written(options)])
     from gapbench.cli.dev_round import one_round
 
     try:
         return one_round(path, **options)
-    except KeyboardInterrupt:  # of whoever watches: the round says nothing more
-        return 130
+    except KeyboardInterrupt:
+        if watched:
+            return 130
+        raise
 
 
 def _written(options: dict[str, Any]) -> list[str]:
@@ -106,7 +111,7 @@ def _start(words: Sequence[str]) -> subprocess.Popen[bytes]:
     """Start a round; out of reach of the terminal's Ctrl-C, so that one process alone decides when it ends."""
     # As this process was started: `python -m` finds what lies in the working folder, and the command does not.
     safe = [] if getattr(sys.modules["__main__"], "__spec__", None) is not None else ["-P"]
-    command = [sys.executable, *safe, "-m", "gapbench", "dev", "--once", *words]
+    command = [sys.executable, *safe, "-m", "gapbench", "dev", "--watched", *words]
     return subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=os.name == "posix")  # noqa: S603 - no shell
 
 
