@@ -105,3 +105,8 @@ def __getattr__(name: str) -> Any:
 
     home = next((module for module, names in _HOMES.items() if name in names), "gapbench.specs")
     return getattr(importlib.import_module(home), name)
+
+
+def __dir__() -> list[str]:
+    """List the public names, whether they are imported yet or not, and nothing else."""
+    return sorted(__all__)

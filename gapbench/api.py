@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import inspect
 import tempfile
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import wraps
-from os import PathLike
+from itertools import islice
+from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from gapbench.errors import BrokenPluginError, GapbenchError, UsageError
-from gapbench.model.request import DTypeName, EngineName, FitSize, IndexName, ProtocolName, Request
+from gapbench.errors import GapbenchError, NoPluginError, UsageError
+from gapbench.model.request import SELECTIONS, DTypeName, EngineName, FitSize, IndexName, ProtocolName, Request
+from gapbench.model.values import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import pandas as pd
     from rich.console import Console, ConsoleOptions, RenderableType
@@ -32,6 +35,18 @@ COLUMNS = (
     "encoder", "dataset", "prompts", "aligner", "protocol", "fit_items", "seed",
     "metric", "value", "low", "high", "n", "delta", "p", "p_holm", "cell_id",
 )  # fmt: skip
+
+#: A name of each kind, and what to write for one that is a file.
+NAMED = {
+    "encoders": ("mini-clip", ""),
+    "datasets": ("digits", "embeddings:{0} (embeddings), folder:{0} (a folder a class) or captions:{0} (captions)"),
+    "prompts": ("photo", "file:{0}"),
+    "aligners": ("procrustes", ""),
+    "metrics": ("top1", ""),
+}
+
+#: What the keyword of that name takes.
+PLUGINS = "plugins takes paths of files, and modules, classes or instances with hooks: one, or a list of them."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,9 +244,10 @@ def run(  # noqa: PLR0913 - one keyword for each option
     UsageError
         A selection or an option that is not understood; names the keyword.
     BrokenPluginError
-        A name that belongs to a broken plugin.
+        One of ``plugins`` is broken, or a name belongs to a plugin that is.
     """
     given = dict(locals())
+    given |= {keyword: _names(keyword, given[keyword]) for keyword in NAMED}
     given["plugins"], objects = _files_and_objects(plugins)
     return _run(Request.from_python(given, "run()"), objects)
 
@@ -244,7 +260,6 @@ def _run(request: Request, objects: Sequence[object]) -> Results:
     from gapbench.devices import check_device
     from gapbench.embeddings.store import Store, default_root
     from gapbench.host.discovery import discover
-    from gapbench.host.registry import MODULE, OBJECT
     from gapbench.leaderboard.assemble import build_tables, only
     from gapbench.model.study import chosen_study
     from gapbench.results import journal
@@ -259,10 +274,9 @@ def _run(request: Request, objects: Sequence[object]) -> Results:
     study, _ = chosen_study(request)
     registry = discover(plugin_files=request.plugins, objects=objects, blocked=request.no_plugin, strict=request.strict)
     for broken in registry.broken:
-        if broken.origin.file:
-            raise BrokenPluginError(f"run(): plugins: {broken.origin.file} is broken: {broken.cause} {broken.fix}")
-        if broken.origin.entry_point in (OBJECT, MODULE):
-            raise UsageError(f"run(): plugins: {broken.origin} is no plugin: {broken.cause}")
+        if isinstance(broken.error, NoPluginError) and broken.origin.named and not broken.origin.file:
+            raise UsageError(f"run(): plugins: {broken.origin} is no plugin: {broken.cause} {PLUGINS}")
+    registry.check_named()
     check_device(request.device)
     materials = Materials(Store(default_root()), request.context())
     plan = make_plan(study, registry, materials)
@@ -304,6 +318,33 @@ def _run(request: Request, objects: Sequence[object]) -> Results:
         failed=outcome.failed,
         metrics=specs,
     )
+
+
+def _names(keyword: str, value: Any) -> Any:
+    """See to it that names are text: a class, an instance or a path in their place is told with what to write."""
+    if value is None or isinstance(value, str):
+        return value
+    several = isinstance(value, Iterable) and not isinstance(value, bytes | Mapping | PathLike | type)
+    listed = list(islice(value, SELECTIONS.most + 1)) if several else [value]
+    for one in listed:
+        if not isinstance(one, str):
+            raise UsageError(f"run(): {keyword} {_wanted(keyword, one)}")
+    return listed
+
+
+def _wanted(keyword: str, given: object) -> str:
+    example, family = NAMED[keyword]
+    what = f"takes names, such as {example!r}"
+    if isinstance(given, PathLike):
+        path = fspath(given)
+        return f"{what}, not the path {path}{f'; write {family.format(path)}' if family else ''}."
+    plain = given is None or isinstance(given, int | float | complex | bytes | Iterable)
+    if plain and not isinstance(given, type):
+        return f"{what}, not {shown(given)}."
+    named = getattr(given, "__name__", None)
+    it = named if isinstance(named, str) else f"an instance of {type(given).__name__}"
+    kind = keyword if keyword == "prompts" else keyword.removesuffix("s")
+    return f"{what}, not {it}; what has hooks goes into plugins=[...], and the name of its {kind} here."
 
 
 def _files_and_objects(plugins: Any) -> tuple[list[Any], list[object]]:

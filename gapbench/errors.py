@@ -25,8 +25,12 @@ class PluginError(GapbenchError):
     """A plugin, or something that it registered, breaks the contract."""
 
 
+class NoPluginError(PluginError):
+    """What was to be a plugin has no hook."""
+
+
 class BrokenPluginError(PluginError):
-    """A component was asked for that belongs to a broken plugin (exit code 3)."""
+    """A plugin was named that is broken, or a component that belongs to one (exit code 3)."""
 
 
 class DataError(GapbenchError):

@@ -4,7 +4,9 @@ import logging
 import subprocess
 import sys
 import types
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 import gapbench
@@ -151,6 +153,54 @@ class WithoutHooks:
 def test_an_object_without_hooks_is_refused(plugins):
     with pytest.raises(UsageError, match=r"run\(\): plugins: .* is no plugin: It has no hook"):
         gapbench.run(plugins=plugins)
+
+
+def half_of_a_way():
+    """No plugin either."""
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"aligners": [Half]}, "aligners takes names, such as 'procrustes', not Half; what has hooks goes into plugins="),
+        ({"aligners": Half()}, "not an instance of Half; what has hooks goes into plugins=[...], and the name of its aligner"),
+        ({"aligners": ["identity", half_of_a_way]}, "not half_of_a_way; what has hooks"),
+        ({"metrics": types}, "metrics takes names, such as 'top1', not types;"),
+        ({"encoders": gapbench.EncoderSpec(name="x", factory="a:b", summary="")}, "not an instance of EncoderSpec;"),
+        ({"aligners": 3}, "aligners takes names, such as 'procrustes', not 3."),
+        ({"aligners": [None]}, "not None."),
+        ({"aligners": {"procrustes": 1}}, "not {'procrustes': 1}."),
+        ({"aligners": [["procrustes"]]}, "not ['procrustes']."),
+        ({"datasets": np.zeros((2, 2))}, "datasets takes names, such as 'digits', not array("),
+        ({"datasets": Path("rows.npz")}, "not the path rows.npz; write embeddings:rows.npz (embeddings), folder:rows.npz"),
+        ({"prompts": [Path("mine.toml")]}, "not the path mine.toml; write file:mine.toml."),
+        ({"encoders": Path("weights.pt")}, "not the path weights.pt."),
+        ({"seeds": "1"}, "seeds must be a list of numbers from 0 to 2^63 - 1, up to 10,000 seeds, such as [1, 3], not '1'."),
+        ({"seeds": 1}, "seeds must be a list: [1] for the one number 1, range(1) for as many numbers."),
+        ({"seeds": ["1"]}, "seeds must be numbers from 0 to 2^63 - 1, up to 10,000 seeds, not '1'."),
+        ({"seeds": [0.0]}, "not 0.0."),
+        ({"fit_size": "10"}, "or 'all', up to 100 sizes, such as [1, 3], not '10'."),
+        ({"shots": "1,2"}, "such as [1, 3], not '1,2'."),
+        ({"jobs": "2"}, "jobs must be a whole number from 1 to 1,024, not '2'."),
+        ({"timeout": "5"}, "timeout must be a number of seconds from 0.1 to 10,000,000, not '5'."),
+        ({"download": 1}, "download must be true or false, not 1."),
+        ({"protocol": ["held-out"]}, "protocol must be one of held-out, in-sample, transductive, not ['held-out']."),
+        ({"study": ["digits"]}, "study must be text, not ['digits']."),
+        ({"out": 3}, "out must be a path, not 3."),
+        ({"plugins": {"a.py"}}, "plugins takes paths of files, and modules, classes or instances with hooks: one, or a list"),
+    ],
+)  # fmt: skip
+def test_a_wrong_type_is_told_with_what_is_wanted(options, told):
+    with pytest.raises(UsageError) as raised:
+        gapbench.run(**options)
+    assert str(raised.value).startswith("run(): ")
+    assert told in str(raised.value)
+
+
+def test_names_may_come_from_anything_that_gives_texts():
+    for names in (np.array(["identity"]), (name for name in ["identity"]), {"identity"}):
+        (record,) = gapbench.run(datasets=["digits"], prompts="photo", aligners=names, metrics="top1").records
+        assert record.label == "identity"
 
 
 def test_python_takes_what_the_command_line_takes(tmp_path):

@@ -1,12 +1,8 @@
-"""The tutorial is run from top to bottom, and the how-to pages' plugins load."""
+"""The tutorial is run from top to bottom."""
 
 import re
 import shlex
 from pathlib import Path
-
-import pytest
-
-from gapbench.host.discovery import discover
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -56,51 +52,3 @@ def test_the_tutorial_builds_the_example():
     assert sorted(named) == ["gapbench_example.py", "pyproject.toml", "tests/test_contract.py"]
     for name, text in named.items():
         assert (EXAMPLE / name).read_text() == text, name
-
-
-def plugins():
-    for page in sorted((DOCS / "how-to").glob("*.md")):
-        for language, name, text in BLOCK.findall(page.read_text()):
-            if language == "python" and name:
-                yield pytest.param(name, text, id=name)
-
-
-@pytest.mark.parametrize(("name", "text"), list(plugins()))
-def test_a_plugin_of_a_how_to_page_loads(tmp_path, name, text):
-    (tmp_path / name).write_text(text)
-    registry = discover(plugin_files=[tmp_path / name])
-    assert not registry.broken
-    (found,) = [plugin for plugin in registry.plugins if plugin.origin.distribution == name]
-    assert found.components
-
-
-def test_the_score_side_method_keeps_the_contract_and_runs(gapbench, tmp_path):
-    (block,) = [text for _, name, text in BLOCK.findall((DOCS / "how-to/score-side.md").read_text()) if name]
-    (tmp_path / "popular.py").write_text(block)
-    gapbench("check", "aligner", "popular", "--plugin", "popular.py")
-    done = gapbench(
-        *("run", "-d", "color-digits", "-p", "captions", "-a", "identity", "-a", "popular[amount=auto]"),
-        *("--plugin", "popular.py", "--no-figures"),
-    )
-    assert "popular[amount=auto]" in done.stdout
-
-
-def test_the_written_prompts_run(gapbench, tmp_path):
-    (block,) = [text for _, name, text in BLOCK.findall((DOCS / "how-to/prompts.md").read_text()) if name]
-    (tmp_path / "prompts.toml").write_text(block)
-    done = gapbench("run", "-d", "digits", "-p", "file:prompts.toml", "-a", "identity", "-m", "top1", "--no-figures")
-    assert "file:prompts.toml" in done.stdout
-
-
-def test_the_study_of_the_sweeps_page_can_be_planned(gapbench, tmp_path):
-    (block,) = [text for _, name, text in BLOCK.findall((DOCS / "how-to/sweeps.md").read_text()) if name]
-    (tmp_path / "study.toml").write_text(block)
-    assert "gap-shift[delta=0.25]" in "".join(gapbench("plan", "--study", "study.toml").stdout.split())
-
-
-def test_the_python_page_runs(capsys):
-    (block,) = [
-        text for language, _, text in BLOCK.findall((DOCS / "how-to/python.md").read_text()) if language == "python"
-    ]
-    exec(block, {})
-    assert capsys.readouterr().out.count("\n") == 3

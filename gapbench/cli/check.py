@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gapbench.cli import complete
 from gapbench.cli.console import console, echo_json
-from gapbench.cli.options import kind_named, plugin_options, registry_from
+from gapbench.cli.options import data_options, kind_named, plugin_options, registry_from
 from gapbench.host.selection import select
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from rich.console import Console
 
@@ -26,27 +28,28 @@ MARKS = {
 
 
 @click.command("check")
-@click.argument("kind")
-@click.argument("name")
+@click.argument("kind", shell_complete=complete.kinds)
+@click.argument("name", shell_complete=complete.names)
 @click.option("--json", "as_json", is_flag=True, help="Write JSON.")
+@data_options
 @plugin_options
-def command(kind: str, name: str, as_json: bool, **options: Any) -> int:
+def command(kind: str, name: str, as_json: bool, data_root: Path | None, **options: Any) -> int:
     """Check that a component of KIND (encoder, dataset, prompts, aligner, metric) keeps the contract.
 
     NAME is written as everywhere: a name, a glob, or a family with its argument. Ends with 1 where a check fails, or where
-    none could run.
+    none could run. What could not be tried is named at the end.
     """
     of_kind = kind_named(kind)
     registry = registry_from(options["plugins"], options["no_plugin"], strict=options["strict"])
     chosen = select(registry, of_kind, [name])
 
     from gapbench.bench.isolation import quiet
-    from gapbench.testing.checks import Subject, check_component
+    from gapbench.testing.checks import Subject, check_component, offline_context
 
     out, err = console(), console(err=True)
     results: list[tuple[Subject, list[Outcome]]] = []
     for selected in chosen:
-        subject = Subject(selected)
+        subject = Subject(selected, offline_context(data_root))
         outcomes: list[Outcome] = []
         with err.status(f"checking {subject.name}") as status:
             checking = check_component(subject)
@@ -78,11 +81,22 @@ def _show(out: Console, subject: Subject, outcomes: Sequence[Outcome]) -> None:
     for outcome in outcomes:
         mark, style = MARKS[outcome.status]
         out.print(Text(f"  {mark} {outcome.check.name}", style=style))
-        if outcome.reason:
+        if outcome.reason and outcome.status != "skipped":
             out.print(Text(f"      {outcome.reason}", style="" if outcome.status == "failed" else "dim"))
         if outcome.status == "failed":
             out.print(Text(f"      wanted: {outcome.check.doc}", style="dim"))
     out.print(Text(_summary(outcomes), style="green" if _well(outcomes) else "bold red"))
+    for reason, names in _not_tried(outcomes).items():
+        out.print(Text(f"not tried ({reason}): {', '.join(names)}", style="yellow"))
+
+
+def _not_tried(outcomes: Sequence[Outcome]) -> dict[str, list[str]]:
+    """Name the promises that could not be tried, by the reason."""
+    found: dict[str, list[str]] = {}
+    for outcome in outcomes:
+        if outcome.status == "skipped":
+            found.setdefault(outcome.reason, []).append(outcome.check.name)
+    return found
 
 
 def _summary(outcomes: Sequence[Outcome]) -> str:
@@ -98,6 +112,7 @@ def _described(subject: Subject, outcomes: Sequence[Outcome]) -> dict[str, Any]:
         "name": subject.selected.name,
         "distribution": subject.selected.component.origin.distribution,
         "ok": _well(outcomes),
+        "not_tried": _not_tried(outcomes),
         "checks": [
             {"name": outcome.check.name, "status": outcome.status, "reason": outcome.reason} for outcome in outcomes
         ],

@@ -137,8 +137,7 @@ def _tolerant(name: str) -> Display | None:
         io.BufferedWriter(display),
         encoding=stream.encoding,
         errors=_REPLACED,
-        line_buffering=stream.line_buffering,
-        write_through=stream.write_through,
+        line_buffering=stream.line_buffering or stream.write_through,  # standard error is shown at once, piped or not
     )
     setattr(sys, name, tolerant)
     return display

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from gapbench.cli import complete
 from gapbench.cli.console import echo
 from gapbench.cli.options import plugin_options, registry_from
 from gapbench.errors import UsageError
@@ -17,7 +18,12 @@ FORMATS = ("png", "svg", "pdf")
 
 @click.command("figures")
 @click.option(
-    "--study", default="local", show_default=True, metavar="NAME", help="Whose results, in leaderboards/NAME."
+    "--study",
+    default="local",
+    show_default=True,
+    metavar="NAME",
+    help="Whose results, in leaderboards/NAME.",
+    shell_complete=complete.studies,
 )
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="The folder of the results instead.")
 @click.option(

@@ -19,6 +19,7 @@ COMMANDS = {
     "plugins": ("gapbench.cli.plugins", "List plugins, broken ones with their cause."),
     "new": ("gapbench.cli.new", "Begin a plugin: a distribution, or one file."),
     "check": ("gapbench.cli.check", "Check that a component keeps the contract."),
+    "dev": ("gapbench.cli.dev", "Watch a plugin's file: check it and run it at each save."),
     "leaderboard": ("gapbench.cli.leaderboard", "Build a leaderboard from its records, or verify it."),
     "cache": ("gapbench.cli.cache", "List, verify or prune the stored embeddings."),
     "figures": ("gapbench.cli.figures", "Draw the figures of a run again."),
@@ -76,7 +77,7 @@ def run() -> int:
 
 def _run() -> int:
     try:
-        result = cli.main(standalone_mode=False)
+        result = cli.main(prog_name="gapbench", standalone_mode=False)
     except click.exceptions.Exit as left:
         return left.exit_code
     except click.Abort:

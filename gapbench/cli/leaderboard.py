@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gapbench.cli import complete
 from gapbench.cli.compare import command as compare
 from gapbench.cli.console import console, echo, echo_json
 from gapbench.cli.options import plugin_options, registry_from
@@ -111,7 +112,7 @@ def _built(folder: Path, study: Study, specs: Mapping[str, MetricSpec]) -> tuple
 
 
 @command.command("build")
-@click.argument("study", required=False)
+@click.argument("study", required=False, shell_complete=complete.studies)
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="The folder, if not leaderboards/STUDY.")
 @plugin_options
 def build_command(study: str | None, out: Path | None, **options: Any) -> int:
@@ -151,7 +152,13 @@ def build_command(study: str | None, out: Path | None, **options: Any) -> int:
 
 @command.command("add")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--to", "study", metavar="STUDY", help="The leaderboard  [default: the study that the records name]")
+@click.option(
+    "--to",
+    "study",
+    metavar="STUDY",
+    help="The leaderboard  [default: the study that the records name]",
+    shell_complete=complete.studies,
+)
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="The folder, if not leaderboards/STUDY.")
 @click.option("--sign", "key", type=click.Path(path_type=Path), metavar="KEY", help="Sign with a key of OpenSSH.")
 @plugin_options
@@ -205,7 +212,7 @@ def _tell_added(file: Path, added: Added, key: Path | None) -> None:
 
 
 @command.command("verify")
-@click.argument("study")
+@click.argument("study", shell_complete=complete.studies)
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="The folder, if not leaderboards/STUDY.")
 @click.option("--json", "as_json", is_flag=True, help="One entry a record, with all that was checked.")
 @click.option("--recompute", is_flag=True, help="Compute all values again from embeddings, where these are at hand.")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gapbench.cli import complete
 from gapbench.cli.console import echo, echo_json
 from gapbench.cli.options import kind_named, plugin_options, registry_from
 from gapbench.host.registry import Kind
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command("list")
-@click.argument("kind", required=False)
+@click.argument("kind", required=False, shell_complete=complete.kinds)
 @click.option("--json", "as_json", is_flag=True, help="Write JSON.")
 @plugin_options
 def command(kind: str | None, as_json: bool, **options: Any) -> int:

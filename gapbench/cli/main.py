@@ -10,7 +10,7 @@ def main() -> None:
     """Run the command line and leave with its exit code.
 
     0: all well; 1: some cell failed, nothing could run, something unforeseen happened, or what was to be shown or written
-    could not be; 2: usage; 3: a requested component is in a broken plugin; 130: interrupted.
+    could not be; 2: usage; 3: a plugin that is named, or whose component is, is broken; 130: interrupted.
     """
     try:
         code = _exit_code()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gapbench.cli import complete
 from gapbench.cli.console import echo
 from gapbench.cli.options import kind_named, plugin_options, registry_from
 from gapbench.errors import UsageError
@@ -25,7 +26,7 @@ LONGEST = 40
 
 
 @click.command("new")
-@click.argument("kind")
+@click.argument("kind", shell_complete=complete.kinds)
 @click.argument("name")
 @click.option("--single-file", is_flag=True, help="One file to try with --plugin, instead of a distribution.")
 @click.option(
@@ -49,7 +50,7 @@ def command(kind: str, name: str, folder: Path, *, single_file: bool, licence: s
     """Begin a plugin with one component of KIND (encoder, dataset, prompts, aligner, metric) named NAME.
 
     Writes the folder gapbench-NAME, a complete distribution: spec, implementation, tests that call the conformance suite,
-    README, licence, CI workflow. Nothing is overwritten.
+    README, licence, citation, workflows that test and publish. Nothing is overwritten.
     """
     of_kind = kind_named(kind)
     registry = registry_from(options["plugins"], options["no_plugin"], strict=options["strict"])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from gapbench.cli import complete
 from gapbench.cli.console import echo
 from gapbench.devices import check_device
 from gapbench.errors import UsageError
@@ -53,6 +54,11 @@ def request_options(command: Command) -> Command:
     return _declared_for(command.__module__.rpartition(".")[2])(command)
 
 
+def data_options(command: Command) -> Command:
+    """Add --data-root."""
+    return _declared_for("check")(command)
+
+
 def plugin_options(command: Command) -> Command:
     """Add --plugin, --no-plugin and --strict."""
     return _declared_for("others")(command)
@@ -78,10 +84,6 @@ def _option(declared: Option) -> Callable[[Command], Command]:
         del context, parameter
         return declared.parse(given)
 
-    def complete(context: click.Context, parameter: click.Parameter, begun: str) -> list[str]:
-        del context, parameter
-        return [name for name in names if name.startswith(begun)]
-
     return click.option(
         *declared.flags,
         declared.name,
@@ -91,7 +93,7 @@ def _option(declared: Option) -> Callable[[Command], Command]:
         metavar=declared.metavar or (f"[{'|'.join(names)}]" if names else None),
         help=f"{declared.help}  [{note}]" if note else declared.help,
         callback=read,
-        shell_complete=complete,
+        shell_complete=complete.option(declared),
     )
 
 
@@ -119,10 +121,17 @@ def kind_named(name: str) -> Kind:
 
 
 def registry_from(plugin_files: Sequence[Path], blocked: Sequence[str], *, strict: bool) -> Registry:
-    """Find the plugins; a broken one gets a line on stderr."""
+    """Find the plugins; a broken one that is installed gets a line on stderr.
+
+    Raises
+    ------
+    BrokenPluginError
+        One that ``--plugin`` names is broken.
+    """
     from gapbench.host.discovery import discover
 
     registry = discover(plugin_files=plugin_files, blocked=blocked, strict=strict)
+    registry.check_named()
     for broken in registry.broken:
         echo(f"warning: plugin {broken.origin} is broken: {broken.cause} {broken.fix}", err=True)
     return registry

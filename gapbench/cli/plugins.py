@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Write JSON.")
 @plugin_options
 def command(as_json: bool, **options: Any) -> int:
-    """List plugins with version, origin, hooks and components; broken ones with cause and remedy."""
+    """List plugins with version, origin, hooks and components; broken ones with cause and remedy.
+
+    Ends with 3 where one that --plugin names is broken.
+    """
     from gapbench.host.discovery import discover
 
     registry = discover(plugin_files=options["plugins"], blocked=options["no_plugin"], strict=options["strict"])
@@ -29,7 +32,7 @@ def command(as_json: bool, **options: Any) -> int:
         echo_json(found)
     else:
         _show(registry)
-    return 0
+    return 3 if any(broken.origin.named for broken in registry.broken) else 0
 
 
 def _described(plugin: Plugin) -> dict[str, Any]:

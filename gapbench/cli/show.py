@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gapbench.cli import complete
 from gapbench.cli.console import echo, echo_json
 from gapbench.cli.list import described
 from gapbench.cli.options import plugin_options, registry_from
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @click.command("show")
-@click.argument("name")
+@click.argument("name", shell_complete=complete.names)
 @click.option("--json", "as_json", is_flag=True, help="Write JSON.")
 @plugin_options
 def command(name: str, as_json: bool, **options: Any) -> int:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 from gapbench import __version__, hookspecs
-from gapbench.errors import PluginError, UsageError
+from gapbench.errors import BrokenPluginError, PluginError, UsageError
 from gapbench.host.imports import watched
 from gapbench.host.provenance import imported, refresh
 from gapbench.host.registry import HOOKS, MODULE, OBJECT, UNKNOWN, Broken, Kind, Origin, Plugin, Registry
@@ -71,7 +71,7 @@ def discover(
         host.add(origin, entry_point.load)
     for path in {os.path.realpath(file): file for file in plugin_files}.values():  # one given twice counts once
         if not path.is_file():
-            raise UsageError(f"There is no plugin file {str(path)!r}. Check the path after --plugin.")
+            raise UsageError(f"There is no plugin file {str(path)!r}. Check the path.")
         if not {_plain(path.stem), _plain(path.name)} & left_out:
             host.add(Origin(path.name, "", "--plugin", path.stem, str(path.resolve())), partial(load_file, path))
     for plugin in objects:
@@ -148,7 +148,8 @@ class _Host:
         components: Sequence[tuple[Kind, str]] = (),
     ) -> None:
         if self._strict:
-            raise PluginError(f"Plugin {origin}: {cause} {fix}") from error
+            refused = BrokenPluginError if origin.named else PluginError
+            raise refused(f"Plugin {origin}: {cause} {fix}") from error
         self._broken.append(Broken(origin, stage, cause, fix, tuple(components), error))
 
     def registry(self) -> Registry:
@@ -176,7 +177,7 @@ class _Host:
                 plugin.origin,
                 "validate",
                 f"its {kind} {name!r} has the name of one of {others}.",
-                f"Uninstall one of them, or leave one out with --no-plugin {plugin.origin.handle}.",
+                _ways_out(plugin.origin, [other.origin for other in plugins if other is not plugin]),
                 None,
                 [(component.kind, component.spec.name) for component in plugin.components],
             )
@@ -289,7 +290,16 @@ def _how_to_mend(origin: Origin, error: BaseException) -> str:
     return _ask_author(origin)
 
 
+def _ways_out(origin: Origin, others: Sequence[Origin]) -> str:
+    """Say what to do about a name that two plugins have."""
+    if not origin.named:
+        return f"Uninstall one of them, or leave one out with --no-plugin {origin.handle}."
+    away = [other.handle for other in others if other != BUILTIN]
+    leave = f", or leave the other out with --no-plugin {away[0]}" if away else ""
+    return f"Choose another name in {origin.distribution}{leave}."
+
+
 def _ask_author(origin: Origin) -> str:
-    if origin.entry_point == "--plugin":
+    if origin.named:
         return f"Mend {origin.distribution}."
     return f"Upgrade or uninstall {origin.distribution}, or leave it out with --no-plugin {origin.handle}."

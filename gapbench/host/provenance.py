@@ -81,6 +81,11 @@ class Provenance:
         return {name: code for name, code in found.items() if code is not None}
 
 
+def files_of(file: Path) -> list[Path]:
+    """Return the file of a plugin that is one file, and what it imports from beside it: what its hash covers."""
+    return [path for _, path in _with_neighbours(file, None)]
+
+
 def code_hash(component: Component) -> str:
     """Return the hash of the code behind a component; empty where it cannot be told."""
     return code_of([component.origin]).sha256

@@ -81,6 +81,11 @@ class Origin:
         """What ``--no-plugin`` takes to leave it out; metadata may be too damaged to tell the distribution."""
         return self.entry_point if self.distribution == UNKNOWN else self.distribution
 
+    @property
+    def named(self) -> bool:
+        """Whether somebody named it, a file or an object, rather than that it was found because it is installed."""
+        return bool(self.file) or self.entry_point in (OBJECT, MODULE)
+
 
 @dataclass(frozen=True)
 class Component:
@@ -156,6 +161,20 @@ class Registry:
         for plugin in plugins:
             for component in plugin.components:
                 self._by_kind[component.kind][component.spec.name] = component
+
+    def check_named(self) -> None:
+        """Refuse to go on without a plugin that was named; one that is merely installed costs nothing but itself.
+
+        Raises
+        ------
+        BrokenPluginError
+            Tells each that is broken, with cause and remedy.
+        """
+        broken = [one for one in self.broken if one.origin.named]
+        if broken:
+            raise BrokenPluginError(
+                "\n".join(f"{one.origin} is broken: {one.cause} {one.fix}".rstrip() for one in broken)
+            )
 
     def components(self, kind: Kind) -> Mapping[str, Component]:
         """Give the components of a kind by name, built-ins first."""

@@ -10,7 +10,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from gapbench import __version__
-from gapbench.errors import PluginError, did_you_mean
+from gapbench.errors import NoPluginError, PluginError, did_you_mean
 from gapbench.hookspecs import CONTRACT, OLDEST_CONTRACT
 from gapbench.host.registry import HOOKS, SPEC_TYPES, Component, Kind, Origin
 from gapbench.specs import (
@@ -72,7 +72,9 @@ def hooks_of(plugin: Any) -> dict[Kind, Callable[[], Any]]:
     ------
     PluginError
         A contract of another version, a name that looks like a hook but is none, a hook that takes arguments, one without
-        its mark, or no hook at all.
+        its mark.
+    NoPluginError
+        It has no hook at all.
     """
     _check_contract(plugin)
     kinds = {hook: kind for kind, hook in HOOKS.items()}
@@ -98,7 +100,7 @@ def hooks_of(plugin: Any) -> dict[Kind, Callable[[], Any]]:
             raise PluginError(f"Its hook {name!r} takes arguments; hooks take none and return specs.")
         found[kinds[name]] = member
     if not found:
-        raise PluginError(f"It has no hook; write a function such as {HOOKS[Kind.ALIGNER]} with @gapbench.hookimpl.")
+        raise NoPluginError(f"It has no hook; write a function such as {HOOKS[Kind.ALIGNER]} with @gapbench.hookimpl.")
     return found
 
 

@@ -188,7 +188,12 @@ class Request:
     download: bool = option("--download", values=Flag(), default=False, help="Fetch weights and data that are missing.")
     offline: bool = option("--offline", values=Flag(), default=False, help="Never use the network.")
     data_root: Path | None = option(
-        "--data-root", values=File(), metavar="DIR", default=f"${DATA}", help="Where datasets lie, or are put."
+        "--data-root",
+        values=File(),
+        metavar="DIR",
+        default=f"${DATA}",
+        commands=(*PLAN, "check"),
+        help="Where datasets lie, or are put.",
     )
     jobs: int = option(
         "--jobs",

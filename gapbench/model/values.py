@@ -237,7 +237,7 @@ class Numbers(Values):
                 raise Unfit(f"must be a list: [{one}] for the one number {one}, range({one}) for as many numbers")
             value = [value]
         if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
-            raise Unfit(f"must be a list of {self._wanted}, not {shown(value)}")
+            raise Unfit(f"must be a list of {self._wanted}, such as [1, 3], not {shown(value)}")
         found = [self._one(one) for one in items(value, self.most)]
         if not found:
             raise Unfit(f"is empty; it must be {self._wanted}")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from gapbench import __version__
 from gapbench.hookspecs import CONTRACT
 
 if TYPE_CHECKING:
@@ -36,7 +38,9 @@ def distribution(kind: str, name: str, *, licence: str, author: str) -> dict[str
         "pyproject.toml": _filled("common/pyproject.toml.jinja", words),
         "README.md": _filled("common/README.md.jinja", words),
         ".gitignore": _filled("common/gitignore.jinja", words),
+        "CITATION.cff": _filled("common/citation.cff.jinja", words),
         ".github/workflows/tests.yml": _filled("common/workflow.yml.jinja", words),
+        ".github/workflows/publish.yml": _filled("common/publish.yml.jinja", words),
         f"{package}/__init__.py": _filled(f"kinds/{kind}/init.py.jinja", words),
         f"{package}/{kind}.py": _filled(f"kinds/{kind}/impl.py.jinja", words),
         f"{package}/py.typed": "",
@@ -57,6 +61,7 @@ def single_file(kind: str, name: str) -> dict[str, str]:
 def _words(kind: str, name: str, *, licence: str, author: str) -> dict[str, Any]:
     plain = name.replace("-", "_").replace(".", "_")
     module = plain if not plain[0].isdigit() else f"_{plain}"
+    author = author or f"The gapbench-{name} authors"
     return {
         "kind": kind,
         "name": name,
@@ -67,7 +72,10 @@ def _words(kind: str, name: str, *, licence: str, author: str) -> dict[str, Any]
         "class_name": _class_name(name),
         "description": f"The {kind if kind != 'prompts' else 'prompt strategy'} {name}",
         "spdx": "" if licence == "none" else licence,
-        "author": author or f"The gapbench-{name} authors",
+        "author": author,
+        "quoted_author": json.dumps(author, ensure_ascii=False),  # TOML and YAML read it as JSON does
+        "version": __version__,
+        "repository": f"https://github.com/OWNER/gapbench-{name}",
         "year": dt.datetime.now(tz=dt.UTC).year,
         "contract": CONTRACT,
         "try_it": TRY_IT[kind].format(name=name),

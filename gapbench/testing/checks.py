@@ -18,6 +18,7 @@ from gapbench.host.validate import describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from gapbench.host.registry import Component
     from gapbench.specs import Context
@@ -40,16 +41,11 @@ class DoesNotApplyError(Exception):
     """Raised by a check that has no meaning for a component; the text says why."""
 
 
-def offline_context() -> Context:
-    """Give a context that never uses the network."""
-    from pathlib import Path
+def offline_context(data_root: Path | None = None) -> Context:
+    """Give a context that never uses the network; data lie where they do for a run."""
+    from gapbench.model.request import Request
 
-    import platformdirs
-
-    from gapbench.specs import Context
-
-    root = Path(platformdirs.user_data_dir("gapbench", appauthor=False))
-    return Context(data_root=root, device="cpu", dtype="float32", offline=True, download=False)
+    return Request(data_root=data_root, device="cpu", offline=True).context()
 
 
 @dataclass(frozen=True)

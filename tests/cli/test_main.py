@@ -45,17 +45,17 @@ def test_strict_adds_the_traceback_and_keeps_the_code(gapbench):
     assert "Did you mean 'identity'?" in done.stderr
 
 
-def test_strict_ends_at_a_broken_plugin_with_the_code_of_a_failure(gapbench, tmp_path):
+def test_strict_shows_where_a_named_plugin_is_broken(gapbench, tmp_path):
     (tmp_path / "plugin_misspelt.py").write_text(BROKEN)
-    done = gapbench("list", "--plugin", "plugin_misspelt.py", "--strict", code=1)
+    done = gapbench("list", "--plugin", "plugin_misspelt.py", "--strict", code=3)
     assert "Traceback" in done.stderr
 
 
-def test_a_broken_plugin_is_a_warning_of_one_line(gapbench, tmp_path):
+def test_a_broken_plugin_is_one_line(gapbench, tmp_path):
     (tmp_path / "plugin_misspelt.py").write_text(BROKEN)
-    lines = gapbench("list", "metric", "--plugin", "plugin_misspelt.py").stderr.splitlines()
+    lines = gapbench("list", "metric", "--plugin", "plugin_misspelt.py", code=3).stderr.splitlines()
     assert len(lines) == 1
-    assert lines[0].startswith("warning: plugin plugin_misspelt.py is broken: ")
+    assert lines[0].startswith("error: plugin_misspelt.py is broken: ")
 
 
 def test_a_reader_that_goes_away_is_no_error():

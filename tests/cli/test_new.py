@@ -3,8 +3,14 @@
 import json
 import os
 import re
+import tomllib
 
 import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+
+from gapbench import __version__
 
 KINDS = ("aligner", "encoder", "dataset", "prompts", "metric")
 LONGEST = "an-idea-whose-name-has-forty-charactersx"
@@ -41,6 +47,80 @@ def test_a_new_distribution_passes_its_tests_ruff_and_mypy(fresh_environment, tm
         assert "exists already" in again
     finally:
         fresh_environment("pip", "uninstall", "-q", "-y", f"gapbench-{name}", cwd=tmp_path)
+
+
+@pytest.fixture
+def begun(gapbench, tmp_path):
+    def begin(kind="aligner", author='Ada "B." Ünal \\ 🙂', licence="MIT"):
+        gapbench("new", kind, "my-idea", "--author", author, "--licence", licence)
+        return tmp_path / "gapbench-my-idea"
+
+    return begin
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_new_distribution_is_complete(begun, kind):
+    project = begun(kind)
+    found = {path.relative_to(project).as_posix() for path in project.rglob("*") if path.is_file()}
+    assert found == {
+        ".github/workflows/publish.yml",
+        ".github/workflows/tests.yml",
+        ".gitignore",
+        "CITATION.cff",
+        "LICENSE",
+        "README.md",
+        f"gapbench_my_idea/{kind}.py",
+        "gapbench_my_idea/__init__.py",
+        "gapbench_my_idea/py.typed",
+        "pyproject.toml",
+        "tests/test_contract.py",
+        f"tests/test_{kind}.py",
+    }
+    for path in found - {"LICENSE"}:
+        assert "{{" not in (project / path).read_text().replace("${{", ""), path
+
+
+def test_its_metadata_tell_versions_places_and_author(begun):
+    project = begun()
+    meta = tomllib.loads((project / "pyproject.toml").read_text())["project"]
+    assert meta["authors"] == [{"name": 'Ada "B." Ünal \\ 🙂'}]
+    assert meta["urls"].keys() == {"Repository", "Issues"}
+    assert all("OWNER/gapbench-my-idea" in url for url in meta["urls"].values())
+    (needed,) = [Requirement(text) for text in meta["dependencies"] if text.startswith("gapbench")]
+    assert str(needed.specifier) == f">={__version__}"
+    tested = yaml.safe_load((project / ".github/workflows/tests.yml").read_text())["jobs"]["tests"]["strategy"][
+        "matrix"
+    ]
+    assert tested["python"] == ["3.11", "3.12", "3.13"]
+    assert [text for text in meta["classifiers"] if "Python ::" in text] == [
+        f"Programming Language :: Python :: {version}" for version in tested["python"]
+    ]
+    assert all(version in SpecifierSet(meta["requires-python"]) for version in tested["python"])
+
+
+@pytest.mark.parametrize("licence", ["Apache-2.0", "none"])
+def test_its_citation_says_what_its_metadata_say(begun, licence):
+    project = begun(licence=licence)
+    meta = tomllib.loads((project / "pyproject.toml").read_text())["project"]
+    citation = yaml.safe_load((project / "CITATION.cff").read_text())
+    assert citation["cff-version"] == "1.2.0"
+    assert {"message", "title", "authors"} <= citation.keys()
+    assert citation["authors"] == meta["authors"]
+    assert citation["title"] == meta["name"]
+    assert citation["version"] == meta["version"]
+    assert citation["repository-code"] == meta["urls"]["Repository"]
+    assert citation.get("license", "none") == meta.get("license", "none") == licence
+
+
+def test_a_release_is_published_by_trusted_publishing(begun):
+    text = (begun() / ".github/workflows/publish.yml").read_text()
+    workflow = yaml.safe_load(text)
+    (job,) = workflow["jobs"].values()
+    assert workflow[True] == {"release": {"types": ["published"]}}  # YAML takes the word "on" for a truth value
+    assert workflow["permissions"] == {"contents": "read"}
+    assert job["permissions"] == {"contents": "read", "id-token": "write"}
+    assert job["steps"][-1] == {"run": "uv publish --trusted-publishing always"}
+    assert not re.search(r"secrets\.|password:|token:(?! write)|pypi|https?:", text, re.IGNORECASE)
 
 
 @pytest.mark.parametrize("kind", KINDS)

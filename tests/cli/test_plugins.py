@@ -29,7 +29,9 @@ def test_json_tells_hooks_and_components_of_what_works(gapbench):
 
 
 def test_json_tells_cause_and_remedy_of_what_does_not(gapbench, arguments):
-    found = {entry["distribution"]: entry for entry in json.loads(gapbench("plugins", "--json", *arguments).stdout)}
+    found = {
+        entry["distribution"]: entry for entry in json.loads(gapbench("plugins", "--json", *arguments, code=3).stdout)
+    }
     assert found["plugin_exits.py"]["stage"] == "discover"
     assert "SystemExit: 3" in found["plugin_exits.py"]["cause"]
     assert "Did you mean 'gapbench_aligners'?" in found["plugin_misspelt.py"]["cause"]
@@ -38,7 +40,7 @@ def test_json_tells_cause_and_remedy_of_what_does_not(gapbench, arguments):
 
 
 def test_the_table_tells_the_same_at_eighty_columns(gapbench, arguments):
-    shown = gapbench("plugins", *arguments).stdout
+    shown = gapbench("plugins", *arguments, code=3).stdout
     assert max(map(len, shown.splitlines())) <= 80
     assert "builtin = gapbench.builtin" in shown
     assert "gapbench_encoders" in shown

@@ -381,6 +381,8 @@ DRAWN = {
     "plugins": (_named(), 4),
     "new": (_new, 8),
     "check": (_named(KIND_NAMES, CHECKED), 4),
+    # With a file that works it would encode pictures, and without --once never end.
+    "dev": (lambda rng: ["--once", rng.choice(("broken.py", "exits.py", *PATHS[:20])), *_plugins(rng)], 3),
     "leaderboard build": (_board(), 6),
     "leaderboard verify": (
         _board(("--json", (), 0.3), ("--recompute", (), 0.1), ("--figures", (), 0.1), ("--signers", ("signers", *PATHS), 0.2)), 8),
@@ -514,6 +516,7 @@ def prepare():
     import gapbench.bench.workers
     import gapbench.cli.cache
     import gapbench.cli.check
+    import gapbench.cli.dev_round
     import gapbench.cli.figures
     import gapbench.cli.group
     import gapbench.cli.leaderboard

@@ -113,7 +113,7 @@ def test_a_file_can_be_left_out_by_either_name(tmp_path, name):
     path = tmp_path / "plugin_left_out.py"
     path.write_text(text_of(name='"identity"'))
     assert discover(plugin_files=[path], blocked=[name]).broken == ()
-    assert "--no-plugin plugin_left_out.py" in discover(plugin_files=[path]).broken[0].fix
+    assert discover(plugin_files=[path]).broken[0].fix == "Choose another name in plugin_left_out.py."
 
 
 def test_a_file_whose_name_cannot_be_imported_says_so(found):

@@ -158,7 +158,9 @@ def planted(monkeypatch):
         (component,) = components_of({Kind.ALIGNER: lambda: [spec(**changes)]}, Origin("planted", "", "", "planted"))
         subject = subject_of(component)
         return [
-            run_check(one, subject) for one in checks_of(Kind.ALIGNER) if one.run.__module__.endswith(("aligner_checks", "parameter_checks"))
+            run_check(one, subject)
+            for one in checks_of(Kind.ALIGNER)
+            if one.run.__module__.endswith(("aligner_checks", "parameter_checks"))
         ]
 
     return run
