@@ -146,7 +146,8 @@ def _metric(spec: MetricSpec) -> list[str]:
         "needs": _needs(spec.needs),
         **_rest(spec),
     }
-    return [*_facts(facts), *_command(["gapbench", "run", "-m", spec.name])]
+    command = ["gapbench", "run", "-m", spec.name + _chosen(spec.params)]
+    return [*_facts(facts), *_command(command), *_parameters(spec.params)]
 
 
 def _needs(needs: frozenset[Need]) -> str:

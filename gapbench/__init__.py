@@ -85,7 +85,6 @@ _HOMES = {
         "Aligner",
         "Dataset",
         "Encoder",
-        "FitContext",
         "FitData",
         "Measurement",
         "Metric",

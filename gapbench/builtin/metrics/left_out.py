@@ -21,11 +21,12 @@ FEW_GROUPS = 25
 
 
 def with_jackknife(sums: GapSums, value: Callable[..., Float64], *parts: Float64) -> Measurement:
-    """Compute a value from totals, and from totals with each group left out."""
+    """Compute a value from totals, and from totals with each group left out; class prompts alone are never left out."""
     n = int(sums.image_count.sum())
     whole = value(*(part.sum(axis=0, keepdims=True) for part in parts))
     jackknife = value(*(_without(part) for part in parts)) if 2 < len(sums.image_count) <= n else None  # noqa: PLR2004
-    return Measurement(value=float(whole[0]), n=n, jackknife=jackknife)
+    varies = jackknife is not None and len(jackknife) > 1
+    return Measurement(value=float(whole[0]), n=n, jackknife=jackknife if varies else None)
 
 
 def _without(parts: Float64) -> Float64:
