@@ -156,6 +156,11 @@ class Spec:
         object.__setattr__(self, "expected_failures", _frozen(self.expected_failures))
 
 
+def base_name(label: str) -> str:
+    """Return a component's own name: without the argument of a family, and without parameters."""
+    return label.partition(":")[0].partition("[")[0]
+
+
 @dataclass(frozen=True, kw_only=True)
 class EncoderSpec(Spec):
     """An encoder. The factory is called as ``factory(context[, argument], **options, **params)`` and gives an `Encoder`.

@@ -10,7 +10,7 @@ from gapbench.cli import complete
 from gapbench.cli.console import echo, echo_json
 from gapbench.cli.options import kind_named, plugin_options, registry_from
 from gapbench.host.registry import Kind
-from gapbench.specs import AlignerSpec, DatasetSpec, MetricSpec
+from gapbench.specs import MODALITIES, AlignerSpec, DatasetSpec, EncoderSpec, MetricSpec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,27 +44,28 @@ def described(component: Component) -> dict[str, Any]:
         "summary": spec.summary,
         "plugin": {"distribution": component.origin.distribution, "version": component.origin.version},
     }
-    if isinstance(spec, AlignerSpec):
-        found["family"] = spec.family
-        found["acts_on"] = spec.acts_on
-        found["needs"] = sorted(spec.needs)
-        found["params"] = {
-            name: {
-                "default": p.default,
-                "doc": p.doc,
-                "low": p.low,
-                "high": p.high,
-                "choices": list(p.choices),
-                "grid": list(p.grid),
-            }
-            for name, p in spec.params.items()
+    found["params"] = {
+        name: {
+            "default": p.default,
+            "doc": p.doc,
+            "low": p.low,
+            "high": p.high,
+            "choices": list(p.choices),
+            "grid": list(p.grid),
         }
-        found |= {"stochastic": spec.stochastic, "raw": spec.raw, "reference": spec.reference}
+        for name, p in spec.params.items()
+    }
+    if isinstance(spec, AlignerSpec):
+        found |= {"family": spec.family, "acts_on": spec.acts_on, "needs": sorted(spec.needs)}
+        found |= {"stochastic": spec.stochastic, "raw": spec.raw, "common_space": spec.common_space}
+        found["reference"] = spec.reference
     elif isinstance(spec, MetricSpec):
         found |= {"family": spec.family, "unit": spec.unit, "better": spec.better, "needs": sorted(spec.needs)}
         found |= {"default": spec.default, "reference": spec.reference}
     elif isinstance(spec, DatasetSpec):
         found |= {"offers": sorted(spec.offers), "splits": dict(spec.splits), "licence": spec.licence}
+    if isinstance(spec, DatasetSpec | EncoderSpec) and spec.modalities != MODALITIES:
+        found["modalities"] = list(spec.modalities)
     return found
 
 

@@ -15,6 +15,7 @@ from gapbench.specs import (
     MetricSpec,
     PromptSpec,
     Spec,
+    base_name,
 )
 
 if TYPE_CHECKING:
@@ -119,11 +120,6 @@ class Broken:
     fix: str
     components: tuple[tuple[Kind, str], ...] = ()
     error: BaseException | None = field(default=None, compare=False, repr=False)
-
-
-def base_name(label: str) -> str:
-    """Return a component's own name: without the argument of a family, and without parameters."""
-    return label.partition(":")[0].partition("[")[0]
 
 
 class MetricSpecs(Mapping[str, MetricSpec]):

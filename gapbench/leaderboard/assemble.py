@@ -15,7 +15,7 @@ from gapbench.leaderboard.values import fill_values
 from gapbench.model.record import PRECOMPUTED
 from gapbench.results.answers import BASELINE, environments, names_key
 from gapbench.results.comparisons import without_outcomes
-from gapbench.specs import MetricFamily
+from gapbench.specs import MetricFamily, base_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -160,7 +160,8 @@ def _reported(reference: Sequence[Reference], prompts: str, metrics: Collection[
 def _table(first: Record, rows: list[Row], specs: Mapping[str, MetricSpec], study: Study | None) -> Table:
     """Make a table that is not ranked yet."""
     have = dict.fromkeys(name for row in rows for name in row.values)
-    metrics = [name for name in specs if name in have] + [name for name in have if name not in specs]
+    place = {name: number for number, name in enumerate(specs)}
+    metrics = sorted(have, key=lambda name: place.get(base_name(name), len(place)))
     asked, reference = (study.primary, study.reference) if study else ("", ())
     primary = asked if asked in metrics else _primary(metrics, specs)
     sign = -1 if better_of(primary, specs) == "lower" else 1

@@ -61,11 +61,11 @@ def _grid(width: int, table: Table, specs: Mapping[str, MetricSpec]) -> RichTabl
     grid = RichTable(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
     grid.add_column("#", justify="right", no_wrap=True)
     grid.add_column("aligner", overflow="fold", min_width=label)
-    grid.add_column(heading(table.primary, specs.get(table.primary)), justify="right", max_width=PRIMARY_WIDTH)
+    grid.add_column(Text(heading(table.primary, specs.get(table.primary))), justify="right", max_width=PRIMARY_WIDTH)
     grid.add_column("95 %", justify="right", no_wrap=True)
     grid.add_column("Δ", justify="right", no_wrap=True)
     for name in columns:
-        grid.add_column(heading(name, specs.get(name)), justify="right", min_width=6)
+        grid.add_column(Text(heading(name, specs.get(name))), justify="right", min_width=6)
     told = _tells_ranks(width, table)
     if told:
         grid.add_column("ranks", justify="right", no_wrap=True)

@@ -53,6 +53,14 @@ def test_methods_between_spaces_run_and_all_others_are_left_out_with_the_reason(
     assert all(record.metrics["i2t-recall@1"].value > 0.3 for record in found.records)
 
 
+def test_there_is_no_picture_of_two_spaces(tmp_path, gapbench):
+    images, texts = pairs(60)
+    np.savez(tmp_path / "two.npz", image=images, text=texts, pair=np.arange(60))
+    done = gapbench("run", "-d", "embeddings:two.npz", "-a", "csa", "-a", "cca", "--out", "o")
+    assert "warning" not in done.stdout + done.stderr
+    assert sorted(path.name for path in (tmp_path / "o/figures").glob("*.png")) == ["gap-accuracy.png"]
+
+
 def test_metrics_that_compare_with_the_rows_before_say_that_there_are_none(tmp_path):
     found = run(tmp_path, *pairs(), aligners=["csa"], metrics=["*"])
     unmeasured = found.records[0].unmeasured

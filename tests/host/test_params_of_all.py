@@ -1,16 +1,20 @@
 """Parameters of metrics, encoders, datasets and prompt strategies, modalities, and the primary metric of a study."""
 
 import dataclasses
+import io
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 import gapbench
 from gapbench.builtin.prompts.published import TEMPLATES
 from gapbench.errors import DataError, UsageError
 from gapbench.host.discovery import built_in, discover
-from gapbench.host.registry import Kind, base_name
+from gapbench.host.registry import Kind
 from gapbench.host.selection import select
+from gapbench.leaderboard.terminal import print_table
+from gapbench.specs import base_name
 from gapbench.testing import ToyDataset, ToyEncoder
 
 REGISTRY = built_in()
@@ -119,6 +123,12 @@ def test_a_metric_with_a_parameter_gives_what_the_metric_of_that_name_gives():
         ],
     )
     pairs = {"top[k=1]": "top1", "top[k=5]": "top5", "i2t-recall[k=5]": "i2t-recall@5", "t2i-recall": "t2i-recall@10"}
+    for table in found.tables:
+        shown = [row.values for row in table.rows]
+        assert all(set(pairs) & set(table.metrics) <= values.keys() for values in shown)
+        assert {
+            one for record in found.records if record.prompts.name == table.prompts for one in record.metrics
+        } == set(table.metrics)
     seen = {(one, other) for record in found.records for one, other in pairs.items() if one in record.metrics}
     assert len(seen) == 4
     for record in found.records:
@@ -265,6 +275,13 @@ def test_a_study_names_the_metric_that_ranks(tmp_path):
     study.write_text(text + 'metrics = ["i2t-recall@1", "t2i-recall@5", "rmg"]\nprimary = "t2i-recall@5"\n')
     found = gapbench.run(study=str(study), out=tmp_path / "out")
     assert [table.primary for table in found.tables] == ["t2i-recall@5"]
+    study.write_text(text + 'metrics = ["i2t-recall@1", "t2i-recall[k=3]"]\nprimary = "t2i-recall[k=3]"\n')
+    (table,) = gapbench.run(study=str(study), out=tmp_path / "other").tables
+    assert table.primary == "t2i-recall[k=3]"
+    assert [row.rank is not None for row in table.rows] == [True, True]
+    shown = io.StringIO()
+    print_table(Console(file=shown, width=120), table, discover().metric_specs())
+    assert "t2i-recall[k=3]" in shown.getvalue()
     study.write_text(text + 'metrics = ["i2t-recall@1"]\nprimary = "t2i-recall@5"\n')
     with pytest.raises(UsageError, match="which is none of its metrics"):
         gapbench.run(study=str(study))
