@@ -137,14 +137,21 @@ class Watched:
 
 @pytest.fixture
 def watching(plugin):
-    """Watch the plugin, off a terminal."""
+    """Watch the plugin, off a terminal.
+
+    It gets SIGINT as at a terminal: a shell's background jobs, pytest among them, start with it ignored.
+    """
     command = [sys.executable, "-m", "gapbench", "dev", plugin.name]
-    with subprocess.Popen(
-        command, cwd=plugin.parent, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
-    ) as process:
-        yield Watched(process)
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with subprocess.Popen(
+            command, cwd=plugin.parent, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+        ) as process:
+            yield Watched(process)
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def end(watched):
