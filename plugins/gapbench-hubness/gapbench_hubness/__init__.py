@@ -5,6 +5,8 @@ Specs only; the implementations are imported when they are built.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import gapbench
 from gapbench import ActsOn, AlignerSpec, Need, Param
 
@@ -60,15 +62,20 @@ SPECS = (
         beta=_BETA,
         k=Param(default=1, low=1, high=1_000_000, doc="candidates of a bank query that count as hubs"),
     ),
-    _spec(
-        "dbsn",
-        "gallery:DualBankSinkhorn",
-        "Sinkhorn of query and target banks against the candidates; the dual potential is the bias",
-        _BANKS,
-        "Z. Pan et al., ACM MM 2025, arXiv 2508.02538",
-        tau=_TEMPERATURE,
-        iterations=_ITERATIONS,
-        bank=Param(default=2_000, low=2, high=1_000_000, doc="rows of each bank, drawn at random"),
+    replace(
+        _spec(
+            "dbsn",
+            "gallery:DualBankSinkhorn",
+            "Sinkhorn of query and target banks against the candidates; the dual potential is the bias",
+            _BANKS,
+            "Z. Pan et al., ACM MM 2025, arXiv 2508.02538",
+            tau=_TEMPERATURE,
+            iterations=_ITERATIONS,
+            bank=Param(default=2_000, low=2, high=1_000_000, doc="rows of each bank, drawn at random"),
+        ),
+        expected_failures={
+            "does not depend on the order of many rows": "its banks are the first rows, which a run draws by their content"
+        },
     ),
     _spec(
         "csls",
