@@ -269,7 +269,7 @@ def test_memory_does_not_grow_with_the_number_of_embeddings(tmp_path):
 
 
 #: A process for each aligner over one process for all.
-ROOMS_RATIO = 1.6
+ROOMS_RATIO = 2.0
 
 
 @pytest.mark.benchmark
