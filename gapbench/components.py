@@ -110,7 +110,7 @@ class Split:
     labels
         ``(N,)`` int64, positions in ``classes``.
     captions
-        For each item its captions (possibly none); None where the dataset has no captions.
+        For each item its captions (`gapbench check` wants at least one); None where the dataset has no captions.
     """
 
     images: Sequence[Image]

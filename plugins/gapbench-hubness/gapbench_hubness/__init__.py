@@ -73,9 +73,7 @@ SPECS = (
             iterations=_ITERATIONS,
             bank=Param(default=2_000, low=2, high=1_000_000, doc="rows of each bank, drawn at random"),
         ),
-        expected_failures={
-            "does not depend on the order of many rows": "its banks are the first rows, which a run draws by their content"
-        },
+        stochastic=True,  # it draws its banks where there are more rows
     ),
     _spec(
         "csls",
