@@ -179,6 +179,13 @@ class EmbeddedSplit:
     captions: Texts | None = None
     keys: Keys | None = None
 
+    @property
+    def dims(self) -> tuple[int, int]:
+        """Number of dimensions of images and of texts."""
+        texts = self.captions or self.prompts
+        image_dim = self.images.shape[1]
+        return image_dim, image_dim if texts is None else texts.rows.shape[1]
+
 
 class PrecomputedDataset(Protocol):
     """Embeddings that somebody else computed; the encoder is then called ``precomputed``."""
@@ -200,7 +207,7 @@ class PrecomputedDataset(Protocol):
         ...
 
     def dims(self) -> tuple[int, int]:
-        """Give the number of dimensions of images and of texts; may be left out where they share one space."""
+        """Return the number of dimensions of images and of texts; may be left out where they share one space."""
         ...
 
     def embedded(self, name: str) -> EmbeddedSplit:

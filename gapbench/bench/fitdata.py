@@ -217,7 +217,7 @@ class FitParts:
     @property
     def about(self) -> About:
         """What needs no declaration."""
-        image_dim, text_dim = dims_of(self.fit.split)
+        image_dim, text_dim = self.fit.split.dims
         return About(image_dim=image_dim, text_dim=text_dim, context=self._context)
 
     def of(self, name: str) -> tuple[FitParts, str]:
@@ -245,9 +245,9 @@ class FitParts:
 
     def read(self, name: str) -> Arrays:
         """Return the arrays of a part that `of` let through; they may be those of others, not to be changed."""
-        part, inner, number = name.partition(".blocks.")
-        if inner:
-            return self._block(part, int(number))
+        part, number = block_of(name)
+        if number is not None:
+            return self._block(part, number)
         readers: dict[str, Callable[[FitRows], Arrays]] = {
             "images": lambda rows: (rows.all_images(),),
             "texts": lambda rows: (rows.all_texts(),),
@@ -292,10 +292,8 @@ class FitParts:
         return tuple(np.array(array) for array in home.read(inner))
 
     def _check(self, name: str) -> None:
-        part, inner, number = name.partition(".blocks.")
-        if inner and part in IN_BLOCKS and number.isdecimal() and number.isascii():
-            name = part
-        need = PARTS.get(name)
+        part, number = block_of(name)
+        need = PARTS.get(part) if number is None or part in IN_BLOCKS else None
         if need is None:
             raise UndeclaredData(f"Aligner {self.spec.name!r} read {name!r}, which fit data do not have.")
         if need not in self.spec.needs:
@@ -303,6 +301,12 @@ class FitParts:
                 f"Aligner {self.spec.name!r} read {name!r} without declaring it: "
                 f"add Need.{need.name} to the needs of its spec, or do not read it."
             )
+
+
+def block_of(name: str) -> tuple[str, int | None]:
+    """Return the part that a name is of, and the number of the block; None where it is the whole part."""
+    part, found, number = name.partition(".blocks.")
+    return (part, int(number)) if found and number.isdecimal() and number.isascii() else (name, None)
 
 
 def _first(sums: RowSums) -> Arrays:
@@ -316,13 +320,6 @@ def _pairs(sums: PairSums) -> Arrays:
 def _packed(strings: Sequence[str]) -> NDArray[np.uint8]:
     """Return strings as bytes, which is how they go into an aligner's process."""
     return np.frombuffer(msgspec.msgpack.encode(list(strings)), dtype=np.uint8)
-
-
-def dims_of(split: EmbeddedSplit) -> tuple[int, int]:
-    """Return the number of dimensions of images and of texts."""
-    texts = split.captions or split.prompts
-    image_dim = split.images.shape[1]
-    return image_dim, image_dim if texts is None else texts.rows.shape[1]
 
 
 class GuardedFitData(FitView):

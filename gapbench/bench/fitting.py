@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gapbench.bench.fitdata import FitParts, FitRows, dims_of
+from gapbench.bench.fitdata import FitParts, FitRows
 from gapbench.bench.protocol import Cut, fit_and_test, subset
 from gapbench.bench.rooms import Rooms
 from gapbench.bench.scored import AlignedSplit
@@ -186,7 +186,7 @@ def _too_few_pairs(spec: AlignerSpec, fit: FitRows) -> str:
     """Say so where pairs are too few for a free linear map."""
     if Need.PAIRS not in spec.needs or spec.family != "paired linear":
         return ""
-    pairs, d = int(fit.moments.pairs.n), max(dims_of(fit.split))
+    pairs, d = int(fit.moments.pairs.n), max(fit.split.dims)
     if pairs >= PAIRS_A_DIMENSION * d:
         return ""
     return f"few pairs: {pairs} for {d} dimensions; a free linear map wants {PAIRS_A_DIMENSION * d} ({PAIRS_A_DIMENSION} d)"

@@ -12,6 +12,8 @@ from gapbench.errors import AlignerError
 from gapbench.specs import ActsOn
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gapbench.components import Float32
     from gapbench.specs import AlignerSpec
 
@@ -85,17 +87,23 @@ class Maps:
                     f"Aligner {self.spec.name!r} acts on {self.spec.acts_on} but has no method {side}()."
                 )
             return rows
-        return checked_map(method, rows, self.name(side), width)
+        out = checked_map(method, rows, self.name(side), width)
+        self._look_at(side, lambda few: checked_map(method, few, self.name(side), out.shape[1]), rows, out)
+        return out
 
     def bias(self, method: str, rows: Float32) -> Float32 | None:
         """Give the bias of some rows; None where the aligner has none."""
         if not self.has(method):
             return None
         bias = self._bias(method, rows)
+        self._look_at(method, partial(self._bias, method), rows, bias)
+        return bias
+
+    def _look_at(self, method: str, call: Callable[[Float32], Float32], rows: Float32, given: Float32) -> None:
+        """Hold the first answer of each method to being row by row."""
         if method not in self._looked_at:
             self._looked_at.add(method)
-            check_row_by_row(self.name(method), partial(self._bias, method), rows, bias)
-        return bias
+            check_row_by_row(self.name(method), call, rows, given)
 
     def _bias(self, method: str, rows: Float32) -> Float32:
         bias = np.asarray(getattr(self.aligner, method)(rows), dtype=np.float32)
@@ -104,12 +112,9 @@ class Maps:
         return bias
 
     def scores(self, queries: Float32, gallery: Float32, method: str = "scores") -> Float32:
-        """Give the scores ``(n, m)`` of an aligner that has no vector form; those of a query depend on no other query."""
+        """Return the scores ``(n, m)`` of an aligner that has no vector form; those of a query depend on no other query."""
         scores = self._scores(queries, gallery, method)
-        if method not in self._looked_at:
-            self._looked_at.add(method)
-            again = partial(self._scores, gallery=gallery, method=method)
-            check_row_by_row(self.name(method), again, queries, scores)
+        self._look_at(method, partial(self._scores, gallery=gallery, method=method), queries, scores)
         return scores
 
     def _scores(self, queries: Float32, gallery: Float32, method: str) -> Float32:

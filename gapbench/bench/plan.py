@@ -329,7 +329,7 @@ def why_unfit(
     prompts: str,
     dims: tuple[int, int] | None = None,
 ) -> str:
-    """Say which need of an aligner is not met; empty where all are.
+    """Return which need of an aligner is not met, in words; empty where all are.
 
     ``dims`` are the numbers of dimensions of images and of texts, where they may differ.
     """

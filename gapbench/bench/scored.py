@@ -6,14 +6,12 @@ mapped again on each pass where they do not, so that memory does not grow with t
 
 from __future__ import annotations
 
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gapbench.bench.fitdata import dims_of
 from gapbench.bench.mapping import Maps
-from gapbench.bench.rowwise import check_row_by_row
 from gapbench.bench.sample import AlignedSample, draw
 from gapbench.components import GapSums
 from gapbench.embeddings.arrays import blocks, unit_rows
@@ -64,7 +62,6 @@ class AlignedSplit:
         self._maps = Maps(aligner, spec)
         self._index_kind = index
         self._shared: dict[str, Any] = {}
-        self._looked_at: set[str] = set()
         self.printed = 0  # characters that metrics of plugins printed
         self.rng = rng
         self.n_images = len(test.split.images)
@@ -118,7 +115,7 @@ class AlignedSplit:
         NotMeasurable
             Images and texts share no space before they are aligned.
         """
-        image_dim, text_dim = dims_of(self._test.split)
+        image_dim, text_dim = self._test.split.dims
         if image_dim != text_dim:
             raise NotMeasurable(
                 f"it compares with the rows before alignment, which share no space: {image_dim} and {text_dim} dimensions"
@@ -149,20 +146,11 @@ class AlignedSplit:
         else:
             rows, owner = self._test.rows(texts.rows, slice(None)), texts.owner
         self._input_texts = rows
-        return np.concatenate([self._mapped("texts", rows[block]) for block in blocks(len(rows))]), owner
-
-    def _mapped(self, side: str, rows: Float32, width: int | None = None) -> Float32:
-        """Align rows; the first ones of each side are looked at more closely."""
-        mapped = self._maps.rows(side, rows, width)
-        if side not in self._looked_at and self._maps.moves(side):
-            self._looked_at.add(side)
-            again = partial(self._maps.rows, side, width=mapped.shape[1])
-            check_row_by_row(self._maps.name(side), again, rows, mapped)
-        return mapped
+        return np.concatenate([self._maps.rows("texts", rows[block]) for block in blocks(len(rows))]), owner
 
     def map_images(self, x: Float32) -> Float32:
         """Align image rows."""
-        return self._mapped("images", x, self.texts.shape[1])
+        return self._maps.rows("images", x, self.texts.shape[1])
 
     def input_images(self, rows: Int64) -> Float32:
         """Rows of a few images as the aligner receives them."""

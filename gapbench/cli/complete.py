@@ -93,7 +93,7 @@ def _plugins(context: click.Context, begun: str) -> Iterator[Offer]:
 
 
 def _names(context: click.Context, begun: str) -> Iterator[Offer]:
-    """Give what NAME stands for: a component of the KIND that is written before it, or of any kind."""
+    """Return what NAME stands for: a component of the KIND that is written before it, or of any kind."""
     from gapbench.cli.options import kind_named
     from gapbench.host.registry import Kind
 
@@ -112,7 +112,7 @@ def _registry(context: click.Context) -> Registry:
 
 
 def _selections(registry: Registry, kind: str, begun: str) -> Iterator[Offer]:
-    """Give names, families, and inside of brackets the parameters."""
+    """Return names, families, and inside of brackets the parameters."""
     from gapbench.host.registry import Kind
 
     known = registry.components(Kind(kind))
@@ -127,7 +127,7 @@ def _selections(registry: Registry, kind: str, begun: str) -> Iterator[Offer]:
 
 
 def _parameters(component: Component, head: str, inside: str) -> Iterator[Offer]:
-    """Give names of parameters and their values; a name that is the only one with its values, for the same reason."""
+    """Return names of parameters and their values; a name that is the only one with its values, for the same reason."""
     from gapbench.host.selection import params_of
 
     declared = params_of(component)

@@ -103,7 +103,7 @@ def _show_failed(failed: Sequence[Outcome], out: Console) -> None:
 
 
 def _runs(own: Sequence[Component]) -> Iterator[tuple[list[str], str]]:
-    """Give the aligners of each run with its protocol; where there are metrics alone, aligners to try them on."""
+    """Return the aligners of each run with its protocol; where there are metrics alone, aligners to try them on."""
     from gapbench.bench.plan import TRANSDUCTIVE
     from gapbench.specs import AlignerSpec
 
@@ -168,7 +168,7 @@ def _values(table: Table, metric: str, spec: MetricSpec) -> str:
 
 
 def _verdict(row: Row, metric: str, results: Results) -> str:
-    """Say in words what the mark of a row says: whether it differs from ``identity`` by more than noise."""
+    """Write in words what the mark of a row says: whether it differs from ``identity`` by more than noise."""
     from gapbench.leaderboard.text import improves
 
     value = row.values.get(metric)

@@ -66,10 +66,8 @@ class EmbeddingFile:
         return {"test": len(self._whole.images)}
 
     def dims(self) -> tuple[int, int]:
-        """Give the number of dimensions of images and of texts."""
-        texts = self._whole.captions or self._whole.prompts
-        assert texts is not None
-        return self._whole.images.shape[1], texts.rows.shape[1]
+        """Return the number of dimensions of images and of texts."""
+        return self._whole.dims
 
     def embedded(self, name: str) -> EmbeddedSplit:
         """Give the set."""

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gapbench.bench.cell import aligned_cell
-from gapbench.bench.fitdata import dims_of
 from gapbench.embeddings.npz import open_npz
 from gapbench.errors import DataError
 from gapbench.figures.gap_accuracy import draw_gap_accuracy
@@ -115,7 +114,7 @@ def _pictured(study: Study, records: Sequence[Record]) -> list[Record]:
 def _pair_data(runner: Runner, record: Record, scores: tuple[str, str]) -> PairData | None:
     """Align a sample of the cell again; the plan still knows its task."""
     task = runner.tasks.get(record.cell_id)
-    if task is None or len(set(dims_of(task.test))) > 1:  # no picture holds two spaces
+    if task is None or len(set(task.test.dims)) > 1:  # no picture holds two spaces
         return None
     with (
         aligned_cell(task, runner.registry, "identity") as before,

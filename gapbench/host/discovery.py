@@ -291,7 +291,7 @@ def _how_to_mend(origin: Origin, error: BaseException) -> str:
 
 
 def _ways_out(origin: Origin, others: Sequence[Origin]) -> str:
-    """Say what to do about a name that two plugins have."""
+    """Return what to do about a name that two plugins have."""
     if not origin.named:
         return f"Uninstall one of them, or leave one out with --no-plugin {origin.handle}."
     away = [other.handle for other in others if other != BUILTIN]

@@ -177,7 +177,7 @@ class Registry:
         return self._by_kind[kind]
 
     def named(self, kind: Kind, label: str) -> Component | None:
-        """Give the component that a label is of, whatever argument and parameters it has."""
+        """Return the component that a label is of, whatever argument and parameters it has."""
         return self._by_kind[kind].get(base_name(label))
 
     def metric_specs(self) -> MetricSpecs:

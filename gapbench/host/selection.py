@@ -203,7 +203,12 @@ def parse_value(owner: str, key: str, param: Param, text: str, kind: str = "alig
             value = text
     except (KeyError, ValueError):
         wanted = {bool: "true or false", int: "a whole number", float: "a number"}[type(param.default)]
-        hint = " It has no grid to choose from, so it cannot be 'auto'." if text == AUTO else ""
+        why = (
+            "has no grid to choose from"
+            if kind == "aligner"
+            else f"belongs to the kind {kind}, and only an aligner's is chosen"
+        )
+        hint = f" It {why}, so it cannot be 'auto'." if text == AUTO else ""
         raise UsageError(f"{owner}[{key}={text}]: {key!r} must be {wanted}.{hint}") from None
     if isinstance(value, float) and not isfinite(value):
         raise UsageError(f"{owner}[{key}={text}]: {key!r} must be a finite number.")

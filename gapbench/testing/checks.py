@@ -42,7 +42,7 @@ class DoesNotApplyError(Exception):
 
 
 def offline_context(data_root: Path | None = None) -> Context:
-    """Give a context that never uses the network; data lie where they do for a run."""
+    """Return a context that does not use the network; data lie where they do for a run."""
     from gapbench.model.request import Request
 
     return Request(data_root=data_root, device="cpu", offline=True).context()
@@ -154,11 +154,10 @@ def check_component(subject: Subject) -> Iterator[Outcome]:
             f"{subject.name}: its spec expects the failure of {', '.join(sorted(unknown))}, but there is no such check. "
             f"The checks are: {', '.join(one.name for one in checks)}."
         )
-    broken = _cannot_be_built(subject)
-    if broken:
-        yield Outcome(Check("can be built", _built), "failed", broken)
+    built = run_check(Check("can be built", _built), subject)
+    yield built
+    if built.status == "failed":  # no check could say anything else
         return
-    yield Outcome(Check("can be built", _built), "passed")
     process_checks = importlib.import_module("gapbench.testing.process_checks")
     process_checks.start_ahead(subject)
     try:
@@ -166,12 +165,6 @@ def check_component(subject: Subject) -> Iterator[Outcome]:
             yield run_check(one, subject)
     finally:
         process_checks.end_ahead(subject)
-
-
-def _cannot_be_built(subject: Subject) -> str:
-    """Return why a component cannot be built, in which case no check can say anything else; empty where it can."""
-    outcome = run_check(Check("can be built", _built), subject)
-    return outcome.reason if outcome.status == "failed" else ""
 
 
 def _built(subject: Subject) -> None:

@@ -45,7 +45,7 @@ def cheap(subject: Subject) -> None:
 
 @check("hashes what is in the pictures", Kind.DATASET)
 def hashes_of_pixels(subject: Subject) -> None:
-    """Equal pictures have equal hashes, different ones different hashes, and no picture is in two splits."""
+    """Of the first 400 of each split equal pictures have equal hashes, others different ones, and none is in two splits."""
     home: dict[str, str] = {}
     hash_of: dict[str, str] = {}
     pixels_of: dict[str, str] = {}
@@ -58,7 +58,7 @@ def hashes_of_pixels(subject: Subject) -> None:
 
 @check("has pictures that differ", Kind.DATASET)
 def differ(subject: Subject) -> None:
-    """At least half of the pictures of a split differ from all others, and equal ones have one label."""
+    """Of the first 400 of a split there are at least half as many different pictures, and equal ones have one label."""
     for name, split in splits(subject).items():
         found = pixels(split.images)
         distinct = len(set(found))
@@ -92,7 +92,7 @@ def _plain(labels: object) -> object:
 
 @check("reads its items in any order", Kind.DATASET)
 def any_order(subject: Subject) -> None:
-    """Pictures read backwards, and one twice in a row, are those that were read from the first on."""
+    """Pictures that are read backwards are those that were read from the first on."""
     for name, split in splits(subject).items():
         n = min(40, len(split.images))
         forwards = [split.images[number].tobytes() for number in range(n)]

@@ -111,7 +111,7 @@ def parts_of_pictures(subject: Subject) -> None:
 
 @check("changes its identity with its rows, and with nothing else", Kind.ENCODER)
 def goes_with_rows(subject: Subject) -> None:
-    """In another dtype rows change if and only if the identity does; device and folder of data change neither."""
+    """Where rows change in another dtype the identity does; device and folder of data do not change it."""
     encoder = here(subject)
     mine, identity = _rows(encoder), encoder.identity()
     elsewhere = dataclasses.replace(subject.context, data_root=Path("/nowhere/at/all"), device="auto", offline=False)

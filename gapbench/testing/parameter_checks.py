@@ -29,18 +29,17 @@ SHORTEST_REFUSAL = 40
 
 
 def values_of(param: Param) -> list[Value]:
-    """Return the values of a parameter that a user is likely to try, and the ends of its range."""
+    """Return the values that a spec names: the default, choices, those of the grid, and the ends of the range."""
     ends = [type(param.default)(end) for end in (param.low, param.high) if end is not None]
     booleans = (False, True) if isinstance(param.default, bool) else ()
-    found = dict.fromkeys([param.default, *booleans, *param.choices, *param.grid, *ends])
-    return [value for value in found if not (type(value) is int and abs(value) > MOST)]
+    return list(dict.fromkeys([param.default, *booleans, *param.choices, *param.grid, *ends]))
 
 
 def single_changes(subject: Subject) -> Iterator[tuple[str, Value]]:
-    """Yield each parameter with each of its values that is not the default."""
+    """Yield each parameter with each of its values that is not the default, and no count above `MOST`."""
     for name, param in subject.spec.params.items():
         for value in values_of(param):
-            if value != param.default:
+            if value != param.default and not (type(value) is int and abs(value) > MOST):
                 yield name, value
 
 
@@ -67,7 +66,7 @@ class _Alone(Registry):
 
 @check("works at every value that it allows", Kind.ALIGNER)
 def every_value(subject: Subject) -> None:
-    """Each value of a grid or of choices, and both ends of a range, give finite scores, or a refusal that says why."""
+    """Values of a grid, choices and ends of a range (counts up to 1,000) give finite scores, or a refusal that says why."""
     if not subject.spec.params:
         raise DoesNotApplyError("it has no parameters")
     split = toy(subject)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from gapbench.bench.fitdata import block_of
 from gapbench.bench.isolation import CellTimeout
 from gapbench.bench.rooms.inside import KNOWN, METHODS, Hello, Job
 from gapbench.bench.rooms.wire import Channel, Garbled, RoomEnded, Shared, TooLate, shared
@@ -214,7 +215,7 @@ class Room:
 
 def _parts_of(home: FitParts, name: str) -> Sequence[NDArray[Any] | Shared]:
     """Return the arrays of a part; large ones are written once for all aligners of a table, blocks are not kept."""
-    if ".blocks." in name:
+    if block_of(name)[1] is not None:
         return home.read(name)
     kept = home.rows_of(name).handed
     if name not in kept:
