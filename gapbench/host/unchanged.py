@@ -14,6 +14,7 @@ import signal
 import sys
 import threading
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -89,11 +90,20 @@ def _put_back(known: list[tuple[str, Any, dict[str, Any]]]) -> list[str]:
     for name, owner, held in known:
         now = vars(owner)
         for key, value in held.items():
-            if now.get(key) is not value:
+            if now.get(key) is not value and not _own_wrapper(now.get(key), value):
                 with contextlib.suppress(AttributeError, TypeError):
                     setattr(owner, key, value)
                     changed.append(f"{name}.{key}")
     return changed
+
+
+def _own_wrapper(found: Any, value: Any) -> bool:
+    """Whether a library wrapped its own function, as PyTorch does with some when its optimisers are first imported."""
+    code = getattr(found, "__code__", None)
+    if code is None or getattr(found, "__wrapped__", None) is not value:
+        return False
+    library = sys.modules.get((getattr(value, "__module__", None) or "").partition(".")[0])
+    return any(Path(code.co_filename).is_relative_to(folder) for folder in getattr(library, "__path__", ()))
 
 
 def _state() -> Callable[[], None]:

@@ -180,6 +180,7 @@ def test_an_interrupt_between_a_request_and_its_answer_spoils_no_later_room(tmp_
         results = gapbench.run(
             datasets=[f"embeddings:{path}"], aligners=["identity", "mean-center", "procrustes"], out=tmp_path / out
         )
+        assert {(record.status, record.reason) for record in results.records} == {("ok", "")}
         return {(record.cell_id, name): value for record in results.records for name, value in record.metrics.items()}
 
     def interrupted(self, until=None):

@@ -109,8 +109,9 @@ REREAD = """
                 json.loads(line)
 """
 
-#: Processor time over that of the plain loops.
-COLD_RATIO, WARM_RATIO = 2.0, 3.0
+#: Processor time over that of the plain loops. Of a cold run, a fifth is the processes that aligners have of their own: some
+#: 9 ms for each of its cells, and a server that they are forked from.
+COLD_RATIO, WARM_RATIO = 2.4, 3.0
 
 
 def processor_seconds(command, env, cwd):
@@ -268,7 +269,7 @@ def test_memory_does_not_grow_with_the_number_of_embeddings(tmp_path):
     assert peaks[10**6] - peaks[10**4] <= 64 + 10**6 * per_item
 
 
-#: A process for each aligner over one process for all.
+#: A process for each aligner over one process for all: 1.45 to 1.47 on a quiet machine, 1.7 beside other work.
 ROOMS_RATIO = 2.0
 
 

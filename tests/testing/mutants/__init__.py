@@ -13,7 +13,8 @@ from gapbench.testing.checks import Subject, subject_of
 class Planted:
     """One class with one fault; without a fault it is correct and must pass.
 
-    ``says`` is the fault in a sentence, ``found_by`` the checks of which one has to fail.
+    ``says`` is the fault in a sentence, ``found_by`` the checks of which one has to fail. A fault that is an error
+    ``raises``; else a check that fails with an unexpected error has not found it.
     """
 
     kind: Kind
@@ -21,6 +22,7 @@ class Planted:
     module: str
     says: str = ""
     found_by: tuple[str, ...] = ()
+    raises: bool = False
 
     @property
     def name(self) -> str:
@@ -45,7 +47,7 @@ class Plants:
         self.kind, self.module, self._spec = kind, module, spec
         self.all: list[Planted] = []
 
-    def __call__(self, says: str = "", *found_by: str, **changes: Any) -> Any:
+    def __call__(self, says: str = "", *found_by: str, raises: bool = False, **changes: Any) -> Any:
         """Register a class."""
 
         def register(cls: type) -> type:
@@ -53,7 +55,7 @@ class Plants:
             spec = self._spec(
                 name=name, factory=f"{self.module}:{cls.__qualname__}", **{**getattr(cls, "spec", {}), **changes}
             )
-            self.all.append(Planted(self.kind, spec, self.module, says, found_by))
+            self.all.append(Planted(self.kind, spec, self.module, says, found_by, raises))
             return cls
 
         return register

@@ -702,7 +702,7 @@ class DividesBySpread(Shift):
         return self
 
 
-@plant("inverts a covariance", LOW, FEW)
+@plant("inverts a covariance", LOW, FEW, raises=True)
 class InvertsCovariance(Shift):
     def fit(self, data):
         super().fit(data)
@@ -710,7 +710,7 @@ class InvertsCovariance(Shift):
         return self
 
 
-@plant("wants more rows than dimensions", FEW)
+@plant("wants more rows than dimensions", FEW, raises=True)
 class WantsRows(Shift):
     def fit(self, data):
         np.linalg.cholesky(data.moments.images.covariance + 1e-12 * np.eye(data.dim))
@@ -718,7 +718,7 @@ class WantsRows(Shift):
         return super().fit(data)
 
 
-@plant("wants two rows, and does not say so", ONE)
+@plant("wants two rows, and does not say so", ONE, raises=True)
 class WantsTwoRows(Shift):
     def fit(self, data):
         data.images[1]
@@ -733,21 +733,21 @@ class SaysTooLittle(Shift):
         return super().fit(data)
 
 
-@plant("wants two classes, and does not say so", ONE_CLASS)
+@plant("wants two classes, and does not say so", ONE_CLASS, raises=True)
 class WantsTwoClasses(Prototypes):
     def fit(self, data):
         data.class_texts[1]
         return super().fit(data)
 
 
-@plant("wants three dimensions", TWO)
+@plant("wants three dimensions", TWO, raises=True)
 class WantsDimensions(Shift):
     def fit(self, data):
         data.images[:, 2]
         return super().fit(data)
 
 
-@plant("wants rows that differ", DUPLICATES)
+@plant("wants rows that differ", DUPLICATES, raises=True)
 class WantsDifferentRows(Shift):
     def fit(self, data):
         if len(np.unique(data.images, axis=0)) < len(data.images):
@@ -755,7 +755,7 @@ class WantsDifferentRows(Shift):
         return super().fit(data)
 
 
-@plant("warns where a column is constant", LOW)
+@plant("warns where a column is constant", LOW, raises=True)
 class Warns(Shift):
     def fit(self, data):
         if (data.images.std(axis=0) < 1e-6).any():
@@ -773,7 +773,7 @@ class NanOnItsGrid(Shift):
             return (np.asarray(x + self.step) / np.float32(1 - self.amount)).astype(np.float32)
 
 
-@plant("fails at the low end of its range", VALUES)
+@plant("fails at the low end of its range", VALUES, raises=True)
 class FailsAtItsLowEnd(Shift):
     def fit(self, data):
         1 / self.amount
@@ -803,7 +803,12 @@ class LacksAParameter(Shift):
     pass
 
 
-@plant("fails on one of its choices", VALUES, params={"mode": Param(default="a", choices=("a", "b"), doc="which")})
+@plant(
+    "fails on one of its choices",
+    VALUES,
+    params={"mode": Param(default="a", choices=("a", "b"), doc="which")},
+    raises=True,
+)
 class FailsOnAChoice(Shift):
     def __init__(self, *, mode="a"):
         super().__init__(amount={"a": 0.5}.get(mode, 0.7))
@@ -832,7 +837,7 @@ class NotesAList(Shift):
         return [1, 2]
 
 
-@plant("notes what only a fit on many rows has", NOTES, ONE, SHAPES)
+@plant("notes what only a fit on many rows has", NOTES, ONE, SHAPES, raises=True)
 class NotesFail(Shift):
     def notes(self):
         return {"missing": self.missing}

@@ -200,20 +200,20 @@ class GainNotInIdentity(Projection):
 # -- pictures ---------------------------------------------------------------------------------------------------------
 
 
-@plant("fails on a picture smaller than 32 pixels", MANY, SHAPES)
+@plant("fails on a picture smaller than 32 pixels", MANY, SHAPES, raises=True)
 class OneSizeOnly(Projection):
     def prepare(self, image):
         return np.asarray(image.convert("RGB"), np.float32)[:32, :32].reshape(-1)[:192] / 255
 
 
-@plant("fails on pictures of one pixel", MANY)
+@plant("fails on pictures of one pixel", MANY, raises=True)
 class TwoPixels(Projection):
     def prepare(self, image):
         assert image.width > 1
         return super().prepare(image)
 
 
-@plant("fails on tall pictures", MANY)
+@plant("fails on tall pictures", MANY, raises=True)
 class NoTallPictures(Projection):
     def prepare(self, image):
         if image.height > 3 * image.width:
@@ -379,7 +379,7 @@ class NanForEmpty(Projection):
         return super().one(text) if text else np.full(192, np.nan, np.float32)
 
 
-@plant("fails on other scripts", ODD)
+@plant("fails on other scripts", ODD, raises=True)
 class Ascii(Projection):
     def one(self, text):
         return super().one(text.encode("ascii").decode())

@@ -297,7 +297,7 @@ class Counts(Likeness):
         return Measurement(value=float(outcomes.mean()), n=found.n, outcomes=outcomes)
 
 
-@plant("keeps what it measured by the number of items", ANEW)
+@plant("keeps what it measured by the number of items", ANEW, SEES)
 class KeepsByCount(Accuracy):
     kept = {}
 
@@ -454,7 +454,7 @@ class DependsOnTime(Likeness):
         return Measurement(value=float(outcomes.mean()), n=found.n, outcomes=outcomes)
 
 
-@plant("fails on small data without a reason", SMALL)
+@plant("fails on small data without a reason", SMALL, raises=True)
 class FailsOnSmall(Accuracy):
     def measure(self, data):
         data.labels[5]

@@ -168,7 +168,7 @@ class FirstWord(TwoTemplates):
         return super().prompts([name.split()[-1] for name in classes])
 
 
-@plant("loses what stands in braces", APART, EVERY, ORDER, "writes for one class")
+@plant("takes class names for formats", APART, EVERY, ORDER, "writes for one class", raises=True)
 class Formats(TwoTemplates):
     def prompts(self, classes):
         found = super().prompts(classes)
@@ -212,7 +212,7 @@ class Numbers(TwoTemplates):
         return changed(found, prompts=texts)
 
 
-@plant("fails on a single class", ONE)
+@plant("fails on a single class", ONE, raises=True)
 class NeedsTwo(TwoTemplates):
     def prompts(self, classes):
         classes[1]
