@@ -26,7 +26,10 @@ def notices(table: Table, specs: Mapping[str, MetricSpec]) -> list[str]:
     lines = []
     if table.n and not any(value.delta is not None for row in table.rows for value in row.values.values()):
         alone = sum(1 for row in table.rows if row.compared) == 1 and table.row(BASELINE) is not None
-        lines += [] if alone else ["There is no row of identity to compare with: add -a identity."]
+        missing = (
+            "There is no row of identity to compare with: add -a identity, where images and texts are in one space."
+        )
+        lines += [] if alone else [missing]
     if table.primary in table.detectable:
         share = is_share(table.primary, specs.get(table.primary))
         unit = " points" if share else ""
