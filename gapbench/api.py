@@ -272,7 +272,9 @@ def _run(request: Request, objects: Sequence[object]) -> Results:
             "Plugins that are objects are known to this process only; write jobs=1, or put them into a file."
         )
     study, _ = chosen_study(request)
-    registry = discover(plugin_files=request.plugins, objects=objects, blocked=request.no_plugin, strict=request.strict)
+    registry = discover(
+        plugin_files=request.plugins, objects=objects, blocked=request.no_plugin, strict=request.strict, computes=True
+    )
     for broken in registry.broken:
         if isinstance(broken.error, NoPluginError) and broken.origin.named and not broken.origin.file:
             raise UsageError(f"run(): plugins: {broken.origin} is no plugin: {broken.cause} {PLUGINS}")

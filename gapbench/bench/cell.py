@@ -10,10 +10,11 @@ import msgspec
 import numpy as np
 
 from gapbench.bench.copies import Copies
-from gapbench.bench.door import fault_of
+from gapbench.bench.door import fault_of, plain
 from gapbench.bench.fitting import fit_cell
 from gapbench.bench.isolation import CellTimeout, quiet
 from gapbench.bench.scored import AlignedSplit
+from gapbench.components import Measurement
 from gapbench.embeddings.fingerprint import derive_rng
 from gapbench.errors import AlignerError, GapbenchError, MetricError, NotMeasurable
 from gapbench.host.build import build
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
     from gapbench.bench.fitting import Fit
     from gapbench.bench.task import CellTask
-    from gapbench.components import Measurement
     from gapbench.host.selection import Selected
     from gapbench.model.record import Code
 
@@ -173,6 +173,8 @@ def _measure(metric: Selected, scored: AlignedSplit) -> Measurement:
         with unchanged(metric.component), quiet() as printed:
             measurement = build(metric).measure(Copies(scored))
             scored.printed += printed.characters
+        if isinstance(measurement, Measurement):
+            measurement = plain(measurement)
     if isinstance(getattr(measurement, "value", None), float | np.floating) and not np.isfinite(measurement.value):
         raise NotMeasurable(f"it is {measurement.value} here")
     if fault := fault_of(measurement, spec.unit, scored.n_images + len(scored.owner)):

@@ -19,6 +19,23 @@ if TYPE_CHECKING:
 CLOSE, OUTSIDE = 1e-5, 1e-4
 
 
+def plain(found: Measurement) -> Measurement:
+    """Return a measurement with plain numbers and arrays: objects of a plugin's own could compare as they like.
+
+    What is no number stays as it is, for `fault_of` to name.
+    """
+    value: Any = found.value
+    if isinstance(value, float | np.floating):
+        value = float(np.float64(value))
+    outcomes, jackknife = _plain_array(found.outcomes), _plain_array(found.jackknife)
+    return Measurement(value=value, n=found.n, outcomes=outcomes, jackknife=jackknife, ci95=found.ci95)
+
+
+def _plain_array(array: Any) -> Any:
+    numbers = isinstance(array, np.ndarray) and array.dtype.kind in "biuf"
+    return np.array(array, subok=False) if numbers else array
+
+
 def fault_of(found: Any, unit: str, most: int) -> str:
     """Return what is wrong with what a metric gave, in words; empty where nothing is.
 

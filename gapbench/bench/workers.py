@@ -94,7 +94,7 @@ def run_in_worker(task: CellTask, plugin_files: tuple[Path, ...], blocked: tuple
     registry = _REGISTRIES.get(key)
     mine = {} if registry is None else Provenance(registry).codes(code)
     if registry is None or mine != code:
-        registry = _REGISTRIES[key] = discover(plugin_files=plugin_files, blocked=blocked)
+        registry = _REGISTRIES[key] = discover(plugin_files=plugin_files, blocked=blocked, computes=True)
         prepare(built_in_modules(registry))
         mine = Provenance(registry).codes(code)
     for name, theirs in code.items():

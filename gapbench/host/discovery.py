@@ -42,6 +42,7 @@ def discover(
     objects: Sequence[object] = (),
     blocked: Sequence[str] = (),
     strict: bool = False,
+    computes: bool = False,
 ) -> Registry:
     """Find and check all plugins.
 
@@ -55,13 +56,16 @@ def discover(
         Names of distributions, entry points or files' stems that are left out.
     strict
         Raise at once where a plugin is broken.
+    computes
+        Whether this process will compute: then functions of libraries that a plugin replaces while it is imported are put
+        back, and told.
 
     Raises
     ------
     UsageError
         A plugin file that is not there.
     """
-    host = _Host(strict=strict)
+    host = _Host(strict=strict, computes=computes)
     host.add(BUILTIN, lambda: importlib.import_module(BUILTIN.module))
     allowed, left_out = _allowed(), {_plain(name) for name in blocked}
     for origin, entry_point in _installed():
@@ -96,8 +100,9 @@ def _itself(plugin: object) -> object:
 class _Host:
     """Loads plugins one by one, each in its own guard."""
 
-    def __init__(self, *, strict: bool) -> None:
+    def __init__(self, *, strict: bool, computes: bool = False) -> None:
         self._strict = strict
+        self._computes = computes
         self._manager = pluggy.PluginManager(hookspecs.PROJECT)
         self._manager.add_hookspecs(hookspecs)
         self._plugins: list[Plugin] = []
@@ -105,8 +110,19 @@ class _Host:
 
     def add(self, origin: Origin, load: Callable[[], Any]) -> None:
         # What a plugin prints while it is looked at must not get into a command's output (JSON, say).
-        with contextlib.redirect_stdout(sys.stderr):
+        with contextlib.redirect_stdout(sys.stderr), self._libraries_kept(origin):
             self._add(origin, load)
+
+    def _libraries_kept(self, origin: Origin) -> contextlib.AbstractContextManager[None]:
+        if not self._computes or origin == BUILTIN:
+            return contextlib.nullcontext()
+        for name in ("scipy.linalg", "scipy.special"):  # what is imported first can be put back
+            importlib.import_module(name)
+        kept = importlib.import_module("gapbench.host.unchanged").functions_kept(
+            f"Plugin {origin}, while it was imported,"
+        )
+        assert isinstance(kept, contextlib.AbstractContextManager)
+        return kept
 
     def _add(self, origin: Origin, load: Callable[[], Any]) -> None:
         refresh(origin)

@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 
 #: Packages whose functions and classes are put back, with all their modules; of the others the modules named.
 WHOLE = frozenset({"numpy", GAPBENCH})
-ALONE = ("builtins", "json", "math", "torch", "torch.nn.functional", "scipy.linalg", "msgspec", "faiss")
+ALONE = (
+    "builtins", "json", "math", "os", "hashlib", "zlib", "torch", "torch.nn.functional", "scipy.linalg", "scipy.special",
+    "scipy.stats", "msgspec", "faiss",
+)  # fmt: skip
 
 #: Signals that a run itself listens to.
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGALRM") if hasattr(signal, name))
@@ -42,19 +45,29 @@ def unchanged(component: Component) -> Iterator[None]:
     if component.origin.distribution == GAPBENCH:
         yield
         return
-    functions, restore = _functions(), _state()
+    with functions_kept(f"{component.kind.capitalize()} {component.spec.name!r} ({component.origin})"):
+        restore = _state()
+        try:
+            yield
+        finally:
+            restore()
+
+
+@contextlib.contextmanager
+def functions_kept(who: str) -> Iterator[None]:
+    """Put back the functions that are replaced meanwhile, and tell of them; ``who`` begins the sentence."""
+    functions = _functions()
     try:
         yield
     finally:
         changed = _put_back(functions)
-        restore()
         if changed:
             more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""  # noqa: PLR2004
             warnings.warn(
-                f"{component.kind.capitalize()} {component.spec.name!r} ({component.origin}) replaced "
-                f"{', '.join(changed[:3])}{more}; this was undone, since it would have changed what others compute.",
+                f"{who} replaced {', '.join(changed[:3])}{more}; this was undone, since it would have changed what others "
+                "compute.",
                 GapbenchWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
 
 
@@ -65,9 +78,10 @@ def _functions() -> list[tuple[str, Any, dict[str, Any]]]:
         top = name.partition(".")[0]
         if not (top in WHOLE or name in ALONE):
             continue
-        held = {key: value for key, value in vars(module).items() if callable(value)}
+        own = top == GAPBENCH
+        held = {key: value for key, value in vars(module).items() if callable(value) or (own and key.isupper())}
         known.append((name, module, held))
-        if top == GAPBENCH:
+        if own:
             known += [
                 (f"{name}.{key}", value, _methods(value)) for key, value in held.items() if _is_own(value, module)
             ]

@@ -168,6 +168,16 @@ def row_by_row(subject: Subject) -> None:
     scores = maps.score_texts(maps.rows("images", x), maps.rows("texts", t))
     few = maps.score_texts(maps.rows("images", x[:3]), maps.rows("texts", t))
     same(scores[:3], few, "scores of three images alone")
+    anew = Maps(fitted(subject, split), subject.spec)  # it remembers nothing of the rows above
+    for side, rows in (("texts", t), ("images", x)):
+        same(
+            maps.rows(side, rows)[:3],
+            anew.rows(side, rows[:3]),
+            f"{side}, three rows by an instance that mapped no others",
+        )
+    again = Maps(fitted(subject, split), subject.spec)
+    few = again.score_texts(again.rows("images", x[:3]), again.rows("texts", t))
+    same(scores[:3], few, "scores of three images by an instance that scored no others")
 
 
 @check("does not depend on the order of the fit split", Kind.ALIGNER)

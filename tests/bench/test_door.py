@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import gapbench
-from gapbench.bench.door import fault_of
+from gapbench.bench.door import fault_of, plain
 from gapbench.components import Measurement
 from gapbench.testing import two_cones
 
@@ -102,3 +102,30 @@ def test_a_metric_that_contradicts_itself_costs_its_own_value(tmp_path):
     assert len(found.failed) == 2
     (table,) = found.tables
     assert table.row("mean-center").values["top1"].p_holm is not None
+
+
+class Flattering(float):
+    """Compares as it likes."""
+
+    def __eq__(self, other):
+        return True
+
+    __hash__ = float.__hash__
+
+    def __sub__(self, other):
+        return 0.0
+
+    __rsub__ = __sub__
+
+
+class Agreeing(np.ndarray):
+    """Has the mean that it likes."""
+
+    def mean(self, *more, **named):
+        return 0.99
+
+
+def test_objects_of_a_plugin_have_no_say_in_what_is_compared():
+    found = plain(measurement(value=Flattering(0.99), outcomes=HITS.astype(float).view(Agreeing)))
+    assert (type(found.value), type(found.outcomes)) == (float, np.ndarray)
+    assert "0.99, and the mean of its outcomes 0.75" in fault_of(found, "share", 10)

@@ -45,6 +45,9 @@ ALIGNERS = {
 
 #: Of a metric's ``measure``; a value is returned after it.
 METRICS = {
+    "sets constants": "import gapbench.stats as s, gapbench.builtin.metrics.gaps as g\nfor m in (s, g):\n    for k, v in list(vars(m).items()):\n        if k.isupper() and isinstance(v, float):\n            setattr(m, k, 0.9)",
+    "patches SciPy": "import scipy.special as p\nfor k in list(vars(p)):\n    if k[0].islower() and callable(getattr(p, k)):\n        setattr(p, k, lambda *a, **b: 0.5)",
+    "patches os": "import os, hashlib\nos.replace = os.fsync = lambda *a, **k: None\nhashlib.sha256 = None",
     "writes texts": "data.texts[:] = 0",
     "writes labels": "data.labels[:] = 0",
     "writes owner": "data.owner[:] = 0",

@@ -1,5 +1,6 @@
 """No plugin changes another's number: each saboteur runs before the others, whose values are those of a run without it."""
 
+import os
 import textwrap
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 import gapbench
+from gapbench.errors import GapbenchWarning
 from saboteurs.bodies import ALIGNERS, HOSTED, METRICS
 
 INNOCENT = ("identity", "mean-center", "procrustes", "ols", "gda-clip")
@@ -119,6 +121,61 @@ def test_an_aligner_that_wants_too_much_memory_costs_its_own_cell(sabotaged, exp
     (own,) = [record for record in results.records if record.aligner.name == "aa"]
     assert own.status == "error"
     assert "MemoryError" in own.reason
+
+
+REMEMBERED = {
+    "its answer for each row": """
+        memo = self.__dict__.setdefault("memo", {})
+        for row in x:
+            memo.setdefault(row.tobytes(), row - x.mean(axis=0))
+        return np.stack([memo[row.tobytes()] for row in x])
+    """,
+    "the mean of the first batch": """
+        self.mean = getattr(self, "mean", x.mean(axis=0))
+        return x - self.mean
+    """,
+}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no copy of a fitted aligner here")
+@pytest.mark.parametrize("what", REMEMBERED)
+def test_an_aligner_that_remembers_the_rows_around_a_row_is_found_out(what, sabotaged, expected):
+    results = sabotaged(an_aligner(textwrap.dedent(REMEMBERED[what]).strip(), "images"), "aa")
+    assert values(results) == expected
+    (own,) = [record for record in results.records if record.aligner.name == "aa"]
+    assert own.status == "error"
+    assert "images() does not work row by row" in own.reason
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no copy of a fitted aligner here")
+@pytest.mark.parametrize(
+    "body", ["import os\nreturn x * (1 if os.getpid() == self.pid else 1 / 0)", "return self.thread(x)"]
+)
+def test_where_the_copy_cannot_answer_the_aligner_itself_is_asked(body, sabotaged, expected):
+    """What runs in threads of its own does not survive a fork."""
+    text = an_aligner(body, "images").replace(
+        "        return self\n\n",
+        "        from concurrent.futures import ThreadPoolExecutor\n        self.pid = _os.getpid()\n"
+        "        self.pool = ThreadPoolExecutor(1)\n        self.pool.submit(int).result()\n"
+        "        self.thread = lambda x: self.pool.submit(lambda: x * 1).result()\n        return self\n\n",
+    )
+    results = sabotaged(text, "aa")
+    assert values(results) == expected
+    assert {record.status for record in results.records} == {"ok"}
+
+
+@pytest.mark.parametrize("where", ["body", "hook"])
+@pytest.mark.parametrize("what", ["np.linalg.norm = np.mean", "import scipy.special as p; p.stdtrit = lambda *a: 0.5"])
+def test_what_is_replaced_while_a_plugin_is_imported_is_put_back_and_told(where, what, sabotaged, expected):
+    what = f"{what}\n{MARK}"
+    text = an_aligner("", "fit")
+    if where == "body":
+        text = text.replace("\n\nclass It", f"\n{what}\n\nclass It")
+    else:
+        text = text.replace("gapbench_aligners():\n", f"gapbench_aligners():\n{indented(what, 4)}\n")
+    with pytest.warns(GapbenchWarning, match="while it was imported, replaced"):
+        results = sabotaged(text)
+    assert values(results) == expected
 
 
 @pytest.mark.parametrize("name", METRICS)

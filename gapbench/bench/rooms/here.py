@@ -52,7 +52,7 @@ class Here:
         fitted = self._guarded(aligner.fit, FitView(parts.about, rng, parts.copied))
         self._aligner = aligner if fitted is None else fitted
         if hasattr(self._aligner, "notes"):
-            self.notes = plain_notes(self._guarded(self._aligner.notes))
+            self.notes = plain_notes(self._guarded(self._aligner.notes), self.name)
         return self
 
     def __getattr__(self, name: str) -> Callable[..., Any]:

@@ -14,12 +14,13 @@ from gapbench.bench.fitview import About, FitView
 from gapbench.bench.isolation import quiet
 from gapbench.bench.notes import plain_notes
 from gapbench.bench.rooms import server
+from gapbench.bench.rooms.twin import Twin
 from gapbench.bench.rooms.wire import NUMBERS, Channel
 from gapbench.errors import DataError, UndeclaredData
 from gapbench.host.blame import Fault, fault_of
 from gapbench.host.build import build, load
 from gapbench.host.discovery import load_file
-from gapbench.host.imports import watched
+from gapbench.host.imports import GAPBENCH, watched
 from gapbench.host.provenance import adopt, code_of, imported, unknown
 
 if TYPE_CHECKING:
@@ -160,6 +161,7 @@ class _Room:
         self._told = told
         self._aligner: Any = None
         self._home = told.reference.partition(":")[0]
+        self._twin: Twin | None = None
 
     def run(self) -> None:
         with quiet() as printed:
@@ -190,8 +192,10 @@ class _Room:
         aligner = build(job.selected, factory=job.factory)
         fitted = aligner.fit(FitView(job.about, job.rng, self._part))
         self._aligner = aligner if fitted is None else fitted
-        notes = plain_notes(self._aligner.notes()) if hasattr(self._aligner, "notes") else {}
+        notes = plain_notes(self._aligner.notes(), job.selected.name) if hasattr(self._aligner, "notes") else {}
         methods = [name for name in METHODS if callable(getattr(self._aligner, name, None))]
+        if hasattr(os, "fork") and self._told.origins[0].distribution != GAPBENCH:
+            self._twin = Twin(self._call, self._channel.close)
         return {"methods": methods, "notes": notes}, ()
 
     def _part(self, name: str) -> Arrays:
@@ -205,6 +209,12 @@ class _Room:
         for array in arrays:
             array.flags.writeable = False
         name = message["do"]
+        if (
+            message["apart"]
+            and self._twin is not None
+            and (apart := self._twin.ask({**message, "apart": False}, arrays))
+        ):
+            return apart
         given = getattr(self._aligner, name)(*(array.view() for array in arrays), *message["more"])
         if name not in ("images", "texts"):
             given = np.asarray(given)

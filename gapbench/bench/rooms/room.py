@@ -91,6 +91,7 @@ class Room:
         self._until = until
         self._channel: Channel | None = None
         self._process: _Process | _Interpreter | None = None
+        self._apart = False
 
     def __enter__(self) -> Self:
         """Return it; the process starts with `fit`."""
@@ -124,6 +125,15 @@ class Room:
             raise self._garbled(error) from error
         return self
 
+    @contextlib.contextmanager
+    def apart(self) -> Iterator[None]:
+        """Let a copy answer that has mapped nothing before, if the aligner is a plugin's and its process can be forked."""
+        self._apart = True
+        try:
+            yield
+        finally:
+            self._apart = False
+
     def __getattr__(self, name: str) -> Callable[..., NDArray[Any]]:
         """Return a method of the fitted aligner, which runs in its room."""
         if name.startswith("_") or name not in self.methods:
@@ -132,7 +142,7 @@ class Room:
         def call(*arguments: Any) -> NDArray[Any]:
             arrays = [argument for argument in arguments if isinstance(argument, np.ndarray)]
             more = [float(argument) for argument in arguments if not isinstance(argument, np.ndarray)]
-            answer, out = self._asked({"do": name, "more": more}, arrays)
+            answer, out = self._asked({"do": name, "more": more, "apart": self._apart}, arrays)
             if "odd" in answer or len(out) != 1:
                 what = answer.get("odd", "nothing")
                 raise AlignerError(f"Aligner {self.name!r}: {name}() gave {what}; it must give floating-point numbers.")
