@@ -116,13 +116,11 @@ class _Host:
     def _libraries_kept(self, origin: Origin) -> contextlib.AbstractContextManager[None]:
         if not self._computes or origin == BUILTIN:
             return contextlib.nullcontext()
+        from gapbench.host.unchanged import functions_kept
+
         for name in ("scipy.linalg", "scipy.special"):  # what is imported first can be put back
             importlib.import_module(name)
-        kept = importlib.import_module("gapbench.host.unchanged").functions_kept(
-            f"Plugin {origin}, while it was imported,"
-        )
-        assert isinstance(kept, contextlib.AbstractContextManager)
-        return kept
+        return functions_kept(f"Plugin {origin}, while it was imported,")
 
     def _add(self, origin: Origin, load: Callable[[], Any]) -> None:
         refresh(origin)

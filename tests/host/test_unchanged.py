@@ -20,7 +20,6 @@ COMPONENT = Component(Kind.METRIC, SPEC, Origin("gapbench-mine", "1", "mine", "m
 
 LIBRARY = """
 import warnings
-from functools import wraps
 import torch
 from tests.host.test_unchanged import COMPONENT
 from gapbench.host.unchanged import unchanged
