@@ -9,13 +9,14 @@ them, *unit rows* are normalised.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence  # noqa: TC003 - read at run time, with the types of an intake
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from gapbench.specs import Pooling
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator
     from pathlib import Path
     from typing import TypeAlias
 
@@ -96,6 +97,26 @@ class Encoder(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Intake:
+    """What was understood of a source when it was read, and what it held besides.
+
+    Parameters
+    ----------
+    read_as
+        What it was taken for, such as ``class folders`` or ``Karpathy JSON, split test``.
+    skipped
+        How many things were there and not read, by kind: ``{"hidden files": 2, "blank captions": 1}``. A run tells it, and
+        the record has it.
+    notices
+        Whole sentences about what is odd, and makes no wrong number; a run tells them.
+    """
+
+    read_as: str = ""
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    notices: Sequence[str] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Split:
     """The items of one split, in a fixed order.
 
@@ -111,6 +132,8 @@ class Split:
         ``(N,)`` int64, positions in ``classes``.
     captions
         For each item its captions (`gapbench check` wants at least one); None where the dataset has no captions.
+    intake
+        What was noticed while it was read.
     """
 
     images: Sequence[Image]
@@ -118,6 +141,7 @@ class Split:
     classes: Sequence[str] = ()
     labels: Int64 | None = None
     captions: Sequence[Sequence[str]] | None = None
+    intake: Intake = Intake()
 
 
 class Dataset(Protocol):
@@ -167,7 +191,7 @@ class EmbeddedSplit:
     ``images`` is ``(N, d)`` raw, possibly memory-mapped. ``prompts`` (class prompts, with their ``pooling``)
     goes with ``labels`` and ``classes``; ``captions`` with images that have captions. ``fingerprint`` identifies the
     items (not the encoder). ``keys`` ``(N,)`` are hashes of the pictures; without them the rows themselves are hashed where
-    items are drawn.
+    items are drawn. ``intake`` is what was noticed while the source was read.
     """
 
     images: Rows
@@ -178,6 +202,7 @@ class EmbeddedSplit:
     pooling: Pooling = Pooling.MEAN
     captions: Texts | None = None
     keys: Keys | None = None
+    intake: Intake = Intake()
 
     @property
     def dims(self) -> tuple[int, int]:

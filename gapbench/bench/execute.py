@@ -19,8 +19,10 @@ from gapbench.bench.reuse import Known, renamed
 from gapbench.bench.rooms import built_in_modules, prepare
 from gapbench.bench.task import CellTask
 from gapbench.bench.workers import run_cells
+from gapbench.embeddings.disk import tell
 from gapbench.errors import GapbenchError
 from gapbench.host.provenance import Provenance
+from gapbench.intake import intake_sentences
 from gapbench.model.record import Timing
 from gapbench.results import journal
 from gapbench.results.answers import answers, distributions, names_of, question
@@ -99,11 +101,12 @@ class Runner:
         self.tasks: dict[str, CellTask] = {}
         self._provenance = Provenance(registry)
         self._run = uuid4().hex
+        self._told: set[tuple[str, str]] = set()
 
     def run(self, *, encoding: Progress | None = None, on_cell: Callable[[Record], None] | None = None) -> Outcome:
         """Encode, and run what has no answer of the installed code yet; each record is appended as its cell ends."""
         outcome = Outcome()
-        tell = on_cell or _tell_nobody
+        ended_cell = on_cell or _tell_nobody
         log, waiting = RunLog(self.path), dict[str, list[CellTask]]()
         known = Known(log.records, self.registry, self._provenance)
         tasks: list[CellTask] = []
@@ -122,7 +125,7 @@ class Runner:
                 tasks.append(replace(task, metrics=missing))
             else:
                 outcome.reused += 1
-                tell(task.header)
+                ended_cell(task.header)
         outcome.changes = known.changes()
         # Two OpenMP runtimes and a BLAS would each take all cores for matrices of a few rows: one thread is faster,
         # and sums then round the same way on every machine. More cores are used by --jobs.
@@ -132,7 +135,7 @@ class Runner:
                 record = msgspec.structs.replace(ended, created_utc=now())
                 for named in (record, *(renamed(record, task.header) for task in waiting[record.cell_id])):
                     log.append(named, content)
-                    tell(named)
+                    ended_cell(named)
         outcome.answers = [answer for answer in answers(log.records) if question(answer.record) in outcome.asked]
         return outcome
 
@@ -159,6 +162,7 @@ class Runner:
                 cells, prompts = self._with_prompts(source, outcome)
                 self._encode(source, cells, prompts, encoding)
                 cells = self._told_apart(source, cells, prompts, outcome)
+                self._tell_intake(source, cells)
                 made = list(self._tasks(source, cells, prompts))
             except GapbenchError as error:
                 if self.options.strict:
@@ -214,6 +218,19 @@ class Runner:
                 outcome.failures.append((f"prompts {name} on {source.encoder_name}, {source.dataset_name}", str(error)))
                 lost.add(name)
         return [cell for cell in cells if cell.prompts is None or cell.prompts_name not in lost]
+
+    def _tell_intake(self, source: Source, cells: Sequence[Cell]) -> None:
+        """Tell what a dataset noticed while it was read, once however many encoders read it."""
+        for split in needed_splits(source, cells[0].protocol) if cells else ():
+            if (source.dataset_name, split) not in self._told:
+                self._told.add((source.dataset_name, split))
+                intake = (
+                    self._embedded(source, None, split).intake
+                    if source.encoder is None
+                    else (self.materials.known_manifest(source.dataset, split).intake)
+                )
+                for sentence in intake_sentences(f"{source.dataset_name} ({split})", intake):
+                    tell(sentence)
 
     # -- tasks --------------------------------------------------------------------------------------------------
 

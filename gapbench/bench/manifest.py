@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from gapbench.components import Intake
 from gapbench.embeddings.fingerprint import fingerprint
 from gapbench.embeddings.items import string_keys
 from gapbench.errors import DataError
@@ -27,6 +28,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     classes: tuple[str, ...] = ()
     labels: tuple[int, ...] | None = None
     captions: tuple[tuple[str, ...], ...] | None = None
+    intake: Intake = Intake()
 
     @property
     def fingerprint(self) -> str:
@@ -82,4 +84,19 @@ def manifest_of(split: Split, name: str) -> Manifest:
         classes=tuple(split.classes),
         labels=labels,
         captions=captions,
+        intake=plain_intake(split.intake, name),
     )
+
+
+def plain_intake(intake: Intake, name: str) -> Intake:
+    """Hold what a source says of its reading to plain values.
+
+    Raises
+    ------
+    DataError
+        Something else than strings and numbers of things.
+    """
+    try:
+        return msgspec.convert(msgspec.to_builtins(intake), Intake)
+    except (msgspec.ValidationError, TypeError, ValueError) as error:
+        raise DataError(f"{name}: its intake is not of strings and counts ({error}).") from error

@@ -288,6 +288,7 @@ class Materials:
             pooling=Pooling.MEAN if prompts is None else Pooling(prompts.pooling),
             captions=captions,
             keys=manifest.item_keys,
+            intake=manifest.intake,
         )
 
 

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -163,7 +164,14 @@ class Cut:
             seen=0 if self.seen is None else int(np.count_nonzero(self.seen)),
             repeated=self.repeated,
             left_out=self.left_out,
+            skipped=self._skipped,
         )
+
+    @property
+    def _skipped(self) -> dict[str, int]:
+        """What both sources held and was not read; the halves of one source say the same, and count once."""
+        said = [self.test.intake, *([] if self.fit.intake is self.test.intake else [self.fit.intake])]
+        return dict(sum((Counter(one.skipped) for one in said), Counter()))
 
 
 def _odd_classes(split: EmbeddedSplit) -> tuple[int, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from statistics import median
 from typing import TYPE_CHECKING
 
+from gapbench.intake import skipped_sentence
 from gapbench.leaderboard.text import is_share, number
 from gapbench.results.answers import BASELINE
 
@@ -39,7 +40,7 @@ def notices(table: Table, specs: Mapping[str, MetricSpec]) -> list[str]:
         )
     lines += _spread(table, specs)
     lines += _unseen(table, specs)
-    lines += [*_copies(table), *_classes(table), *_long_texts(table)]
+    lines += [*_copies(table), *_classes(table), *_long_texts(table), *_skipped(table)]
     for control, metrics in unnoticed(table, specs).items():
         lines.append(f"Do not notice {control}: {', '.join(metrics)}.")
     warned: dict[str, list[str]] = {}
@@ -126,6 +127,12 @@ def _long_texts(table: Table) -> list[str]:
         else "texts are longer than the encoder reads; their ends were"
     )
     return [f"{cut:,} {what} cut off."]
+
+
+def _skipped(table: Table) -> list[str]:
+    """Say what the sources held and was not read."""
+    said = {skipped_sentence(record.items.skipped): None for row in table.rows for record in row.records}
+    return [sentence for sentence in said if sentence]
 
 
 def _few(lines: Sequence[str]) -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gapbench.host.installed import Installed
-    from gapbench.model.record import Record
+    from gapbench.model.record import ItemCounts, Record
 
 #: Clocks of two machines differ by less than this.
 CLOCK = timedelta(days=1)
@@ -145,6 +145,11 @@ def _protocol(record: Record) -> Iterator[str]:
         yield from _items(record)
 
 
+def _negative(items: ItemCounts) -> bool:
+    counts: dict[str, int] = {name: count for name, count in msgspec.structs.asdict(items).items() if name != "skipped"}
+    return min(*counts.values(), *items.skipped.values()) < 0
+
+
 def _items(record: Record) -> Iterator[str]:
     """Hold the numbers of items against each other: of halves, those that are repeated may stand on either side."""
     protocol, items, n = record.protocol, record.items, record.dataset.n
@@ -152,7 +157,7 @@ def _items(record: Record) -> Iterator[str]:
     scored_at_least, scored_at_most = n, n
     if halved:
         scored_at_least, scored_at_most = n - n // 2 - items.repeated, n - n // 2 + items.repeated
-    if not scored_at_least <= items.scored <= scored_at_most or min(msgspec.structs.astuple(items)) < 0:
+    if not scored_at_least <= items.scored <= scored_at_most or _negative(items):
         yield f"{items.scored} of its {n} items were scored"
         return
     most = n - items.scored if halved else n if protocol.name == IN_SAMPLE else None

@@ -1,0 +1,55 @@
+"""What a dataset notices while it is read reaches the terminal, the record and the text under the table."""
+
+import pytest
+
+from gapbench.bench.manifest import manifest_of
+from gapbench.components import Intake, Split
+from gapbench.errors import DataError
+from gapbench.intake import intake_sentences
+from gapbench.results import journal
+
+PLUGIN = """
+import dataclasses
+from gapbench import DatasetSpec, Intake, Offer, hookimpl
+from gapbench.builtin.datasets.digits import Digits
+
+class Noticing(Digits):
+    def split(self, name):
+        intake = Intake(read_as="digits", skipped={"smudged digits": 3, "blank pages": 0}, notices=[f"The {name} ink is blue."])
+        return dataclasses.replace(super().split(name), intake=intake)
+
+@hookimpl
+def gapbench_datasets():
+    return [DatasetSpec(name="noticing", factory="noticing:Noticing", summary="s", offers=frozenset({Offer.LABELS}),
+                        splits={"train": 1297, "test": 500}, licence="CC BY 4.0")]
+"""
+
+
+def test_sentences_leave_out_what_is_not_there():
+    intake = Intake(skipped={"dot files": 1_200, "blank captions": 0}, notices=["It is upside down."])
+    assert intake_sentences("folder:x", intake) == [
+        "folder:x: Not read: 1,200 dot files.",
+        "folder:x: It is upside down.",
+    ]
+    assert intake_sentences("folder:x", Intake()) == []
+
+
+@pytest.mark.parametrize("intake", [Intake(skipped={"files": "many"}), Intake(notices=[1]), Intake(read_as=3)])
+def test_an_intake_of_something_else_is_refused(intake):
+    with pytest.raises(DataError, match="its intake"):
+        manifest_of(Split(images=[object()], item_hashes=["a"], intake=intake), "set")
+
+
+def test_a_run_tells_it_once_and_the_record_counts_it(gapbench, tmp_path):
+    (tmp_path / "noticing.py").write_text(PLUGIN)
+    words = ("-d", "noticing", "-e", "mini-clip", "-p", "plain", "-p", "photo", "-a", "identity", "-m", "top1", "--no-figures")
+    first = gapbench("run", "--plugin", "noticing.py", *words, "--out", "out")
+    told = " ".join(first.stderr.split())
+    for split in ("train", "test"):
+        assert told.count(f"noticing ({split}): Not read: 3 smudged digits.") == 1
+        assert told.count(f"noticing ({split}): The {split} ink is blue.") == 1
+    assert "Not read: 6 smudged digits." in (tmp_path / "out" / "README.md").read_text()  # of both splits
+    counts = [stored.record.items.skipped for stored in journal.read_folder(tmp_path / "out")]
+    assert counts == [{"smudged digits": 6}] * 2
+    again = gapbench("run", "--plugin", "noticing.py", *words, "--out", "out")  # from what is remembered
+    assert "noticing (test): Not read: 3 smudged digits." in " ".join(again.stderr.split())
