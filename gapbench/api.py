@@ -152,6 +152,8 @@ def run(  # noqa: PLR0913 - one keyword for each option
     *,
     encoders: str | Sequence[str] = (),
     datasets: str | Sequence[str] = (),
+    split: str | None = None,
+    limit: int | None = None,
     prompts: str | Sequence[str] = (),
     aligners: str | Sequence[str] = (),
     metrics: str | Sequence[str] = (),
@@ -164,6 +166,7 @@ def run(  # noqa: PLR0913 - one keyword for each option
     dtype: DTypeName = "float32",
     download: bool = False,
     offline: bool = False,
+    skip_unreadable: bool = False,
     data_root: str | PathLike[str] | None = None,
     jobs: int = 1,
     engine: EngineName = "loky",
@@ -188,6 +191,10 @@ def run(  # noqa: PLR0913 - one keyword for each option
         Names and globs.
     datasets
         Names and globs; such as folder:DIR.
+    split
+        Split to score, of data with several (else test or val).
+    limit
+        Read N items of each split alone, always the same. [1..1,000,000,000]
     prompts
         Names and globs.
     aligners
@@ -212,6 +219,8 @@ def run(  # noqa: PLR0913 - one keyword for each option
         Fetch weights and data that are missing.
     offline
         Never use the network.
+    skip_unreadable
+        Leave out pictures that cannot be read, and count them.
     data_root
         Where datasets lie, or are put. [default: $GAPBENCH_DATA]
     jobs

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def skipped_sentence(skipped: Mapping[str, int]) -> str:
     """Return how many things were not read, by kind, as a sentence; empty where there are none."""
-    parts = [f"{count:,} {kind}" for kind, count in sorted(skipped.items()) if count]
+    parts = [f"{kind} ({count:,})" for kind, count in sorted(skipped.items()) if count]
     return f"Not read: {', '.join(parts)}." if parts else ""
 
 

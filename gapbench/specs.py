@@ -270,7 +270,8 @@ class Context:
     """Where a dataset or an encoder finds its files, and what it may do.
 
     ``device`` is ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``; ``dtype`` is ``float32``, ``bfloat16`` or
-    ``float16``. ``offline`` forbids any use of the network, ``download`` allows fetching.
+    ``float16``. ``offline`` forbids any use of the network, ``download`` allows fetching. ``skip_unreadable`` lets gapbench
+    leave out pictures that cannot be decoded.
     """
 
     data_root: Path
@@ -278,3 +279,4 @@ class Context:
     dtype: str = "float32"
     offline: bool = False
     download: bool = False
+    skip_unreadable: bool = False

@@ -23,6 +23,7 @@ from gapbench.embeddings.disk import tell
 from gapbench.embeddings.encode import encode_images, encode_texts
 from gapbench.embeddings.fingerprint import fingerprint
 from gapbench.embeddings.items import string_keys
+from gapbench.embeddings.readable import without_unreadable
 from gapbench.errors import DataError, PluginError
 from gapbench.host.build import build
 from gapbench.host.provenance import code_hash
@@ -40,10 +41,10 @@ if TYPE_CHECKING:
     from gapbench.specs import Context
 
 
-def optional(component: Any, method: str, default: Any) -> Any:
+def optional(component: Any, method: str, default: Any, *arguments: Any) -> Any:
     """Call a method that a component may leave out."""
     found = getattr(component, method, None)
-    return default if found is None else found()
+    return default if found is None else found(*arguments)
 
 
 class Materials:
@@ -135,14 +136,20 @@ class Materials:
                 if not read:
                     return None
                 with calling(selected):
-                    manifest = manifest_of(dataset.split(split), f"{selected.label}, split {split!r}")
+                    manifest = manifest_of(self._read(dataset, split), f"{selected.label}, split {split!r}")
                 if files:
                     self._remember(name, files, manifest)
             self._manifests[key] = manifest
         return self._manifests[key]
 
+    def _read(self, dataset: Dataset, split: str) -> Split:
+        """Read a split, without the pictures that cannot be read where that is allowed."""
+        found = dataset.split(split)
+        return without_unreadable(found) if self.context.skip_unreadable else found
+
     def _manifest_name(self, selected: Selected, split: str) -> str:
-        return f"{self.code(selected)}|{selected.label}|{split}"
+        skipping = "|readable" if self.context.skip_unreadable else ""
+        return f"{self.code(selected)}|{selected.label}|{split}{skipping}"
 
     def _remember(self, name: str, files: Sequence[Path], manifest: Manifest) -> None:
         value = {**msgspec.to_builtins(manifest), "fingerprint": manifest.fingerprint}
@@ -186,7 +193,7 @@ class Materials:
         if self.has_images(encoder, dataset, split):
             return
         key, code = self.image_key(encoder, dataset, split), self.image_code(encoder, dataset)
-        pictures = self._pictures(dataset, split)
+        pictures = self.pictures(dataset, split)
         built, start = self.encoder(encoder), perf_counter()
         with calling(encoder):
             others = self.store.images_by_others(key, code)
@@ -204,11 +211,17 @@ class Materials:
                 encode_images(built, pictures, self.store, key, identity, code=code, progress=progress)
         self._add_seconds(encoder, dataset, perf_counter() - start)
 
-    def _pictures(self, dataset: Selected, split: str) -> Split:
-        """Read a split, and hold it to its manifest."""
+    def pictures(self, dataset: Selected, split: str) -> Split:
+        """Read a split, and hold it to its manifest.
+
+        Raises
+        ------
+        DataError
+            It changed since it was described.
+        """
         manifest = self.known_manifest(dataset, split)
         with calling(dataset):
-            pictures = self.dataset(dataset).split(split)
+            pictures = self._read(self.dataset(dataset), split)
             again = manifest_of(pictures, dataset.label)
         if again.fingerprint != manifest.fingerprint:
             if files := self._files(dataset, self.dataset(dataset)):

@@ -15,7 +15,7 @@ from gapbench.bench.protocol import depends_on_seed
 from gapbench.bench.public_names import public_names
 from gapbench.errors import GapbenchError, UsageError
 from gapbench.host.registry import Kind, Registry
-from gapbench.host.selection import Selected, select
+from gapbench.host.selection import Selected, params_of, select
 from gapbench.model.record import CAPTIONS, GIVEN, PRECOMPUTED
 from gapbench.specs import AlignerSpec, DatasetSpec, EncoderSpec, MetricFamily, MetricSpec, Need, Offer
 
@@ -214,7 +214,7 @@ def _validates(aligner: Selected) -> bool:
 
 def _sources(study: Study, registry: Registry, materials: Materials, plan: Plan) -> Iterator[Source]:
     """Pair datasets with encoders, those that are on this machine."""
-    datasets = public_names(select(registry, Kind.DATASET, study.datasets))
+    datasets = public_names(chosen_datasets(study, registry))
     given = {name: dataset for name, dataset in datasets.items() if _spec(dataset).precomputed}
     drawn = {name: dataset for name, dataset in datasets.items() if name not in given}
     yield from _given_sources(given, materials, plan)
@@ -248,6 +248,26 @@ def _sources(study: Study, registry: Registry, materials: Materials, plan: Plan)
                 offers=_spec(dataset).offers,
                 splits=dict(splits),
             )
+
+
+def chosen_datasets(study: Study, registry: Registry) -> list[Selected]:
+    """Select the datasets, with the split and the number of items that the study says for all of them.
+
+    Raises
+    ------
+    UsageError
+        One of them has no such parameter, or says otherwise itself.
+    """
+    datasets = select(registry, Kind.DATASET, study.datasets)
+    said = {name: value for name in ("split", "limit") if (value := getattr(study, name)) is not None}
+    for name, value in said.items():
+        for dataset in datasets:
+            declared = params_of(dataset.component).get(name)
+            if declared is None:
+                raise UsageError(f"--{name} {value}: dataset {dataset.label!r} has no {name} to choose. Leave it out.")
+            if dataset.params[name] not in (declared.default, value):
+                raise UsageError(f"--{name} {value}: dataset {dataset.label!r} says otherwise. Say one of them.")
+    return [dataset.with_params(said) for dataset in datasets]
 
 
 def _given_sources(datasets: Mapping[str, Selected], materials: Materials, plan: Plan) -> Iterator[Source]:

@@ -18,18 +18,25 @@ if TYPE_CHECKING:
 
 @click.command("plan")
 @request_options
+@click.option("--check", is_flag=True, help="Open every file of the data: what was understood, what cannot be read.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON.")
 def command(**options: Any) -> int:
-    """Show cells, skips with their reasons, what is to be encoded, and what is to be measured again."""
+    """Show cells, skips with their reasons, what is to be encoded, what is to be measured again, and the data.
+
+    Exit code 1: with --check, something would stop the run.
+    """
     request = Request.from_command_line(options)
     study = study_from(request)
     context = context_from(replace(request, download=False))
     registry = registry_from(request.plugins, request.no_plugin, strict=request.strict)
 
     from gapbench.bench.execute import Runner
+    from gapbench.bench.look import look_at
     from gapbench.bench.materials import Materials
     from gapbench.bench.plan import count_work, make_plan
     from gapbench.bench.workers import Options
+    from gapbench.cli.look import show_look
+    from gapbench.embeddings.encode import encoding_progress
     from gapbench.embeddings.store import Store, default_root
 
     materials = Materials(Store(default_root()), context)
@@ -37,13 +44,16 @@ def command(**options: Any) -> int:
     count_work(plan, materials)
     runner = Runner(plan, study.name, materials, registry, Options(folder=results_folder(request, study)))
     changes = runner.changes()
+    with encoding_progress(console(err=True)) as progress:
+        look = look_at(plan, materials, check=options["check"], progress=progress)
     if options["as_json"]:
-        echo_json(_as_json(plan) | {"changes": changes})
+        echo_json(_as_json(plan) | {"changes": changes, "data": asdict(look)})
     else:
         _show(plan)
+        show_look(look, console())
         for line in changes:
             echo(line)
-    return 0
+    return 1 if look.faults or any(split.unreadable for split in look.splits) else 0
 
 
 def _as_json(plan: Plan) -> dict[str, Any]:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gapbench.embeddings.readable import refusal, unreadable
 from gapbench.embeddings.store import text_lock
-from gapbench.errors import PluginError
+from gapbench.errors import DataError, PluginError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -63,7 +64,7 @@ def encode_images(
             if progress is None
             else progress.add_task(str(identity.get("dataset_name", "images")), total=len(split.images))
         )
-        encoded = encoded_batches(encoder, split.images, batch_size)
+        encoded = encoded_batches(encoder, split.images, batch_size, progress)
         first = next(encoded)
         with store.write_images(key, identity, len(split.images), first.shape[1], code=code) as writer:
             for rows in chain([first], encoded):
@@ -75,13 +76,27 @@ def encode_images(
         return perf_counter() - start
 
 
-def encoded_batches(encoder: Encoder, images: Sequence[Image], batch_size: int = BATCH) -> Iterator[Float32]:
-    """Encode batch by batch, in order, while threads prepare the next batches."""
+def encoded_batches(
+    encoder: Encoder, images: Sequence[Image], batch_size: int = BATCH, progress: Progress | None = None
+) -> Iterator[Float32]:
+    """Encode batch by batch, in order, while threads prepare the next batches.
+
+    Raises
+    ------
+    DataError
+        A picture cannot be read: all others are looked at, so that the message names every one.
+    """
     pictures = iter(range(len(images)))
     prepare: Callable[[Image], Any] = getattr(encoder, "prepare", lambda image: image)  # an encoder may leave it out
 
     def prepared(items: list[int]) -> list[Any]:
-        return [prepare(images[item]) for item in items]
+        return [prepare(read(item)) for item in items]
+
+    def read(item: int) -> Image:
+        try:
+            return images[item]
+        except DataError as error:
+            raise _Unreadable(item) from error
 
     with ThreadPoolExecutor(PREPARING, thread_name_prefix="gapbench-prepare") as pool:
         waiting: deque[Future[list[Any]]] = deque()
@@ -96,8 +111,19 @@ def encoded_batches(encoder: Encoder, images: Sequence[Image], batch_size: int =
                 batch = waiting.popleft().result()
                 fill()
                 yield checked(encoder.encode_images(batch), len(batch), "images")
+        except _Unreadable as error:
+            pool.shutdown(cancel_futures=True)
+            raise refusal([*unreadable(images, error.item, progress).values()] or [str(error.__cause__)]) from None
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+class _Unreadable(Exception):  # noqa: N818 - passed from a thread to the loop above
+    """A picture cannot be read."""
+
+    def __init__(self, item: int) -> None:
+        super().__init__(item)
+        self.item = item
 
 
 def encode_texts(

@@ -148,6 +148,17 @@ class Request:
         "-d", "--dataset", values=SELECTIONS, metavar="DATASET", selects=True, default=(),
         help="Names and globs; such as folder:DIR.",
     )  # fmt: skip
+    split: str | None = option(
+        "--split",
+        values=Text(),
+        metavar="NAME",
+        selects=True,
+        help="Split to score, of data with several (else test or val).",
+    )
+    limit: int | None = option(
+        "--limit", values=Number(int, "a number of items", 1, 1_000_000_000), metavar="N", selects=True,
+        help="Read N items of each split alone, always the same.",
+    )  # fmt: skip
     prompts: tuple[str, ...] = option(
         "-p", "--prompts", values=SELECTIONS, metavar="PROMPTS", selects=True, default=(), help="Names and globs."
     )
@@ -187,6 +198,12 @@ class Request:
     )
     download: bool = option("--download", values=Flag(), default=False, help="Fetch weights and data that are missing.")
     offline: bool = option("--offline", values=Flag(), default=False, help="Never use the network.")
+    skip_unreadable: bool = option(
+        "--skip-unreadable",
+        values=Flag(),
+        default=False,
+        help="Leave out pictures that cannot be read, and count them.",
+    )
     data_root: Path | None = option(
         "--data-root",
         values=File(),
@@ -317,7 +334,12 @@ class Request:
 
             root = Path(platformdirs.user_data_dir("gapbench", appauthor=False))
         return Context(
-            data_root=root, device=self.device, dtype=self.dtype, offline=self.offline, download=self.download
+            data_root=root,
+            device=self.device,
+            dtype=self.dtype,
+            offline=self.offline,
+            download=self.download,
+            skip_unreadable=self.skip_unreadable,
         )
 
 

@@ -71,6 +71,8 @@ class Study(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     about: str = ""
     encoders: tuple[str, ...] = ()
     datasets: tuple[str, ...] = ()
+    split: str | None = None
+    limit: int | None = None
     prompts: tuple[str, ...] = ()
     aligners: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()

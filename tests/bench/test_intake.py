@@ -28,7 +28,7 @@ def gapbench_datasets():
 def test_sentences_leave_out_what_is_not_there():
     intake = Intake(skipped={"dot files": 1_200, "blank captions": 0}, notices=["It is upside down."])
     assert intake_sentences("folder:x", intake) == [
-        "folder:x: Not read: 1,200 dot files.",
+        "folder:x: Not read: dot files (1,200).",
         "folder:x: It is upside down.",
     ]
     assert intake_sentences("folder:x", Intake()) == []
@@ -42,14 +42,28 @@ def test_an_intake_of_something_else_is_refused(intake):
 
 def test_a_run_tells_it_once_and_the_record_counts_it(gapbench, tmp_path):
     (tmp_path / "noticing.py").write_text(PLUGIN)
-    words = ("-d", "noticing", "-e", "mini-clip", "-p", "plain", "-p", "photo", "-a", "identity", "-m", "top1", "--no-figures")
+    words = (
+        "-d",
+        "noticing",
+        "-e",
+        "mini-clip",
+        "-p",
+        "plain",
+        "-p",
+        "photo",
+        "-a",
+        "identity",
+        "-m",
+        "top1",
+        "--no-figures",
+    )
     first = gapbench("run", "--plugin", "noticing.py", *words, "--out", "out")
     told = " ".join(first.stderr.split())
     for split in ("train", "test"):
-        assert told.count(f"noticing ({split}): Not read: 3 smudged digits.") == 1
+        assert told.count(f"noticing ({split}): Not read: smudged digits (3).") == 1
         assert told.count(f"noticing ({split}): The {split} ink is blue.") == 1
-    assert "Not read: 6 smudged digits." in (tmp_path / "out" / "README.md").read_text()  # of both splits
+    assert "Not read: smudged digits (6)." in (tmp_path / "out" / "README.md").read_text()  # of both splits
     counts = [stored.record.items.skipped for stored in journal.read_folder(tmp_path / "out")]
     assert counts == [{"smudged digits": 6}] * 2
     again = gapbench("run", "--plugin", "noticing.py", *words, "--out", "out")  # from what is remembered
-    assert "noticing (test): Not read: 3 smudged digits." in " ".join(again.stderr.split())
+    assert "noticing (test): Not read: smudged digits (3)." in " ".join(again.stderr.split())

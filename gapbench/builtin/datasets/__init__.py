@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gapbench.specs import DatasetSpec, Download, Offer
+from gapbench.specs import DatasetSpec, Download, Offer, Param
 
 _LABELS = frozenset({Offer.LABELS})
 _MB = 1_000_000
@@ -21,6 +21,14 @@ def _torchvision(name: str, cls: str, summary: str, megabytes: int, licence: str
         options={"name": name, "cls": cls, "size": megabytes * _MB},
     )
 
+
+#: Parameters of families that read files of the user.
+LIMIT = Param(default=0, low=0, doc="number of items of each split that are read, chosen by their names; 0: all")
+_SPLIT = Param(default="", doc="the split that is scored; empty: test, else val")
+_NAMES = Param(default="", doc="a file with the names of the classes, or 'folders' for those of the folders")
+_WHITE = Param(
+    default=0.0, low=0.0, doc="the value that is white in grey pictures of more than 8 bits; 0: as the file says"
+)
 
 _UNSTATED = "not stated"
 
@@ -74,8 +82,9 @@ SPECS = (
     DatasetSpec(
         name="folder",
         factory="gapbench.builtin.datasets.folder:ImageFolder",
-        summary="pictures in one folder a class, optionally below train/ and test/",
+        summary="pictures in one folder a class, optionally below train/, val/, test/ and the like",
         argument="PATH",
+        params={"split": _SPLIT, "names": _NAMES, "limit": LIMIT, "white": _WHITE},
         offers=_LABELS,
         splits={"train": None, "test": None},
         licence="yours",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import string
 import tomllib
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gapbench.builtin.zero_shot import zero_shot_metadata
 from gapbench.components import PromptSet
 from gapbench.errors import DataError, UsageError, did_you_mean
 from gapbench.specs import Pooling
@@ -65,15 +65,7 @@ class _Written(Templates):
 
 def openai_80() -> _Written:
     """Read the 80 ImageNet templates (Radford et al. 2021) from open_clip, without importing torch."""
-    from gapbench.builtin.encoders.open_clip_registry import package
-
-    path = package() / "zero_shot_metadata.py"  # one file of plain data: importing the package would bring torch
-    spec = spec_from_file_location("_gapbench_zero_shot_metadata", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return _Written(module.OPENAI_IMAGENET_TEMPLATES)
+    return _Written(zero_shot_metadata().OPENAI_IMAGENET_TEMPLATES)
 
 
 def template(text: str) -> Templates:
