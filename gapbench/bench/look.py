@@ -90,7 +90,8 @@ def look_at(plan: Plan, materials: Materials, *, check: bool, progress: Progress
     plan, materials
         What would run.
     check
-        Whether to read every file; otherwise only what is remembered of earlier readings is shown.
+        Whether to open every picture, and to ask encoders which texts they cut. Data that are named by a path are described
+        all the same; of others, what is remembered of earlier readings is shown.
     progress
         Shows how far the pictures are.
     """
@@ -119,7 +120,7 @@ def _look_at_split(
     if source.encoder is None:
         look.splits.append(_of_embeddings(source, split, materials))
         return
-    manifest = materials.manifest(source.dataset, split, read=check)
+    manifest = materials.manifest(source.dataset, split, read=check or source.dataset.argument is not None)
     if manifest is None:
         look.unread.append(f"{source.dataset_name}, split {split!r}")
         return
@@ -197,7 +198,7 @@ def _look_at_prompts(
     """Write the prompts of a strategy, and count those that the encoder reads only in part."""
     assert cell.prompts is not None
     assert source.encoder is not None
-    manifest = materials.manifest(source.dataset, "test", read=check)
+    manifest = materials.manifest(source.dataset, "test", read=check or source.dataset.argument is not None)
     if manifest is None:
         return
     texts = prompt_set(cell.prompts, manifest.classes, source.dataset).prompts
