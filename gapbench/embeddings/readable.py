@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 #: Of what cannot be read, so many are named in one message.
 MOST_NAMED = 20
 
+#: Pictures that a thread takes at once.
+BLOCK = 64
+
 
 def unreadable(images: Sequence[Image], start: int = 0, progress: Progress | None = None) -> dict[int, str]:
     """Decode pictures from ``start`` on; return the reason of each one that cannot be read, by its row.
@@ -29,21 +32,23 @@ def unreadable(images: Sequence[Image], start: int = 0, progress: Progress | Non
     Pillow decodes outside Python's lock, so that threads use all cores.
     """
 
-    def fault(row: int) -> str:
-        try:
-            images[row]
-        except DataError as error:
-            return str(error)
-        return ""
+    def faults(rows: range) -> dict[int, str]:
+        found = {}
+        for row in rows:
+            try:
+                images[row]
+            except DataError as error:
+                found[row] = str(error)
+        return found
 
     task = None if progress is None else progress.add_task("looking at pictures", total=len(images) - start)
     found: dict[int, str] = {}
+    blocks = [range(first, min(first + BLOCK, len(images))) for first in range(start, len(images), BLOCK)]
     with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="gapbench-decode") as pool:
-        for row, reason in enumerate(pool.map(fault, range(start, len(images))), start):
-            if reason:
-                found[row] = reason
+        for block, some in zip(blocks, pool.map(faults, blocks), strict=True):
+            found |= some
             if progress is not None and task is not None:
-                progress.advance(task)
+                progress.advance(task, len(block))
     return found
 
 

@@ -60,7 +60,7 @@ def test_without_check_pictures_are_not_opened(gapbench, photos):
 
 
 def test_json_has_the_same(gapbench, photos):
-    root, bad = photos
+    root, _ = photos
     done = gapbench("plan", "-d", f"folder:{root}", "-e", "mini-clip", "-p", "photo", "--check", "--json", code=1)
     look = json.loads(done.stdout)["data"]
     test, train = look["splits"]
