@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from gapbench.components import Encoder, Float32
     from gapbench.embeddings.entry import Stored
+    from gapbench.embeddings.items import Digests
 
 #: How many items are encoded again.
 SAMPLE = 32
@@ -38,14 +39,14 @@ class Comparison:
 
 
 def compare_images(
-    entries: Sequence[Stored], encoder: Encoder, images: Sequence[Image], dtype: str
-) -> list[Comparison]:
-    """Encode a sample of some pictures again, and compare it with several entries of all of them."""
-    if not entries:
-        return []
-    places = _sample(len(images))
-    again = np.concatenate(list(encoded_batches(encoder, [images[place] for place in places])))
-    return [_comparison(stored, places, again, dtype) for stored in entries]
+    stored: Stored, encoder: Encoder, images: Sequence[Image], digests: Digests, dtype: str
+) -> Comparison:
+    """Encode a sample of those pictures again that an entry holds, and compare."""
+    assert stored.digests is not None
+    _, theirs, mine = np.intersect1d(stored.digests, digests, return_indices=True)
+    chosen = _sample(len(mine))
+    again = np.concatenate(list(encoded_batches(encoder, [images[int(mine[place])] for place in chosen])))
+    return _comparison(stored, theirs[chosen].tolist(), again, dtype)
 
 
 def compare_texts(stored: Stored, encoder: Encoder, dtype: str) -> Comparison:

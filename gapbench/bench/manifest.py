@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -9,21 +10,27 @@ import numpy as np
 
 from gapbench.components import Intake
 from gapbench.embeddings.fingerprint import fingerprint
-from gapbench.embeddings.items import string_keys
+from gapbench.embeddings.items import DIGEST, item_digests, string_keys
 from gapbench.errors import DataError
 
 if TYPE_CHECKING:
     from gapbench.components import Keys, Split
+    from gapbench.embeddings.items import Digests
+
+#: A hash of content; a row's number, say, would be taken for the same item in other data.
+_HASH = re.compile(r"[0-9a-f]{32,}").fullmatch
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """A split without its pictures: ``items`` is one hash over the hashes of the pictures, in order.
 
-    ``keys`` holds 64 bits of each of these hashes, by which items are drawn: 16 hex digits a picture, in one string.
+    ``keys`` holds 64 bits of each of these hashes, by which items are drawn: 16 hex digits a picture, in one string;
+    ``digests`` 128 other bits, by which their embeddings are found.
     """
 
     items: str
     keys: str
+    digests: str
     n: int
     classes: tuple[str, ...] = ()
     labels: tuple[int, ...] | None = None
@@ -39,6 +46,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     def item_keys(self) -> Keys:
         """``(N,)`` key of each picture."""
         return np.frombuffer(bytes.fromhex(self.keys), dtype=">u8").astype(np.uint64)
+
+    @property
+    def item_digests(self) -> Digests:
+        """``(N,)`` digest of each picture."""
+        return np.frombuffer(bytes.fromhex(self.digests), dtype=DIGEST)
 
     @property
     def caption_strings(self) -> list[str]:
@@ -57,13 +69,16 @@ def manifest_of(split: Split, name: str) -> Manifest:
     Raises
     ------
     DataError
-        Empty, sizes that do not match, a label outside the classes.
+        Empty, sizes that do not match, item hashes that are none, a label outside the classes.
     """
     n = len(split.images)
     if n == 0:
         raise DataError(f"{name} has no images.")
     if len(split.item_hashes) != n:
         raise DataError(f"{name} has {n} images but {len(split.item_hashes)} item hashes.")
+    for row, one in enumerate(split.item_hashes):
+        if not (isinstance(one, str) and _HASH(one)):
+            raise DataError(f"{name}: the hash of item {row} is {one!r}; it must be 32 hexadecimal digits or more.")
     labels = None
     if split.labels is not None:
         array = np.asarray(split.labels)
@@ -80,6 +95,7 @@ def manifest_of(split: Split, name: str) -> Manifest:
     return Manifest(
         items=fingerprint(list(split.item_hashes)),
         keys=string_keys(split.item_hashes).astype(">u8").tobytes().hex(),
+        digests=item_digests(split.item_hashes).tobytes().hex(),
         n=n,
         classes=tuple(split.classes),
         labels=labels,

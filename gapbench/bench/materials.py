@@ -176,13 +176,10 @@ class Materials:
         assert manifest is not None
         return manifest
 
-    def image_key(self, encoder: Selected, dataset: Selected, split: str) -> str:
-        """Key of the embeddings of a split in the store."""
-        return self.store.image_key(self.encoder_fingerprint(encoder), self.known_manifest(dataset, split).items)
-
-    def has_images(self, encoder: Selected, dataset: Selected, split: str) -> bool:
-        """Whether the store has the embeddings of a split, as the encoder's code makes them now."""
-        return self.store.has_images(self.image_key(encoder, dataset, split), self.image_code(encoder, dataset))
+    def missing_images(self, encoder: Selected, dataset: Selected, split: str) -> int:
+        """How many pictures of a split the store does not have as the encoder's code makes them now."""
+        fp, code = self.encoder_fingerprint(encoder), self.image_code(encoder, dataset)
+        return len(self.store.missing_images(fp, code, self.known_manifest(dataset, split).item_digests))
 
     def missing_texts(self, encoder: Selected, strings: Sequence[str]) -> list[str]:
         """List the strings that the store does not have as the encoder's code encodes them now."""
@@ -190,25 +187,25 @@ class Materials:
 
     def encode(self, encoder: Selected, dataset: Selected, split: str, progress: Progress | None = None) -> None:
         """Encode the pictures of a split unless the store has them; what other code made is kept if a sample agrees."""
-        if self.has_images(encoder, dataset, split):
+        fp, code = self.encoder_fingerprint(encoder), self.image_code(encoder, dataset)
+        digests = self.known_manifest(dataset, split).item_digests
+        missing = self.store.missing_images(fp, code, digests)
+        if not len(missing):
             return
-        key, code = self.image_key(encoder, dataset, split), self.image_code(encoder, dataset)
-        pictures = self.pictures(dataset, split)
+        images = self.pictures(dataset, split).images
         built, start = self.encoder(encoder), perf_counter()
         with calling(encoder):
-            others = self.store.images_by_others(key, code)
-            found = compare_images(others, built, pictures.images, self.context.dtype)
-        self._settle(encoder, f"pictures of {dataset.label} ({split})", found, code, any_will_do=True)
-        if not any(one.agrees for one in found):
-            identity = {
-                "encoder": self.identity(encoder),
-                "encoder_name": encoder.label,
-                "dataset_name": dataset.label,
-                "split": split,
-                "items": self.known_manifest(dataset, split).items,
-            }
-            with calling(encoder):
-                encode_images(built, pictures, self.store, key, identity, code=code, progress=progress)
+            others = self.store.images_by_others(fp, code, digests[missing])
+            found = [compare_images(stored, built, images, digests, self.context.dtype) for stored in others]
+        self._settle(encoder, f"pictures of {dataset.label} ({split})", found, code)
+        identity = {
+            "encoder": self.identity(encoder),
+            "encoder_name": encoder.label,
+            "dataset_name": dataset.label,
+            "split": split,
+        }
+        with calling(encoder):
+            encode_images(built, fp, images, digests, self.store, code=code, identity=identity, progress=progress)
         self._add_seconds(encoder, dataset, perf_counter() - start)
 
     def pictures(self, dataset: Selected, split: str) -> Split:
@@ -242,7 +239,7 @@ class Materials:
                 compare_texts(stored, self.encoder(encoder), self.context.dtype)
                 for stored in self.store.texts_by_others(fp, code, missing)
             ]
-        self._settle(encoder, "texts", found, code, any_will_do=False)
+        self._settle(encoder, "texts", found, code)
         identity = {"encoder": self.identity(encoder), "encoder_name": encoder.label}
         with calling(encoder):
             encode_texts(
@@ -250,15 +247,12 @@ class Materials:
             )
         self._add_seconds(encoder, dataset, perf_counter() - start)
 
-    def _settle(
-        self, encoder: Selected, what: str, found: Sequence[Comparison], code: str, *, any_will_do: bool
-    ) -> None:
-        """Keep the entries whose sample agrees, and tell; of entries of the same items, one that agrees will do."""
+    def _settle(self, encoder: Selected, what: str, found: Sequence[Comparison], code: str) -> None:
+        """Keep the entries whose sample agrees, and tell of these and of the others."""
         agreeing = [one for one in found if one.agrees]
         for one in agreeing:
             self.store.agree(one.stored, code)
-        others = [] if agreeing and any_will_do else [one for one in found if not one.agrees]
-        for group in (agreeing, others):
+        for group in (agreeing, [one for one in found if not one.agrees]):
             if group:
                 tell(sentence(encoder.label, what, group, code))
 
@@ -293,7 +287,7 @@ class Materials:
                 weights=None if prompts.weights is None else np.asarray(prompts.weights, dtype=np.float64),
             )
         return EmbeddedSplit(
-            images=self.store.images(self.image_key(encoder, dataset, split), self.image_code(encoder, dataset)),
+            images=self.store.images(fp, self.image_code(encoder, dataset), manifest.item_digests),
             fingerprint=manifest.fingerprint,
             classes=manifest.classes,
             labels=None if manifest.labels is None else np.asarray(manifest.labels, dtype=np.int64),

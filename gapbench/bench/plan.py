@@ -93,13 +93,13 @@ class Skip:
 
 @dataclass(frozen=True)
 class EncodeJob:
-    """What one encoder has to encode of one dataset's split; numbers that are not known yet are None."""
+    """What one encoder has to encode of one dataset's split, and how many of its images that are; None: not known yet."""
 
     encoder: str
     dataset: str
     split: str
     images: int | None
-    stored: bool
+    missing: int | None
 
 
 @dataclass(kw_only=True)
@@ -391,15 +391,16 @@ def count_work(plan: Plan, materials: Materials) -> None:
         cells = [cell for cell in plan.cells if cell.source is source]
         for split in needed_splits(source, cells[0].protocol):
             manifest = materials.manifest(source.dataset, split, read=False)
-            stored = False
+            missing = None
             if manifest is not None:
-                stored = materials.has_images(source.encoder, source.dataset, split)
+                missing = materials.missing_images(source.encoder, source.dataset, split)
                 known = strings.setdefault(source.encoder.label, set())
                 known.update(manifest.caption_strings)
                 for strategy in {c.prompts_name: c.prompts for c in cells if c.prompts is not None}.values():
                     known.update(prompt_set(strategy, manifest.classes, source.dataset).prompts)
             images = source.splits.get(split) if manifest is None else manifest.n
-            plan.jobs.append(EncodeJob(source.encoder.label, source.dataset.label, split, images, stored))
+            missing = images if missing is None else missing
+            plan.jobs.append(EncodeJob(source.encoder.label, source.dataset.label, split, images, missing))
     by_name = {source.encoder.label: source.encoder for source in plan.sources if source.encoder is not None}
     for name, texts in strings.items():
         plan.texts += len(materials.missing_texts(by_name[name], sorted(texts)))

@@ -41,11 +41,11 @@ def command(**options: Any) -> int:
 
     materials = Materials(Store(default_root()), context)
     plan = make_plan(study, registry, materials)
+    with encoding_progress(console(err=True)) as progress:
+        look = look_at(plan, materials, check=options["check"], progress=progress)
     count_work(plan, materials)
     runner = Runner(plan, study.name, materials, registry, Options(folder=results_folder(request, study)))
     changes = runner.changes()
-    with encoding_progress(console(err=True)) as progress:
-        look = look_at(plan, materials, check=options["check"], progress=progress)
     if options["as_json"]:
         echo_json(_as_json(plan) | {"changes": changes, "data": asdict(look)})
     else:
@@ -81,14 +81,12 @@ def _show(plan: Plan) -> None:
     aligners = list(dict.fromkeys(cell.aligner.label for cell in plan.cells))
     out.print(escape(f"aligners: {', '.join(aligners) or 'none'}"))
     if plan.jobs:
-        jobs = Table("encoder", "dataset", "split", "images", "store", title="images", box=PLAIN_BOX)
+        jobs = Table("encoder", "dataset", "split", "images", "to encode", title="images", box=PLAIN_BOX)
         for job in plan.jobs:
-            images = "?" if job.images is None else f"{job.images:,}"
-            jobs.add_row(
-                escape(job.encoder), escape(job.dataset), job.split, images, "stored" if job.stored else "to encode"
-            )
+            numbers = ["?" if n is None else f"{n:,}" for n in (job.images, job.missing)]
+            jobs.add_row(escape(job.encoder), escape(job.dataset), job.split, *numbers)
         out.print(jobs)
-        todo = sum(job.images or 0 for job in plan.jobs if not job.stored)
+        todo = sum(job.missing or 0 for job in plan.jobs)
         out.print(f"to encode: {todo:,} images, {plan.texts:,} texts (texts of unread datasets not counted)")
     if plan.skips:
         out.print(skips_table(plan.skips))

@@ -118,8 +118,37 @@ class ShardedRows:
         for number in np.unique(shard_of):
             mine = shard_of == number
             start = self._ends[number] - len(self._shards[number])
-            local = rows[mine] - start
-            whole = len(local) > 1 and local[-1] - local[0] == len(local) - 1 and bool((np.diff(local) == 1).all())
-            picked: slice | Int64 = slice(int(local[0]), int(local[-1]) + 1) if whole else local
-            out[mine] = self._shards[number][picked]
+            out[mine] = self._shards[number][in_order(rows[mine] - start)]
         return out
+
+
+class PickedRows:
+    """Rows of several ``(n_i, d)`` arrays, in any order: row i is row ``row[i]`` of array ``shard[i]``."""
+
+    def __init__(self, shards: Sequence[Rows], shard: Int64, row: Int64) -> None:
+        self._shards, self._shard, self._row = list(shards), shard, row
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """``(N, d)``."""
+        return (len(self._row), *self._shards[0].shape[1:])
+
+    def __len__(self) -> int:
+        """N."""
+        return len(self._row)
+
+    def __getitem__(self, key: slice | Int64) -> Float32:
+        """Read a block or a selection of rows."""
+        shard, row = self._shard[key], self._row[key]
+        out = np.empty((len(row), self.shape[1]), dtype=np.float32)
+        for number in np.unique(shard):
+            mine = shard == number
+            out[mine] = self._shards[number][in_order(row[mine])]
+        return out
+
+
+def in_order(rows: Int64) -> slice | Int64:
+    """Return a slice for rows that follow each other: it reads without a copy."""
+    if len(rows) and rows[-1] - rows[0] == len(rows) - 1 and bool((np.diff(rows) == 1).all()):
+        return slice(int(rows[0]), int(rows[-1]) + 1)
+    return rows

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from itertools import chain, islice
+from itertools import islice
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from gapbench.embeddings.readable import refusal, unreadable
-from gapbench.embeddings.store import text_lock
+from gapbench.embeddings.readable import Picked, refusal, unreadable
+from gapbench.embeddings.store import lock_name
 from gapbench.errors import DataError, PluginError
 
 if TYPE_CHECKING:
@@ -22,58 +22,105 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
-    from gapbench.components import Encoder, Float32, Split
+    from gapbench.components import Encoder, Float32
+    from gapbench.embeddings.items import Digests
     from gapbench.embeddings.store import Store
 
 #: Threads that decode and resize pictures ahead of the model, and how many batches they may be ahead.
 PREPARING, AHEAD = 2, 4
 BATCH, TEXT_BATCH = 64, 256
 
+#: A segment of the store is closed after so many rows or seconds.
+SEGMENT_ROWS, SEGMENT_S = 8_192, 60.0
 
-def encode_images(
+
+def encode_images(  # noqa: PLR0913 - what, by what, into what
     encoder: Encoder,
-    split: Split,
+    encoder_fingerprint: str,
+    images: Sequence[Image],
+    digests: Digests,
     store: Store,
-    key: str,
-    identity: Mapping[str, Any],
     *,
     code: str = "",
+    identity: Mapping[str, Any] | None = None,
     batch_size: int = BATCH,
     progress: Progress | None = None,
-) -> float:
-    """Encode all pictures of a split into the store; returns the seconds that it took.
+) -> None:
+    """Encode pictures, each once, into the store; those that it has already are left alone.
+
+    What was encoded is kept in segments, of `SEGMENT_ROWS` rows or what was encoded in `SEGMENT_S` seconds: a kill costs the
+    segment that is open, anything else nothing.
 
     Parameters
     ----------
-    key, identity, code
-        Where they are kept, what is written beside them, and the hash of the encoder's code (empty: unknown).
+    digests
+        ``(N,)``, what each picture is found by (`item_digests`).
+    code, identity
+        The hash of the encoder's code (empty: unknown), and what is written beside the rows.
 
     Raises
     ------
     PluginError
         The encoder gave something else than finite float rows, one a picture.
     DataError
-        The store cannot be written to.
+        A picture cannot be read, or the store cannot be written to.
     """
-    with store.lock(key):
-        if store.has_images(key, code):
-            return 0.0
-        start = perf_counter()
-        task = (
-            None
-            if progress is None
-            else progress.add_task(str(identity.get("dataset_name", "images")), total=len(split.images))
-        )
-        encoded = encoded_batches(encoder, split.images, batch_size, progress)
-        first = next(encoded)
-        with store.write_images(key, identity, len(split.images), first.shape[1], code=code) as writer:
-            for rows in chain([first], encoded):
-                if rows.shape[1] != first.shape[1]:
-                    raise PluginError(f"The encoder changed from {first.shape[1]} to {rows.shape[1]} dimensions.")
-                writer.append(rows)
+    with store.lock(lock_name("images", encoder_fingerprint)):
+        wanted = store.missing_images(encoder_fingerprint, code, digests)
+        if not len(wanted):
+            return
+        name = str((identity or {}).get("dataset_name", "images"))
+        task = None if progress is None else progress.add_task(name, total=len(wanted))
+
+        def keep(rows: Float32, first: int) -> None:
+            mine = digests[wanted[first : first + len(rows)]]
+            store.write_images(encoder_fingerprint, mine, rows, code=code, identity=identity)
+
+        picked: Sequence[Image] = Picked(images, wanted.tolist())  # type: ignore[assignment]
+        with Segments(keep) as segments:
+            for rows in encoded_batches(encoder, picked, batch_size, progress):
+                segments.append(rows)
                 if progress is not None and task is not None:
                     progress.advance(task, len(rows))
-        return perf_counter() - start
+
+
+class Segments:
+    """Rows on their way into the store, kept segment by segment; what is left is kept at the end, however it comes.
+
+    Parameters
+    ----------
+    keep
+        Is given rows, and the position of the first of them.
+    """
+
+    def __init__(self, keep: Callable[[Float32, int], None]) -> None:
+        self._keep = keep
+        self._open: list[Float32] = []
+        self._kept = 0
+        self._since = perf_counter()
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Keep the rest."""
+        self._close()
+
+    def append(self, rows: Float32) -> None:
+        """Take the next rows."""
+        if self._open and rows.shape[1] != self._open[0].shape[1]:
+            raise PluginError(f"The encoder changed from {self._open[0].shape[1]} to {rows.shape[1]} dimensions.")
+        self._open.append(rows)
+        if sum(map(len, self._open)) >= SEGMENT_ROWS or perf_counter() - self._since >= SEGMENT_S:
+            self._close()
+
+    def _close(self) -> None:
+        if self._open:
+            rows, self._open = np.concatenate(self._open), []
+            self._keep(rows, self._kept)
+            self._kept += len(rows)
+        self._since = perf_counter()
 
 
 def encoded_batches(
@@ -146,7 +193,7 @@ def encode_texts(
     DataError
         The store cannot be written to.
     """
-    with store.lock(text_lock(encoder_fingerprint)):
+    with store.lock(lock_name("texts", encoder_fingerprint)):
         wanted = store.missing_texts(encoder_fingerprint, code, strings)
         if not wanted:
             return

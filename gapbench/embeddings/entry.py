@@ -12,6 +12,7 @@ import json
 import os
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from stat import S_ISDIR
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,7 @@ from gapbench.embeddings.disk import (
     writing,
 )
 from gapbench.embeddings.fingerprint import canonical_json, hash_file
+from gapbench.embeddings.items import DIGEST
 from gapbench.errors import DataError
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from io import BufferedReader
 
     from gapbench.components import Float32
+    from gapbench.embeddings.items import Digests
 
 CHECKSUMS = Path("checksums.json")
 IDENTITY = Path("metadata/identity.json")
@@ -46,21 +49,22 @@ IDENTITY = Path("metadata/identity.json")
 
 @dataclass(frozen=True)
 class Layout:
-    """Which files a kind of entry has, besides its identity; ``strings`` where its rows are of texts."""
+    """Which files a kind of entry has, besides its identity: its rows, and what each row is of, strings or digests."""
 
     kind: str
     array: Path
     strings: Path | None = None
+    digests: Path | None = None
 
     @property
     def files(self) -> tuple[Path, ...]:
         """All files that have a checksum."""
-        return (self.array, IDENTITY) if self.strings is None else (self.array, IDENTITY, self.strings)
+        return tuple(path for path in (self.array, IDENTITY, self.strings, self.digests) if path is not None)
 
 
 #: The names that clip-retrieval gives.
-IMAGES = Layout("images", Path("img_emb/img_emb_0.npy"))
-TEXTS = Layout("texts", Path("text_emb/text_emb_0.npy"), Path("metadata/texts_0.jsonl"))
+IMAGES = Layout("images", Path("img_emb/img_emb_0.npy"), digests=Path("metadata/items_0.npy"))
+TEXTS = Layout("texts", Path("text_emb/text_emb_0.npy"), strings=Path("metadata/texts_0.jsonl"))
 
 
 class DamagedEntry(Exception):  # noqa: N818 - never leaves the store
@@ -77,6 +81,7 @@ class Stored:
     checksum: str
     n: int
     strings: tuple[str, ...] = ()
+    digests: Digests | None = None
 
     @property
     def cut(self) -> Mapping[str, str]:
@@ -175,7 +180,10 @@ def _checked(folder: Path, layout: Layout) -> Stored | str:
     strings = () if layout.strings is None else _strings(folder / layout.strings)
     if layout.strings is not None and len(strings) != n:
         return f"there are {len(strings)} strings for {n} rows"
-    return Stored(folder, layout, identity, hashlib.sha256(listed).hexdigest(), n, strings)
+    digests = None if layout.digests is None else _digests(folder / layout.digests)
+    if digests is not None and digests.shape != (n,):
+        return f"there are {len(digests)} items for {n} rows"
+    return Stored(folder, layout, identity, hashlib.sha256(listed).hexdigest(), n, strings, digests)
 
 
 def _identity_problem(identity: Any, folder: Path, layout: Layout) -> str:
@@ -196,6 +204,21 @@ def _place(folder: Path) -> str:
 def _strings(path: Path) -> tuple[str, ...]:
     """Read one string a line, in row order."""
     return tuple(str(json.loads(line)) for line in read_regular(path).splitlines())
+
+
+def _digests(path: Path) -> Digests:
+    """Read what the rows are of.
+
+    Raises
+    ------
+    OSError, ValueError
+        It is no such array.
+    """
+    with open_regular(path) as file:
+        found = np.lib.format.read_array(file, allow_pickle=False)
+    if found.dtype != DIGEST or found.ndim != 1:
+        raise ValueError(f"{path.name} holds {found.dtype} of shape {found.shape} where digests are wanted")
+    return found
 
 
 def _mapped(path: Path) -> Float32:
@@ -256,6 +279,14 @@ class Writer:
         lines = "".join(json.dumps(text, ensure_ascii=True) + "\n" for text in strings)
         with writing(self._root):
             write(self._temporary / self._layout.strings, lines.encode())
+
+    def digests(self, digests: Digests) -> None:
+        """Write what the rows of an entry of images are of."""
+        assert self._layout.digests is not None
+        content = BytesIO()
+        np.lib.format.write_array(content, digests, allow_pickle=False)
+        with writing(self._root):
+            write(self._temporary / self._layout.digests, content.getvalue())
 
     def close(self) -> None:
         """Close the file of rows; on a full disk that fails like the write before it."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from gapbench.embeddings.disk import discard, held, open_regular, read_regular, reason, remove, writing
 from gapbench.embeddings.entry import IDENTITY, IMAGES, TEXTS, DamagedEntry, check, read_shape
-from gapbench.embeddings.store import lock_file, text_lock
+from gapbench.embeddings.store import lock_file, lock_name
 from gapbench.errors import DataError
 
 if TYPE_CHECKING:
@@ -114,10 +114,8 @@ def prune(store: Store, *, everything: bool = False) -> tuple[list[Entry], list[
 
 def _held(store: Store, entry: Entry) -> AbstractContextManager[bool]:
     """Hold the lock of an entry's writer, if that is free; memos are replaced in one step, and have none."""
-    if entry.kind == "images":
-        return held(lock_file(store.root, entry.path.parent.name))
-    if entry.kind == "texts":
-        return held(lock_file(store.root, text_lock(entry.path.parent.name)))
+    if entry.kind in LAYOUTS:
+        return held(lock_file(store.root, lock_name(entry.kind, entry.path.parent.name)))
     return nullcontext(True) if entry.kind == "memo" else held(entry.path.with_suffix(".lock"))
 
 
@@ -137,12 +135,7 @@ def _described(kind: str, folder: Path) -> Entry:
     except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         what = "damaged: see `gapbench cache verify`"
     what = "".join(sign if sign.isprintable() else "?" for sign in what)
-    return Entry(kind=kind, key=_key(folder), what=what, rows=rows, dim=dim, size=_size(folder), path=folder)
-
-
-def _key(folder: Path) -> str:
-    """Return what an entry is filed under: the key of images, the batch of texts."""
-    return folder.parent.name if folder.parent.parent.name == IMAGES.kind else folder.name
+    return Entry(kind=kind, key=folder.name, what=what, rows=rows, dim=dim, size=_size(folder), path=folder)
 
 
 def _matches(root: Path, pattern: str) -> list[Path]:

@@ -17,8 +17,16 @@ from gapbench.embeddings.arrays import blocks, hash_array
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import TypeAlias
+
+    from numpy.typing import NDArray
 
     from gapbench.components import EmbeddedSplit, Int64, Keys, Rows, Texts
+
+    Digests: TypeAlias = NDArray[np.bytes_]
+
+#: What items are found by in the store: 128 bits of a hash of their hash.
+DIGEST = np.dtype("S16")
 
 #: Number of groups of items for the jackknife.
 GROUPS = 100
@@ -32,6 +40,11 @@ def key_of(content: bytes) -> int:
 def string_keys(strings: Iterable[str]) -> Keys:
     """``(N,)`` keys of strings."""
     return np.array([key_of(text.encode(errors="surrogatepass")) for text in strings], dtype=np.uint64)
+
+
+def item_digests(hashes: Iterable[str]) -> Digests:
+    """``(N,)`` digests of items, from their hashes."""
+    return np.array([blake2b(one.encode(), digest_size=16).digest() for one in hashes], dtype=DIGEST)
 
 
 def row_keys(rows: Rows) -> Keys:

@@ -62,8 +62,8 @@ def refusal(faults: Sequence[str]) -> DataError:
 
 
 @dataclass(frozen=True)
-class _Rows:
-    """Some of a split's pictures."""
+class Picked:
+    """Some of the pictures of a split."""
 
     images: Sequence[Image]
     rows: Sequence[int]
@@ -85,7 +85,7 @@ def without_unreadable(split: Split) -> Split:
     named = list(faults.values())[:MOST_NAMED]
     return replace(
         split,
-        images=_Rows(split.images, rows),  # type: ignore[arg-type]
+        images=Picked(split.images, rows),  # type: ignore[arg-type]
         item_hashes=[split.item_hashes[row] for row in rows],
         labels=None if split.labels is None else np.asarray(split.labels)[rows],
         captions=None if split.captions is None else [split.captions[row] for row in rows],

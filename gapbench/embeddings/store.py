@@ -2,12 +2,13 @@
 
 ::
 
-    <root>/images/<key>/<code>/img_emb/img_emb_0.npy     raw float32 (N, d), as clip-retrieval names it
-                               metadata/identity.json    what was encoded by what, and by which code
-                               checksums.json            SHA-256 of each of these files
-    <root>/texts/<encoder>/<batch>/text_emb/text_emb_0.npy
-                                   metadata/texts_0.jsonl    one string a line, in row order
-                                   metadata/identity.json, checksums.json
+    <root>/images/<encoder>/<segment>/img_emb/img_emb_0.npy    raw float32 (N, d), as clip-retrieval names it
+                                      metadata/items_0.npy     a digest of each item, in row order
+                                      metadata/identity.json   what was encoded by what, and by which code
+                                      checksums.json           SHA-256 of each of these files
+    <root>/texts/<encoder>/<segment>/text_emb/text_emb_0.npy
+                                     metadata/texts_0.jsonl    one string a line, in row order
+                                     metadata/identity.json, checksums.json
     <root>/memo/<kind>/<key>.json        what datasets and encoders are, while their files are unchanged
     <root>/tmp/<name>.tmp                what is being written, with a lock beside it
     <root>/locks/<key>.lock
@@ -27,9 +28,11 @@ from uuid import uuid4
 
 import numpy as np
 
+from gapbench.embeddings.arrays import PickedRows, in_order
 from gapbench.embeddings.disk import discard, locked, reason, remove, writing
 from gapbench.embeddings.entry import IMAGES, TEXTS, DamagedEntry, Stored, check, find, new_entry
-from gapbench.embeddings.fingerprint import fingerprint
+from gapbench.embeddings.fingerprint import canonical_json, fingerprint, hash_bytes
+from gapbench.embeddings.items import DIGEST
 from gapbench.embeddings.memo import Memos
 from gapbench.errors import DataError
 
@@ -37,8 +40,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
-    from gapbench.components import Float32, Rows
+    from gapbench.components import Float32, Int64, Rows
     from gapbench.embeddings.entry import Layout, Writer
+    from gapbench.embeddings.items import Digests
 
 
 class Store:
@@ -58,6 +62,7 @@ class Store:
         self.root = root.absolute()
         self.memos = Memos(self.root)
         self._agreed: set[tuple[str, str]] = set()
+        self._indexes: dict[tuple[str, str], _Index] = {}
         self._places: dict[tuple[str, str], tuple[list[tuple[Path, str]], dict[str, tuple[Stored, int]]]] = {}
 
     @contextmanager
@@ -96,49 +101,61 @@ class Store:
 
     # -- images -------------------------------------------------------------------------------------------------
 
-    @staticmethod
-    def image_key(encoder: str, items: str) -> str:
-        """Key of the embeddings of some items by some encoder, both given by their fingerprints."""
-        return fingerprint({"encoder": encoder, "items": items})
+    def _image_index(self, encoder: str, code: str) -> _Index:
+        """Map each known item of an encoder to its segment and row; made anew when segments came, went or changed."""
+        found = self._found(_folders(self.root / "images" / encoder), IMAGES)
+        segments = [stored for stored in found if self._accepts(stored, code)]
+        known = self._indexes.get((encoder, code))
+        if known is None or known.segments != segments:
+            known = self._indexes[encoder, code] = _Index(segments)
+        return known
 
-    def _image_folders(self, key: str, code: str) -> list[Path]:
-        """List the entries of a key, that of this code first."""
-        own = _code_name(code)
-        return sorted(_folders(self.root / "images" / key), key=lambda folder: (folder.name != own, folder.name))
+    def missing_images(self, encoder: str, code: str, digests: Digests) -> Int64:
+        """Positions of the items that are not there yet as this code encodes them, each item once, in order."""
+        missing = np.flatnonzero(self._image_index(encoder, code).places(digests) < 0)
+        _, first = np.unique(digests[missing], return_index=True)
+        return np.asarray(missing[np.sort(first)], dtype=np.int64)
 
-    def _images(self, key: str, code: str) -> Stored | None:
-        found = self._found(self._image_folders(key, code), IMAGES)
-        return next((stored for stored in found if self._accepts(stored, code)), None)
+    def images(self, encoder: str, code: str, digests: Digests) -> Rows:
+        """Map the embeddings of some items, in order: raw float32 ``(N, d)``.
 
-    def has_images(self, key: str, code: str) -> bool:
-        """Whether the embeddings are there, whole, as this code makes them."""
-        return self._images(key, code) is not None
-
-    def images(self, key: str, code: str) -> Rows:
-        """Memory-map the embeddings: raw float32 ``(N, d)``.
+        They are one memory map where they lie in one segment in that order.
 
         Raises
         ------
         DataError
-            They are not there.
+            One is not there, or their segments have different numbers of dimensions.
         """
-        stored = self._images(key, code)
-        if stored is None:
-            raise DataError(f"The embeddings {self.root / 'images' / key} are not in the store any more. Run again.")
-        return stored.rows()
+        index = self._image_index(encoder, code)
+        places = index.places(digests)
+        if len(lost := np.flatnonzero(places < 0)):
+            folder = self.root / "images" / encoder
+            raise DataError(f"{len(lost):,} embeddings of {folder} are not in the store any more. Run again.")
+        segment, row = index.segment[places], index.row[places]
+        used, number = np.unique(segment, return_inverse=True)
+        shards = [index.segments[one].rows() for one in used]
+        if len({shard.shape[1] for shard in shards}) > 1:
+            raise DataError(f"{self.root / 'images' / encoder} has rows of several numbers of dimensions. Remove it.")
+        picked = in_order(row)
+        return shards[0][picked] if len(shards) == 1 and isinstance(picked, slice) else PickedRows(shards, number, row)
 
-    def images_by_others(self, key: str, code: str) -> list[Stored]:
-        """List the entries of the same items that other code made."""
-        found = self._found(self._image_folders(key, code), IMAGES)
-        return [stored for stored in found if not self._accepts(stored, code)]
+    def images_by_others(self, encoder: str, code: str, digests: Digests) -> list[Stored]:
+        """List the segments by other code that hold one of these items."""
+        found = self._found(_folders(self.root / "images" / encoder), IMAGES)
+        others = [stored for stored in found if not self._accepts(stored, code)]
+        return [one for one in others if one.digests is not None and np.isin(one.digests, digests).any()]
 
-    @contextmanager
-    def write_images(self, key: str, identity: Mapping[str, Any], n: int, dim: int, *, code: str) -> Iterator[Writer]:
-        """Write an entry; on any exception nothing is left."""
-        folder = self.root / "images" / key / (_code_name(code) or uuid4().hex)
-        with self._new(folder, IMAGES, {**identity, "code": code}, n, dim) as writer:
-            yield writer
+    def write_images(
+        self, encoder: str, digests: Digests, rows: Float32, *, code: str, identity: Mapping[str, Any] | None = None
+    ) -> None:
+        """Keep the rows of some items as a segment; damaged segments of the encoder, which it stands in for, are removed."""
+        name = hash_bytes(canonical_json([encoder, code or uuid4().hex]) + digests.tobytes())[:32]
+        folder = self.root / "images" / encoder / name
+        with self._new(folder, IMAGES, {**(identity or {}), "code": code}, *rows.shape) as writer:
+            writer.append(rows)
+            writer.digests(digests)
         self._made(folder, IMAGES, code)
+        self._remove_damaged(folder.parent, IMAGES)
 
     # -- texts --------------------------------------------------------------------------------------------------
 
@@ -214,8 +231,11 @@ class Store:
             writer.append(rows)
             writer.strings(strings)
         self._made(folder, TEXTS, code)
-        for other in _folders(self.root / "texts" / encoder):
-            if find(other, TEXTS) is None:
+        self._remove_damaged(folder.parent, TEXTS)
+
+    def _remove_damaged(self, folder: Path, layout: Layout) -> None:
+        for other in _folders(folder):
+            if find(other, layout) is None:
                 with writing(self.root):
                     discard(self.root, other)
 
@@ -246,14 +266,38 @@ def lock_file(root: Path, key: str) -> Path:
     return root / "locks" / f"{key}.lock"
 
 
-def text_lock(encoder: str) -> str:
-    """Return the key under which the texts of an encoder are written."""
-    return f"texts-{encoder}"
+def lock_name(kind: str, encoder: str) -> str:
+    """Return the key under which images or texts of an encoder are written."""
+    return f"{kind}-{encoder}"
 
 
-def _code_name(code: str) -> str:
-    """Name an entry's folder after the code that made it; what is written into the entry is the whole hash."""
-    return code[:32]
+class _Index:
+    """Where the items of some segments are.
+
+    Parameters
+    ----------
+    segments
+        Of one encoder; an item that is in several is taken from the first.
+    """
+
+    def __init__(self, segments: Sequence[Stored]) -> None:
+        self.segments = list(segments)
+        digests = [stored.digests for stored in segments if stored.digests is not None]
+        every = np.concatenate(digests) if digests else np.empty(0, dtype=DIGEST)
+        sizes = [len(some) for some in digests]
+        order = np.argsort(every, kind="stable")
+        self._sorted = every[order]
+        #: ``(K,)`` segment and row of each known item, in the order of the digests.
+        self.segment: Int64 = np.repeat(np.arange(len(sizes)), sizes)[order]
+        self.row: Int64 = np.concatenate([np.arange(0), *map(np.arange, sizes)])[order]
+
+    def places(self, digests: Digests) -> Int64:
+        """``(N,)`` positions of some items in ``segment`` and ``row``; -1 where they are unknown."""
+        if not len(self._sorted):
+            return np.full(len(digests), -1, dtype=np.int64)
+        at = np.searchsorted(self._sorted, digests)
+        at[at == len(self._sorted)] = 0
+        return np.where(self._sorted[at] == digests, at, -1)
 
 
 def _folders(folder: Path) -> list[Path]:

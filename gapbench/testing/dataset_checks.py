@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from gapbench.components import Split
 
-HEX = re.compile(r"[0-9a-f]{16,}")
+HEX = re.compile(r"[0-9a-f]{32,}")
 
 #: Pictures that are looked at, of each split.
 LOOKED_AT = 12
@@ -70,7 +70,7 @@ def hashes(subject: Subject) -> None:
         found = list(split.item_hashes)
         assert len(found) == len(split.images), f"split {name!r} has {len(split.images)} items and {len(found)} hashes"
         bad = [one for one in found if not HEX.fullmatch(one)]
-        assert not bad, f"split {name!r} has a hash {bad[0]!r}, which is not hexadecimal"
+        assert not bad, f"split {name!r} has a hash {bad[0]!r}, which is not 32 hexadecimal digits or more"
         for one in found:
             assert seen.setdefault(one, name) == name, f"an item is in {seen[one]!r} and in {name!r}"
 

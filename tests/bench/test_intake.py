@@ -37,7 +37,14 @@ def test_sentences_leave_out_what_is_not_there():
 @pytest.mark.parametrize("intake", [Intake(skipped={"files": "many"}), Intake(notices=[1]), Intake(read_as=3)])
 def test_an_intake_of_something_else_is_refused(intake):
     with pytest.raises(DataError, match="its intake"):
-        manifest_of(Split(images=[object()], item_hashes=["a"], intake=intake), "set")
+        manifest_of(Split(images=[object()], item_hashes=["a" * 32], intake=intake), "set")
+
+
+def test_item_hashes_that_are_none_are_refused():
+    """Rows of the store are found by them: numbers of rows would be taken for the same items in other data."""
+    for bad in ("0", "x" * 32, "A" * 32, 7):
+        with pytest.raises(DataError, match="must be 32 hexadecimal digits or more"):
+            manifest_of(Split(images=[object()], item_hashes=[bad]), "set")
 
 
 def test_a_run_tells_it_once_and_the_record_counts_it(gapbench, tmp_path):

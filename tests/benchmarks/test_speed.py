@@ -179,8 +179,8 @@ def test_encoding_keeps_up_with_a_bare_loop(tmp_path):
     from PIL import Image
 
     from gapbench.builtin.encoders.open_clip import OpenClip
-    from gapbench.components import Split
     from gapbench.embeddings.encode import encode_images
+    from gapbench.embeddings.items import item_digests
     from gapbench.embeddings.store import Store
     from gapbench.specs import Context
 
@@ -191,7 +191,7 @@ def test_encoding_keeps_up_with_a_bare_loop(tmp_path):
     rng = np.random.default_rng(0)
     n, batch = 96, 32
     pictures = [Image.fromarray(rng.integers(0, 255, (96, 96, 3), dtype=np.uint8)) for _ in range(n)]
-    split = Split(images=pictures, item_hashes=[str(i) for i in range(n)])
+    digests = item_digests(map(str, range(n)))
     ready = [[encoder.prepare(p) for p in pictures[start : start + batch]] for start in range(0, n, batch)]
     tensors = [torch.stack(part) for part in ready]
     model = encoder._loaded[0]
@@ -205,7 +205,7 @@ def test_encoding_keeps_up_with_a_bare_loop(tmp_path):
 
     def ours(number):
         start = time.perf_counter()
-        encode_images(encoder, split, Store(tmp_path / str(number)), "key", {}, batch_size=batch)
+        encode_images(encoder, "e", pictures, digests, Store(tmp_path / str(number)), batch_size=batch)
         return n / (time.perf_counter() - start)
 
     bare()

@@ -251,6 +251,13 @@ def test_the_value_of_white_can_be_given_and_nothing_is_clipped(tmp_path):
         PictureFiles([path], white=1000)[0]
 
 
+def test_what_is_white_is_part_of_what_a_picture_is(tmp_path):
+    path = tmp_path / "twelve.png"
+    Image.fromarray(np.array([[0, 4095]], dtype=np.uint16)).save(path)
+    hashes = {PictureFiles([path], white=white).hashes()[0] for white in (0, 4095, 65535)}
+    assert len(hashes) == 3
+
+
 def test_floating_point_pictures_go_from_0_to_1(tmp_path):
     path = tmp_path / "float.tif"
     Image.fromarray(np.array([[0, 0.5, 1]], dtype=np.float32)).save(path)

@@ -69,7 +69,7 @@ def looked_at(root):
 
 @pytest.mark.parametrize("of_each", [15, pytest.param(100, marks=pytest.mark.slow)])
 def test_any_flipped_byte_is_told_and_healed(tmp_path, of_each):
-    """Flip bytes at random places, as many in each of ten kinds of file; sizes and times stay as they are.
+    """Flip bytes at random places, as many in each of eleven kinds of file; sizes and times stay as they are.
 
     That a damage was healed shows in the next round, in which it would be found beside the next one.
     """
@@ -78,7 +78,7 @@ def test_any_flipped_byte_is_told_and_healed(tmp_path, of_each):
     groups = kinds(tmp_path)
     assert set(groups) == {
         "dataset", "encoder", "agreement",
-        "images checksums.json", "images identity.json", "images img_emb_0.npy",
+        "images checksums.json", "images identity.json", "images img_emb_0.npy", "images items_0.npy",
         "texts checksums.json", "texts identity.json", "texts text_emb_0.npy", "texts texts_0.jsonl",
     }  # fmt: skip
     for kind, paths in groups.items():
@@ -93,8 +93,9 @@ def test_any_flipped_byte_is_told_and_healed(tmp_path, of_each):
                 warnings.simplefilter("always")
                 split = materials.embed()
                 if kind == "agreement":
-                    key = materials.image_key(materials.toy_encoder, materials.toy_dataset, "test")
-                    assert not materials.store.has_images(key, "other")
+                    fp = materials.encoder_fingerprint(materials.toy_encoder)
+                    digests = materials.known_manifest(materials.toy_dataset, "test").item_digests
+                    assert len(materials.store.missing_images(fp, "other", digests)) == len(digests)
                     agreed(materials.store, tmp_path)
             assert same(split, expected), (kind, number)
             (one,) = told
@@ -196,7 +197,7 @@ def test_what_is_damaged_after_it_was_checked_in_this_process_is_noticed(tmp_pat
     images, texts = np.array(expected.images[:]), np.array(expected.captions.rows[:])
     materials = ToyMaterials(tmp_path)
     materials.embed()
-    arrays = sorted((tmp_path / "store").rglob("*.npy"))
+    arrays = sorted((tmp_path / "store").rglob("*_emb_0.npy"))
     assert len(arrays) == 2
     for array in arrays:
         flip(array, np.random.default_rng(0))  # size and time of change stay, but not the time of the change of those
@@ -244,7 +245,7 @@ def test_damage_is_told_in_one_line_on_the_terminal(gapbench, tmp_path):
     toys = ("--plugin", "toys.py", "-e", "toy", "-d", "toys", "-p", "photo", "-a", "identity", "-m", "top1")
     env = {"GAPBENCH_CACHE": str(tmp_path / "store")}
     first = gapbench("run", *toys, "--no-figures", "--out", "one", env=env)
-    arrays = sorted((tmp_path / "store").rglob("*.npy"))
+    arrays = sorted((tmp_path / "store").rglob("*_emb_0.npy"))
     for array in arrays:
         flip(array, np.random.default_rng(0))
     assert gapbench("cache", "verify", env=env, code=1).stderr.count("damaged:") == len(arrays) == 3

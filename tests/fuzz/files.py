@@ -102,6 +102,7 @@ def _embeddings(folder, path, rng):
 
 def _stored(folder, path, rng):
     from gapbench.embeddings import housekeeping
+    from gapbench.embeddings.items import item_digests
     from gapbench.embeddings.store import Store
 
     if rng.random() < 0.4:
@@ -112,7 +113,9 @@ def _stored(folder, path, rng):
     housekeeping.verify(store)
     store.missing_texts("e" * 64, "c" * 64, ["a", "x"])
     _errors_aside(lambda: store.texts("e" * 64, "c" * 64, list("abcd")).sum())
-    _errors_aside(store.images("k" * 64, "c" * 64)[:].sum)
+    digests = item_digests(f"{row:064x}" for row in range(material.N))
+    store.missing_images("k" * 64, "c" * 64, digests)
+    _errors_aside(lambda: store.images("k" * 64, "c" * 64, digests)[:].sum())  # noqa: PLW0108 - the first call fails, too
     housekeeping.prune(store)
 
 

@@ -109,6 +109,8 @@ GOOD = {
     "--fit-size": ("10", "5,10", "all"),
     "--shots": ("1", "2,3"),
     "--seeds": ("0", "0,1", "0:2"),
+    "--split": ("test",),
+    "--limit": ("5",),
     "--index": ("flat", "hnsw"),
     "--device": ("cpu", "auto"),
     "--dtype": ("float32",),
@@ -270,6 +272,8 @@ def _request(rng):
     words += _some(rng, "--device", ("cpu", "auto", "cuda", "cuda:99", "mps", "tpu", *TEXTS), 0.08)
     words += _some(rng, "--dtype", ("float32", "float16", "bfloat16", "int8"), 0.08)
     words += _flag(rng, "--offline", 0.9) + _flag(rng, "--download", 0.01)
+    words += _some(rng, "--split", ("test", "val", "train", *TEXTS), 0.05) + _some(rng, "--limit", NUMBERS, 0.05)
+    words += _flag(rng, "--skip-unreadable", 0.05)
     words += _some(rng, "--data-root", PATHS, 0.08)
     words += _some(rng, "--out", ("new", "new/deep", "board", *PATHS), 0.6)
     words += _plugins(rng)

@@ -126,14 +126,14 @@ def _results(root):
 
 
 def _store(root):
+    from gapbench.embeddings.items import item_digests
     from gapbench.embeddings.store import Store
 
     store = Store(root / "kept")
     images, texts, _ = two_cones()
-    with store.write_images(
-        "k" * 64, {"encoder_name": "e", "dataset_name": "d", "split": "test"}, N, DIM, code="c" * 64
-    ) as out:
-        out.append(images)
+    digests = item_digests(f"{row:064x}" for row in range(N))
+    identity = {"encoder_name": "e", "dataset_name": "d", "split": "test"}
+    store.write_images("k" * 64, digests, images, code="c" * 64, identity=identity)
     store.write_texts("e" * 64, list("abcd"), texts, code="c" * 64, identity={"encoder_name": "e"})
     store.memos.remember("dataset", "a name", (), {"items": "0" * 64, "n": N, "classes": list("abcd")})
 

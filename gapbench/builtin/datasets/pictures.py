@@ -64,22 +64,21 @@ class PictureFiles:
             raise DataError(f"{path} cannot be read as a picture ({_cause(error)}). Remove or replace it.") from error
 
     def hashes(self) -> list[str]:
-        """SHA-256 of each file."""
+        """SHA-256 of each file, and of the value that is white where one is given."""
         return [self._hashed(path)[0] for path in self.paths]
 
     def hashes_and_deep(self) -> tuple[list[str], int]:
-        """SHA-256 of each file, and the number of PNG files of 16 bits; each file is read once."""
+        """Hashes, and the number of PNG files of 16 bits; each file is read once."""
         found = [self._hashed(path) for path in self.paths]
         return [digest for digest, _ in found], sum(deep for _, deep in found)
 
-    @staticmethod
-    def _hashed(path: Path) -> tuple[str, bool]:
+    def _hashed(self, path: Path) -> tuple[str, bool]:
         try:
             content = path.read_bytes()
         except OSError as error:
             raise DataError(f"{path} cannot be read ({error.strerror}). Remove or replace it.") from error
         deep = content.startswith(_PNG) and content[_PNG_DEPTH : _PNG_DEPTH + 1] == bytes([_DEEP_PNG])
-        return hash_bytes(content), deep
+        return hash_bytes(content + f"white={self.white:g}".encode() if self.white else content), deep
 
 
 def _cause(error: Exception) -> str:
