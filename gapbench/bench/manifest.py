@@ -77,7 +77,7 @@ def manifest_of(split: Split, name: str) -> Manifest:
     if len(split.item_hashes) != n:
         raise DataError(f"{name} has {n} images but {len(split.item_hashes)} item hashes.")
     for row, one in enumerate(split.item_hashes):
-        if not (isinstance(one, str) and _HASH(one)):
+        if not _HASH(str(one)):
             raise DataError(f"{name}: the hash of item {row} is {one!r}; it must be 32 hexadecimal digits or more.")
     labels = None
     if split.labels is not None:

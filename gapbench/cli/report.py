@@ -75,7 +75,8 @@ def report(
     specs = runner.registry.metric_specs()
     everything = tables_of(runner.options.folder, specs, study, runner.materials.store.memos) if outcome.answers else []
     problem = _written(runner.options.folder, request, study, specs, everything) if everything else ""
-    _show(only(everything, lambda record: question(record) in outcome.asked), specs, out)
+    asked = [metric.label for metric in plan.metrics] if study.metrics else []
+    _show(only(everything, lambda record: question(record) in outcome.asked), specs, out, asked)
     _say_what_happened(plan, outcome, runner, out, named=bool(study.datasets))
     if not everything:
         out.print("leaderboard: none (no results)")
@@ -104,10 +105,10 @@ def _written(
     return ""
 
 
-def _show(tables: Sequence[Table], specs: Mapping[str, MetricSpec], out: Console) -> None:
+def _show(tables: Sequence[Table], specs: Mapping[str, MetricSpec], out: Console, asked: Sequence[str]) -> None:
     shown = largest_fits(tables)
     for table in shown:
-        print_table(out, table, specs)
+        print_table(out, table, specs, asked)
     if len(shown) < len(tables):
         out.print(f"\n{len(tables) - len(shown)} tables with fewer fitted items are in the leaderboard.", style="dim")
     out.print()

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from gapbench.components import Float32, Float64, Int64
 
 
+#: Up to so many classes are told apart; of more, so many of the largest.
+MOST_CLASSES, LARGEST = 30, 10
+
+
 @dataclass(frozen=True, kw_only=True)
 class PairData:
     """What the picture shows: rows before and after alignment, and whose they are.
@@ -39,6 +43,14 @@ class PairData:
     title: str
     after: str
     scores: tuple[str, str] = ("", "")
+
+    @property
+    def named(self) -> list[int]:
+        """The classes that have a colour and a name: all, or of many the largest, in their order."""
+        if len(self.classes) <= MOST_CLASSES:
+            return list(range(len(self.classes)))
+        counts = np.bincount(self.labels, minlength=len(self.classes))
+        return sorted(np.argsort(-counts, kind="stable")[:LARGEST].tolist())
 
 
 def check_pair(data: PairData) -> None:
@@ -108,7 +120,8 @@ def _figure(data: PairData, method: str) -> Figure:
     _panel(axes[1], after_x, after_t, data, titles[1], data.images_after, data.texts_after)
     if len(data.classes):
         for side, texts in zip(axes, (before_t, after_t), strict=True):  # now that all points are in, limits are final
-            _annotate(side, texts, [words(data.classes[owner]) for owner in data.owner])
+            mine = np.flatnonzero(np.isin(data.owner, data.named))
+            _annotate(side, texts[mine], [words(data.classes[owner]) for owner in data.owner[mine]])
         handles, names = axes[0].get_legend_handles_labels()
         figure.legend(
             handles,
@@ -126,15 +139,18 @@ def _panel(
     axes: Any, images: Float64, texts: Float64, data: PairData, title: str, rows: Float32, text_rows: Float32
 ) -> None:
     if len(data.labels):
-        for number, name in enumerate(data.classes):
-            mine = data.labels == number
+        if others := len(data.classes) - len(data.named):
+            rest = ~np.isin(data.labels, data.named)
+            axes.scatter(*images[rest].T, label=f"{others:,} other classes", color="0.75", s=10, linewidths=0)
+        for number, label in enumerate(data.named):
+            mine, name = data.labels == label, data.classes[label]
             style = {"color": color(number), "marker": marker(number), "s": 22, "alpha": 0.85, "linewidths": 0}
             axes.scatter(*images[mine].T, label=words(f"{name} (image)" if number == 0 else name), **style)
     else:
         for text, owner in zip(texts, data.owner, strict=True):
             axes.plot(*np.array([images[owner], text]).T, color="0.8", linewidth=0.6, zorder=0)
         axes.scatter(*images.T, color=color(0), s=18, label="image", linewidths=0)
-    stars = {"marker": "*", "color": "black", "s": 130 if len(data.classes) else 30, "zorder": 6}
+    stars = {"marker": "*", "color": "black", "s": 130 if 0 < len(data.classes) <= MOST_CLASSES else 30, "zorder": 6}
     axes.scatter(*texts.T, label="text", edgecolors="white", linewidths=0.5, **stars)
     distance = float(np.linalg.norm(unit_rows(rows).mean(axis=0) - unit_rows(text_rows).mean(axis=0)))
     axes.set_title(f"{title}, centroid distance {distance:.2f}")

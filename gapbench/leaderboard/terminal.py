@@ -14,7 +14,7 @@ from gapbench.model.plain import one_line
 from gapbench.specs import MetricFamily
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from rich.console import Console, RenderableType
 
@@ -35,18 +35,23 @@ WIDE, RANKS_WIDTH = 100, 8
 FEWEST = 2
 
 
-def print_table(console: Console, table: Table, specs: Mapping[str, MetricSpec]) -> None:
-    """Print one table with its title and what it rests on."""
-    for part in parts(table, specs, console.width):
+def print_table(console: Console, table: Table, specs: Mapping[str, MetricSpec], asked: Collection[str] = ()) -> None:
+    """Print one table with its title and what it rests on; metrics that were ``asked`` for are shown, whatever the width."""
+    for part in parts(table, specs, console.width, asked):
         console.print(part)
 
 
-def parts(table: Table, specs: Mapping[str, MetricSpec], width: int) -> Iterator[RenderableType]:
-    """Give what a table consists of, in order."""
+def parts(
+    table: Table, specs: Mapping[str, MetricSpec], width: int, asked: Collection[str] = ()
+) -> Iterator[RenderableType]:
+    """Return what a table consists of, in order."""
     yield Text("")
     yield Text(one_line(table.title), style="bold")
     yield Text(one_line(table.how), style="dim")
-    yield _grid(width, table, specs)
+    label, columns = _fitting(width, table, specs)
+    yield _grid(width, table, specs, label, columns)
+    rest = [name for name in table.metrics if name in asked and name not in (table.primary, *columns)]
+    yield from _further(width, table, specs, label, rest)
     for row, reason in below(table):
         if row.state == "reported":
             yield Text(f"  {one_line(reason)}", style="dim")
@@ -56,8 +61,30 @@ def parts(table: Table, specs: Mapping[str, MetricSpec], width: int) -> Iterator
         yield Text(f"  {one_line(line)}", style="dim")
 
 
-def _grid(width: int, table: Table, specs: Mapping[str, MetricSpec]) -> RichTable:
-    label, columns = _fitting(width, table, specs)
+def _further(
+    width: int, table: Table, specs: Mapping[str, MetricSpec], label: int, names: list[str]
+) -> Iterator[RichTable]:
+    """Show the metrics that did not fit into the first block, in as many further ones as they need."""
+    whole = [row for row in table.rows if row.comparable]
+    waiting = list(names)
+    while waiting:
+        columns, room = [waiting.pop(0)], width - label - 1
+        room -= len(heading(columns[0], specs.get(columns[0]))) + 3
+        while waiting and len(heading(waiting[0], specs.get(waiting[0]))) + 3 <= room:
+            columns.append(waiting.pop(0))
+            room -= len(heading(columns[-1], specs.get(columns[-1]))) + 3
+        grid = RichTable(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+        grid.add_column("aligner", overflow="fold", min_width=label)
+        for name in columns:
+            grid.add_column(Text(heading(name, specs.get(name))), justify="right", min_width=6)
+        first_of = {name: best(whole, name, specs.get(name)) for name in columns}
+        for row in table.rows:
+            if row.state not in ("reported", "stale") and (row.ok or row.values):
+                grid.add_row(Text(one_line(row.label)), *(_other(row, name, first_of, specs) for name in columns))
+        yield grid
+
+
+def _grid(width: int, table: Table, specs: Mapping[str, MetricSpec], label: int, columns: list[str]) -> RichTable:
     grid = RichTable(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
     grid.add_column("#", justify="right", no_wrap=True)
     grid.add_column("aligner", overflow="fold", min_width=label)
@@ -122,12 +149,13 @@ def _cells(
             Text(interval(value, share=share).strip("[]").replace(", ", "–"), style="dim"),
             Text(difference(value, share=share), style="yellow" if value.significant else ""),
         ]
-    for name in columns:
-        other = row.values.get(name)
-        part = is_share(name, specs.get(name))
-        if other is None:
-            cells.append(Text("–", style="dim"))
-        else:
-            bold = "bold" if other.value == first_of[name] and not row.control else ""
-            cells.append(Text(number(other.value, share=part), style=bold))
-    return cells
+    return [*cells, *(_other(row, name, first_of, specs) for name in columns)]
+
+
+def _other(row: Row, name: str, first_of: Mapping[str, float | None], specs: Mapping[str, MetricSpec]) -> Text:
+    """Write the value of a metric that is not the primary one."""
+    value = row.values.get(name)
+    if value is None:
+        return Text("–", style="dim")
+    bold = "bold" if value.value == first_of[name] and not row.control else ""
+    return Text(number(value.value, share=is_share(name, specs.get(name))), style=bold)
