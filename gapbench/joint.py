@@ -20,7 +20,7 @@ of 45 rows, they told rows apart falsely in 80 %.)
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gapbench.components import Float64, Int64, Measurement
+
+#: A mean of n times n is a count where it is so near to a whole number.
+COUNTED = 1e-4
 
 #: Levels among which a p value of several seeds is looked for, and the least of them: no such p value is smaller.
 LEVELS, LEAST_LEVEL = 8192, 1e-120
@@ -52,6 +55,8 @@ class Joint:
         Degrees of freedom of each; of one seed alone nothing is known of fits, and ``fits`` is zero.
     outcomes
         For each seed ``(R, n)`` outcomes; empty where there are none.
+    counted
+        Of how many trials the values of single seeds are counts, all of them; 0 where they are not.
     """
 
     values: Float64
@@ -60,6 +65,7 @@ class Joint:
     items_freedom: int
     fits_freedom: int
     outcomes: tuple[np.ndarray, ...] = ()
+    counted: int = 0
 
     def reaches(self) -> tuple[Float64, Float64]:
         """``(R,)`` variances of the values, and how far their 95 % intervals reach."""
@@ -92,14 +98,14 @@ class Joint:
         return np.sqrt(sums), needed
 
     def _grain(self) -> Float64:
-        """``(R, R)`` least variances of fits that counts of n items can tell from none.
+        """``(R, R)`` least variances of fits that counts of n trials, 0/1 outcomes or captions, can tell from none.
 
         Counts of two seeds are often equal although their fits are not; where every item came out the same, fits are.
         """
         rows, seeds = len(self.values), len(self.outcomes)
-        if seeds < 2 or self.outcomes[0].dtype != np.bool_:  # noqa: PLR2004 - one seed alone tells nothing of fits
+        if seeds < 2 or not self.counted:  # noqa: PLR2004 - one seed alone tells nothing of fits
             return np.zeros((rows, rows))
-        first, n = self.outcomes[0], min(one.shape[1] for one in self.outcomes)
+        first, n = self.outcomes[0], self.counted
         moves = np.zeros(rows, dtype=bool)
         for one in self.outcomes[1:]:
             moves |= (one != first).any(axis=1) if one.shape == first.shape else True
@@ -204,9 +210,16 @@ def joint(rows: Sequence[Sequence[Measurement]], *, shared: bool) -> Joint | Non
     if not known or len(known) != len(seeds) or (shared and len({found[0].shape for found in known}) != 1):
         return None
     values = np.array([[found.value for found in row] for row in rows], dtype=np.float64)
-    return combine(
+    together = combine(
         values, [found[0] for found in known], min(found[1] for found in known), shared=shared, outcomes=_outcomes(rows)
     )
+    return replace(together, counted=_counted(values, np.array([[found.n for found in row] for row in rows])))
+
+
+def _counted(values: Float64, n: Int64) -> int:
+    """Return of how many trials all values ``(R, S)`` are counts, each of its own n; 0 where they are not."""
+    counts = values * n
+    return int(n.min()) if np.abs(counts - np.rint(counts)).max() < COUNTED else 0
 
 
 def p_against(

@@ -23,6 +23,7 @@ from gapbench.bootstrap import (
     mean_interval,
     paired_bootstrap,
 )
+from gapbench.model.units import RANGES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -114,7 +115,7 @@ def _score(share: float, n: float, z: float) -> Interval:
 
 
 def share_interval(share: float, variance: float, n: int, quantile: float) -> Interval:
-    r"""95 % interval of a share that is no plain count: several outcomes an item, or several seeds.
+    r"""95 % interval of a mean between 0 and 1 that is no plain count: several outcomes an item, several seeds, a gain.
 
     Wilson's, with the effective number of items that the variance tells (the design effect; Korn and Graubard 1998, Survey
     Methodology 24, 193), :math:`n^* = \hat p (1 - \hat p) / V`, and Student's quantile. Where nothing varies, each item
@@ -257,7 +258,7 @@ def jackknife_difference(a: float, jack_a: Float64, b: float, jack_b: Float64) -
 def interval(measurement: Measurement, unit: str = "") -> Interval | None:
     """95 % interval of what a metric gave, or none.
 
-    Its own; Wilson for 0/1 outcomes; `share_interval` for other outcomes of a share; the bootstrap for others; the
+    Its own; Wilson for 0/1 outcomes; `share_interval` for other outcomes between 0 and 1; the bootstrap for others; the
     jackknife.
     """
     if measurement.ci95 is not None:
@@ -268,7 +269,7 @@ def interval(measurement: Measurement, unit: str = "") -> Interval | None:
         if outcomes.dtype == np.bool_:
             return wilson(int(outcomes.sum()), n)
         values = np.asarray(outcomes, dtype=np.float64)
-        if unit == "share" and n > 1:
+        if RANGES.get(unit) == (0.0, 1.0) and n > 1:
             return share_interval(float(values.mean()), float(values.var(ddof=1)) / n, n, float(student(n - 1)))
         return mean_interval(values)
     if measurement.jackknife is not None and len(measurement.jackknife) > 1:

@@ -14,17 +14,22 @@ if TYPE_CHECKING:
     from gapbench.leaderboard.table import Table
 
 
+#: An order of aligners is one where so many of them are told apart from identity.
+FEWEST = 5
+
+
 def taus(tables: Iterable[Table]) -> list[dict[str, Any]]:
     """Return for each table and task the rank correlation with every gap metric, and whether it counts.
 
-    It does not where the encoder has learnt nothing, or where no aligner is told apart from identity: there is no order.
+    It does not where the encoder has learnt nothing, or where fewer than `FEWEST` aligners are told apart from identity:
+    the order of the others is noise.
     """
     found = []
     for table, (task, metric) in product(tables, TASKS.items()):
         rows = [row for row in maps(table) if metric in row.values]
         if rows:
             values = {gap: tau(rows, gap, metric) for gap in GAPS}
-            counts = trained(table) and any(row.values[metric].significant for row in rows)
+            counts = trained(table) and sum(row.values[metric].significant for row in rows) >= FEWEST
             found.append(
                 {"where": place(table), "task": task, "values": values, "aligners": len(rows), "counts": counts}
             )
@@ -138,6 +143,7 @@ def everything(tables: dict[str, list[Table]]) -> dict[str, Any]:
         "class_encoders": sorted({table.encoder for table in tables["classes"]}),
         "closed": CLOSED,
         "strong": STRONG,
+        "fewest": FEWEST,
         "cells": sum(len(row.records) for study in tables.values() for table in study for row in table.rows),
         "names": NAMES,
         "place": place,

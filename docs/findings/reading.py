@@ -38,7 +38,6 @@ TASKS = {
     "retrieval, image to text": "i2t-recall@1",
     "retrieval, text to image": "t2i-recall@1",
     "mixed search": "mixed-ndcg@10",
-    "grouping": "v-measure",
     "transfer, text to image": "text-to-image-transfer",
     "robustness to noise": "flip-rate-noise",
 }

@@ -76,7 +76,10 @@ def _measured(task: CellTask, registry: Registry) -> tuple[Record, bytes]:
         index_recall = scored.recall_against_flat() if approximate else None
     record = msgspec.structs.replace(
         task.header,
-        metrics={name: _value(registry, name, measurement) for name, measurement in measurements.items()},
+        metrics={
+            name: _value(registry, name, outcomes.clustered(measurement, fit.cut.clusters))
+            for name, measurement in measurements.items()
+        },
         unmeasured=unmeasured,
         items=fit.cut.counts,
         pairs=fit.pairs,
@@ -92,7 +95,7 @@ def _measured(task: CellTask, registry: Registry) -> tuple[Record, bytes]:
         printed=fit.aligner.printed + scored.printed,
         code=_as_in_the_room(task, registry, fit),
     )
-    return record, outcomes.pack(measurements, predicted, fit.cut.seen)
+    return record, outcomes.pack(measurements, predicted, fit.cut.seen, fit.cut.clusters)
 
 
 def _as_in_the_room(task: CellTask, registry: Registry, fit: Fit) -> dict[str, Code]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gapbench.bench.fitdata import FitParts, FitRows
-from gapbench.bench.protocol import Cut, fit_and_test, subset
+from gapbench.bench.protocol import Cut, copies, first_groups, fit_and_test, subset
 from gapbench.bench.rooms import Rooms
 from gapbench.bench.scored import AlignedSplit
 from gapbench.embeddings.fingerprint import derive_rng
@@ -124,22 +124,24 @@ def _fitted(task: CellTask, room: AnyRoom, selected: Selected, fit: FitRows, tes
 
 
 def set_apart(fit: FitRows, seed: int) -> tuple[FitRows, FitRows]:
-    """Cut a validation slice from the fit split.
+    """Cut a validation slice from the fit split; copies of an image are in one part.
 
     Raises
     ------
     DataError
         A single item cannot be cut.
     """
-    n = len(fit.split.images)
-    if n < 2:  # noqa: PLR2004
+    n, group = len(fit.split.images), copies(fit.split)
+    if group.max() == 0:
         raise DataError("One item to fit on cannot be cut into a fit and a validation slice. Fit on more items.")
     rng = derive_rng(purpose="validation", items=fit.items.fingerprint, seed=seed)
     order = fit.items.order[rng.permutation(n)]
-    cut = max(1, round(n * VALIDATION_SHARE))
-    parts = (np.sort(order[cut:]), np.sort(order[:cut]))
-    kept, apart = (FitRows(subset(fit.split, part), captioned=fit.captioned, raw=fit.raw) for part in parts)
-    return kept, apart
+    apart = first_groups(group, fit.items.order, order, max(1, round(n * VALIDATION_SHARE)))
+    if not apart.any():  # no group is so small: the smallest one is set apart
+        apart = group == np.argmin(np.bincount(group))
+    parts = (np.flatnonzero(~apart), np.flatnonzero(apart))
+    kept, validation = (FitRows(subset(fit.split, part), captioned=fit.captioned, raw=fit.raw) for part in parts)
+    return kept, validation
 
 
 def choose(task: CellTask, selected: Selected, fit: FitRows, rooms: Rooms) -> tuple[Selected, Choice]:

@@ -18,7 +18,7 @@ import numpy as np
 
 from gapbench.components import EmbeddedSplit, Texts
 from gapbench.embeddings.fingerprint import derive_rng, fingerprint
-from gapbench.embeddings.items import Items, row_keys
+from gapbench.embeddings.items import Items, direction_keys, row_keys
 from gapbench.errors import DataError
 from gapbench.model.record import ItemCounts
 
@@ -112,9 +112,9 @@ def draw_shots(split: EmbeddedSplit, shots: int | None, seed: int) -> EmbeddedSp
 
 
 def copies(split: EmbeddedSplit) -> Int64:
-    """``(N,)`` group of each image: those of one picture, or of one embedding bit by bit, are in one group."""
+    """``(N,)`` group of each image: those of one picture, or of one unit row bit by bit, are in one group."""
     n = len(split.images)
-    by_row = np.unique(row_keys(split.images), return_inverse=True)[1].ravel()
+    by_row = np.unique(direction_keys(split.images), return_inverse=True)[1].ravel()
     if split.keys is None:
         return by_row
     by_key = np.unique(split.keys, return_inverse=True)[1].ravel()
@@ -143,6 +143,8 @@ class Cut:
         Number of images of a halved source that occur more than once: copies are in one half.
     left_out
         Number of images of a fit split that are scored as well, and therefore not fitted on.
+    clusters
+        ``(N,)`` number of each scored image, the same for copies; None where all are different, and in-sample.
     """
 
     fit: EmbeddedSplit
@@ -150,6 +152,7 @@ class Cut:
     seen: Bools | None = None
     repeated: int = 0
     left_out: int = 0
+    clusters: Int64 | None = None
 
     @property
     def counts(self) -> ItemCounts:
@@ -164,6 +167,7 @@ class Cut:
             seen=0 if self.seen is None else int(np.count_nonzero(self.seen)),
             repeated=self.repeated,
             left_out=self.left_out,
+            scored_copies=0 if self.clusters is None else len(self.clusters) - int(self.clusters.max()) - 1,
             skipped=self._skipped,
         )
 
@@ -189,10 +193,30 @@ def _cut_texts(split: EmbeddedSplit) -> int:
     return 0 if texts is None or texts.cut is None else int(np.count_nonzero(texts.cut))
 
 
+def first_groups(group: Int64, canonical: Int64, order: Int64, most: int) -> Bools:
+    """``(N,)`` images of the first groups in a drawn order, together at most ``most``; without copies the first ``most``.
+
+    A group stands where one of its images is drawn, always the same one: large groups come no earlier than small ones.
+
+    Parameters
+    ----------
+    group
+        ``(N,)`` from 0, without gaps.
+    canonical, order
+        ``(N,)`` positions of the images, by what they are and as they were drawn.
+    """
+    _, at = np.unique(group[canonical], return_index=True)
+    drawn = np.empty(len(order), dtype=np.int64)
+    drawn[order] = np.arange(len(order))
+    groups = np.argsort(drawn[canonical[at]])
+    taken = groups[np.cumsum(np.bincount(group)[groups]) <= most]
+    return np.isin(group, taken)
+
+
 def halves(split: EmbeddedSplit, seed: int) -> Cut:
     """Cut a split into two halves by image, one to fit on and one to score; copies of an image are in one half.
 
-    Without copies the first half of a drawn order is fitted on. With copies all of a group go where the first of them goes.
+    Different images are drawn, in an order that rests on what they are and on the seed; the first half is fitted on.
 
     Raises
     ------
@@ -201,23 +225,28 @@ def halves(split: EmbeddedSplit, seed: int) -> Cut:
     """
     group, split = copies(split), keyed(split)
     order = _order(split, "halves", seed)
-    fitted = np.zeros(len(order), dtype=bool)
-    fitted[order[: len(order) // 2]] = True
-    _, first = np.unique(group[order], return_index=True)  # of each group, in the drawn order
-    fitted = fitted[order[first]][group]
-    if len(first) == 1:
+    canonical = Items(split, captioned=split.captions is not None).order
+    sizes = np.bincount(group)
+    if len(sizes) == 1:
         raise DataError(
             f"All {len(order)} images are copies of one, bit by bit, so they cannot be cut into a half to fit on and a half "
             "to score. Use data with different images, or --protocol in-sample."
         )
-    if fitted.all() or not fitted.any():  # one group is more than half of all: the others are fitted on
-        fitted = group != group[order[0]]
-    sizes = np.bincount(group)
+    fitted = first_groups(group, canonical, order, len(order) // 2)
+    if not fitted.any():  # the first group is more than half of all: the others are fitted on
+        fitted = group != np.argmax(sizes)
     return Cut(
         fit=subset(split, np.flatnonzero(fitted)),
         test=subset(split, np.flatnonzero(~fitted)),
         repeated=int(sizes[sizes > 1].sum()),
+        clusters=_clusters(group[~fitted]),
     )
+
+
+def _clusters(group: Int64) -> Int64 | None:
+    """``(N,)`` which scored image each one is a copy of, numbered from 0; None where all are different."""
+    different, numbers = np.unique(group, return_inverse=True)
+    return None if len(different) == len(group) else np.asarray(numbers.ravel(), dtype=np.int64)
 
 
 def _apart(train: EmbeddedSplit, test: EmbeddedSplit) -> Cut:
@@ -228,7 +257,7 @@ def _apart(train: EmbeddedSplit, test: EmbeddedSplit) -> Cut:
     DataError
         Nothing is left.
     """
-    shared = np.isin(row_keys(train.images), row_keys(test.images))
+    shared = np.isin(direction_keys(train.images), direction_keys(test.images))
     if train.keys is not None and test.keys is not None:
         shared |= np.isin(train.keys, test.keys)
     train, test = keyed(train), keyed(test)
@@ -238,7 +267,7 @@ def _apart(train: EmbeddedSplit, test: EmbeddedSplit) -> Cut:
             "splits with different images, or --protocol in-sample."
         )
     kept = train if not shared.any() else subset(train, np.flatnonzero(~shared))
-    return Cut(fit=kept, test=test, left_out=int(np.count_nonzero(shared)))
+    return Cut(fit=kept, test=test, left_out=int(np.count_nonzero(shared)), clusters=_clusters(copies(test)))
 
 
 def fit_and_test(protocol: Protocol, seed: int, test: EmbeddedSplit, train: EmbeddedSplit | None) -> Cut:

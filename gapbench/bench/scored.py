@@ -283,33 +283,42 @@ class AlignedSplit:
         return self._caption_ranks
 
     @cached_property
+    def _places(self) -> tuple[Int64, Int64]:
+        """``(N,)`` and ``(M,)`` place of each image and text among the candidates, by what they are.
+
+        Of equal scores the earlier place comes first: that of a file would let its order decide.
+        """
+        return np.argsort(self.order), np.argsort(self.text_order)
+
+    @cached_property
     def _own_texts(self) -> list[Int64]:
         order, counts = np.argsort(self.owner, kind="stable"), np.bincount(self.owner, minlength=self.n_images)
-        return np.split(order, np.cumsum(counts)[:-1])
+        return np.split(self._places[1][order], np.cumsum(counts)[:-1])
 
     @cached_property
     def _ranks(self) -> tuple[Int64, Int64]:
         images, texts = self._gallery_of_images(), self.texts
-        own_image = [np.array([owner]) for owner in self.owner]
+        own_image = [np.array([place]) for place in self._places[0][self.owner]]
         if self._maps.has("scores"):
             # Texts rank images by columns, which are whole only when all blocks are there: N x M scores in memory.
-            by_images, by_texts = self._maps.score_texts(images, texts), self._maps.score_images(texts, images)
+            by_images = self._maps.score_texts(images, texts)[:, self.text_order]
+            by_texts = self._maps.score_images(texts, images)[:, self.order]
             return own_ranks_by_scores([by_images], self._own_texts), own_ranks_by_scores([by_texts], own_image)
         return (
-            own_ranks(images, self._with_bias(texts, "text_bias"), self._own_texts),
-            own_ranks(texts, self._with_bias(images, "image_bias"), own_image),
+            own_ranks(images, self._with_bias(texts, "text_bias")[self.text_order], self._own_texts),
+            own_ranks(texts, self._with_bias(images, "image_bias")[self.order], own_image),
         )
 
     @cached_property
     def _caption_ranks(self) -> Int64:
         if len(np.unique(self.owner)) == len(self.owner):  # one caption an image: its rank is the image's
             return self._ranks[0][self.owner]
-        own = [np.array([caption]) for caption in range(len(self.owner))]
+        own = [np.array([place]) for place in self._places[1]]
         if self._maps.has("scores"):
-            scores = self._maps.score_texts(self._gallery_of_images(), self.texts)
+            scores = self._maps.score_texts(self._gallery_of_images(), self.texts)[:, self.text_order]
             return own_ranks_by_scores([scores[self.owner]], own)
         images = self._gallery_of_images()[self.owner]
-        return own_ranks(images, self._with_bias(self.texts, "text_bias"), own)
+        return own_ranks(images, self._with_bias(self.texts, "text_bias")[self.text_order], own)
 
     def _with_bias(self, rows: Float32, method: str) -> Float32:
         bias = self._maps.bias(method, rows)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gapbench.embeddings.arrays import blocks, hash_array
+from gapbench.embeddings.arrays import blocks, hash_array, unit_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,6 +53,14 @@ def row_keys(rows: Rows) -> Keys:
     for block in blocks(len(rows)):
         part = (np.asarray(rows[block], dtype=np.float32) + np.float32(0)).astype("<f4")
         keys[block] = [key_of(row.tobytes()) for row in part]
+    return keys
+
+
+def direction_keys(rows: Rows) -> Keys:
+    """``(N,)`` keys of the unit rows of rows, block by block: of what aligners read of them. O(N d)."""
+    keys = np.empty(len(rows), dtype=np.uint64)
+    for block in blocks(len(rows)):
+        keys[block] = row_keys(unit_rows(np.asarray(rows[block], dtype=np.float32)))
     return keys
 
 

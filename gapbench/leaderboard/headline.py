@@ -38,12 +38,13 @@ class Headline:
 
 
 def headlines(tables: Sequence[Table], specs: Mapping[str, MetricSpec]) -> list[Headline]:
-    """Read the headline of each table that has ranks and ``identity``."""
+    """Read the headline of each table that has ranks, and ``identity`` to compare with."""
     found = []
     for table in tables:
         ranked = [row for row in table.rows if row.rank is not None]
         first = tuple(row.label for row in ranked if row.rank == 1)
-        if table.row(BASELINE) is None or not first:
+        base = table.row(BASELINE)
+        if base is None or not base.comparable or not first:
             continue
         better = tuple(row.label for row in table.rows if not row.control and improves(row, table.primary, specs))
         found.append(Headline(table=table, first=first, ranked=len(ranked), better=better))

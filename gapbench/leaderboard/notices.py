@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from gapbench.intake import skipped_sentence
 from gapbench.leaderboard.text import is_share, number
+from gapbench.model.record import IN_SAMPLE
 from gapbench.results.answers import BASELINE
 
 if TYPE_CHECKING:
@@ -32,12 +33,7 @@ def notices(table: Table, specs: Mapping[str, MetricSpec]) -> list[str]:
         )
         lines += [] if alone else [missing]
     if table.primary in table.detectable:
-        share = is_share(table.primary, specs.get(table.primary))
-        unit = " points" if share else ""
-        lines.append(
-            f"Smallest difference in {table.primary} that would be found with 80 % power: "
-            f"{number(table.detectable[table.primary], share=share)}{unit}."
-        )
+        lines.append(_detectable(table, share=is_share(table.primary, specs.get(table.primary))))
     lines += _spread(table, specs)
     lines += _unseen(table, specs)
     lines += [*_copies(table), *_classes(table), *_long_texts(table), *_skipped(table)]
@@ -52,6 +48,15 @@ def notices(table: Table, specs: Mapping[str, MetricSpec]) -> list[str]:
     lines += [f"{row.label}: by other code before: {_few(row.superseded)}." for row in table.rows if row.superseded]
     lines += _failed(table)
     return [*lines, *table.remarks]
+
+
+def _detectable(table: Table, *, share: bool) -> str:
+    """Say how small a difference would be found; of shares, whether any can be."""
+    least = table.detectable[table.primary]
+    if share and least > 1:
+        return f"No difference in {table.primary} would be found with 80 % power: there are too few items or seeds."
+    unit = " points" if share else ""
+    return f"Smallest difference in {table.primary} that would be found with 80 % power: {number(least, share=share)}{unit}."
 
 
 def _spread(table: Table, specs: Mapping[str, MetricSpec]) -> list[str]:
@@ -91,10 +96,14 @@ def _copies(table: Table) -> list[str]:
     """Say what became of images that occur more than once."""
     records = [record for row in table.rows for record in row.records]
     repeated = max((record.items.repeated for record in records), default=0)
+    scored = max((record.items.scored_copies for record in records), default=0)
     left_out = max((record.items.left_out for record in records), default=0)
     lines = []
     if repeated:
         lines.append(f"{repeated:,} images occur more than once, bit by bit; copies are in one half.")
+    if scored:
+        are = "image is a copy" if scored == 1 else "images are copies"
+        lines.append(f"{scored:,} scored {are} of another: intervals and tests take an image and its copies for one.")
     if left_out:
         lines.append(f"{left_out:,} images of the fit split are scored as well, bit by bit, and were not fitted on.")
     return lines
@@ -159,7 +168,7 @@ def unnoticed(table: Table, specs: Mapping[str, MetricSpec]) -> dict[str, list[s
     own does not measure what is left of it, whatever else it measures.
     """
     base = table.row(BASELINE)
-    if base is None:
+    if base is None or table.protocol == IN_SAMPLE:  # there nothing is tested
         return {}
     found: dict[str, list[str]] = {}
     for row in table.rows:

@@ -42,6 +42,7 @@ def rank(table: Table, specs: Mapping[str, MetricSpec]) -> None:
     specs
         Known metrics.
     """
+    _drop_unlike(table)
     rows = [row for row in table.rows if row.comparable]
     if not rows or not is_judged(rows[0].records[0]):
         return
@@ -55,6 +56,21 @@ def rank(table: Table, specs: Mapping[str, MetricSpec]) -> None:
     for metric in table.metrics:
         if ranks_by(metric, specs) and (found := _detectable(rows, metric)) is not None:
             table.detectable[metric] = found
+
+
+def _drop_unlike(table: Table) -> None:
+    """Let go of differences between rows of other seeds than the table has: means of other seeds are no pair."""
+    base = table.row(BASELINE)
+    lone = base is not None and base.compared and not base.complete
+    for row in table.rows:
+        if row.compared and (lone or not row.complete):
+            for name, value in row.values.items():
+                row.values[name] = msgspec.structs.replace(value, delta=None, p=None)
+    if lone and base is not None:
+        have, all_of = base.coverage
+        table.remarks.append(
+            f"{BASELINE} has {have} of the {all_of} seeds, so nothing is compared with it: run it with the others."
+        )
 
 
 def _star(rows: Sequence[Row], metric: str) -> None:

@@ -12,7 +12,7 @@ from gapbench.joint import joint, quantile_of, reach, remaining
 from gapbench.leaderboard.table import Value
 from gapbench.leaderboard.text import is_share
 from gapbench.model.record import MetricValue
-from gapbench.model.units import within_unit
+from gapbench.model.units import RANGES, within_unit
 from gapbench.results.comparisons import shares_items
 from gapbench.stats import share_interval
 
@@ -110,7 +110,7 @@ def _ends(values: Float64, variances: Float64, reaches: Float64, n: int, unit: s
     for value, variance, width in zip(*(one.tolist() for one in (values, variances, reaches)), strict=True):
         if not math.isfinite(width):
             found.append(None)
-        elif unit == "share" and n:
+        elif RANGES.get(unit) == (0.0, 1.0) and n:
             found.append(share_interval(value, variance, n, quantile_of(width, variance, n)))
         else:
             found.append(within_unit((value - width, value + width), unit))

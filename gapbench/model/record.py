@@ -118,6 +118,8 @@ class ItemCounts(_Struct, frozen=True, kw_only=True):
         Classes that have their texts in common with another, so that they cannot be told apart.
     cut_texts
         Scored texts, class prompts or captions, that are longer than the encoder reads.
+    scored_copies
+        Scored images that are copies of another one, bit by bit: intervals and tests take an image and its copies for one.
     skipped
         What the sources held and was not read, by kind: hidden files, blank captions, pictures that cannot be read.
     """
@@ -130,6 +132,7 @@ class ItemCounts(_Struct, frozen=True, kw_only=True):
     empty_classes: int = 0
     alike_classes: int = 0
     cut_texts: int = 0
+    scored_copies: int = 0
     skipped: dict[str, int] = {}
 
 

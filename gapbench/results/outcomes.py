@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,10 +29,36 @@ if TYPE_CHECKING:
     from gapbench.model.record import MetricValue, Outcomes
 
 SUFFIX = ".outcomes"
-_BITS, _VALUES, _JACKKNIFE, _PREDICTED, _SEEN = "bits", "values", "jackknife", "predicted", "seen"
+_BITS, _VALUES, _JACKKNIFE, _PREDICTED, _SEEN, _CLUSTERS = (
+    *("bits", "values", "jackknife", "predicted", "seen", "clusters"),
+)
 
 
-def pack(measurements: Mapping[str, Measurement], predicted: Int64 | None, seen: Bools | None = None) -> bytes:
+def clustered(found: Measurement, clusters: Int64 | None) -> Measurement:
+    r"""Take images and their copies together: one outcome for each of the G different ones, with the same mean.
+
+    It is :math:`\frac{G}{N} \sum_{i \in g} o_i` for the images of cluster g, N in all.
+
+    Parameters
+    ----------
+    found
+        Outcomes that are not of all images stay as they are; so do jackknife values, whose groups keep copies together.
+    clusters
+        ``(N,)`` number of each image, from 0; None where all are different.
+    """
+    if clusters is None or found.outcomes is None or len(found.outcomes) != len(clusters):
+        return found
+    groups = int(clusters.max()) + 1
+    sums = np.bincount(clusters, found.outcomes.astype(np.float64), minlength=groups).astype(np.float64)
+    return replace(found, outcomes=sums * (groups / len(clusters)))
+
+
+def pack(
+    measurements: Mapping[str, Measurement],
+    predicted: Int64 | None,
+    seen: Bools | None = None,
+    clusters: Int64 | None = None,
+) -> bytes:
     """Write the outcomes of a cell as one block.
 
     Parameters
@@ -42,6 +69,8 @@ def pack(measurements: Mapping[str, Measurement], predicted: Int64 | None, seen:
         ``(n,)`` class of each image, where there are classes.
     seen
         ``(n,)`` which scored images were fitted on, where some may be.
+    clusters
+        ``(n,)`` number of each scored image, the same for copies, where there are some.
     """
     arrays: dict[str, np.ndarray] = {}
     for name, measurement in measurements.items():
@@ -57,6 +86,8 @@ def pack(measurements: Mapping[str, Measurement], predicted: Int64 | None, seen:
         arrays[_PREDICTED] = predicted.astype(np.min_scalar_type(high if low >= 0 else -max(2, high + 1)))
     if seen is not None:
         arrays[_SEEN] = np.packbits(seen)
+    if clusters is not None:
+        arrays[_CLUSTERS] = clusters.astype(np.uint32)
     return safetensors.numpy.save(arrays)
 
 
@@ -231,8 +262,24 @@ class Block:
             raise DataError(f"{self._where} does not say of {n} images whether they were fitted on.")
         return np.unpackbits(found, count=n).view(np.bool_)
 
+    @property
+    def clusters(self) -> Int64 | None:
+        """``(n,)`` number of each scored image, the same for copies; None where all are different.
+
+        Raises
+        ------
+        DataError
+            What is kept are no such numbers.
+        """
+        found = self._arrays.get(_CLUSTERS)
+        if found is None:
+            return None
+        if found.ndim != 1 or found.dtype != np.uint32 or not len(found) or found.max() >= len(found):
+            raise DataError(f"{self._where} does not say which images are copies.")
+        return found.astype(np.int64)
+
     def measurement(self, name: str, value: MetricValue) -> Measurement | None:
-        """Return what is kept of a metric as a measurement; None where nothing is.
+        """Return what is kept of a metric as a measurement, copies taken together; None where nothing is.
 
         Raises
         ------
@@ -247,11 +294,12 @@ class Block:
         if array.ndim != 1 or not len(array) or not bits_fit:
             raise DataError(f"{self._where} does not hold the outcomes of {n} items for {name}.")
         if kind == _BITS:
-            return Measurement(value=value.value, n=n, outcomes=self.bits(name, n))
+            return clustered(Measurement(value=value.value, n=n, outcomes=self.bits(name, n)), self.clusters)
         if kind == _VALUES:
             if not np.isfinite(array).all():
                 raise DataError(f"{self._where} holds outcomes for {name} that are no finite numbers.")
-            return Measurement(value=value.value, n=n, outcomes=array.astype(np.float64))
+            found = Measurement(value=value.value, n=n, outcomes=array.astype(np.float64))
+            return clustered(found, self.clusters)
         return Measurement(value=value.value, n=n, jackknife=array.astype(np.float64)) if kind == _JACKKNIFE else None
 
     def _array(self, name: str) -> np.ndarray:

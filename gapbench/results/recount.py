@@ -90,6 +90,7 @@ def check_outcomes(record: Record, block: Block, installed: Installed | None) ->
     found.reasons += _nested(record, block)
     found.reasons += _predicted(record, block)
     found.reasons += _seen(record, block)
+    found.reasons += _copies(record, block)
     found.values, found.intervals, found.as_told = tuple(values), tuple(intervals), tuple(told)
     return found
 
@@ -185,6 +186,16 @@ def _seen(record: Record, block: Block) -> Iterator[str]:
     counted = 0 if seen is None else int(np.count_nonzero(seen))
     if counted != record.items.seen:
         yield f"{record.items.seen} of its scored images were fitted on, it says, and its outcomes mark {counted}"
+
+
+def _copies(record: Record, block: Block) -> Iterator[str]:
+    """Hold which scored images are copies of others against how many are said to be."""
+    clusters = block.clusters
+    copies = 0 if clusters is None else len(clusters) - len(np.unique(clusters))
+    if copies != record.items.scored_copies:
+        yield f"{record.items.scored_copies} of its scored images are copies, it says, and its outcomes mark {copies}"
+    if clusters is not None and len(clusters) != record.items.scored:
+        yield f"its outcomes say of {len(clusters)} images which are copies, and {record.items.scored} were scored"
 
 
 def _predicted(record: Record, block: Block) -> Iterator[str]:

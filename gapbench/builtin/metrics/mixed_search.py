@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gapbench.builtin.metrics.left_out import FEW_GROUPS, jackknife_of, left_out
 from gapbench.components import Measurement
 from gapbench.embeddings.arrays import blocks, unit_rows
 from gapbench.errors import NotMeasurable
 
 if TYPE_CHECKING:
-    from gapbench.components import Bools, Float32, Float64, Int64, ScoredSplit
+    from gapbench.components import Bools, Float32, Int64, ScoredSplit
 
 #: Items (images with their captions) that are searched for, at most; the corpus then has at most 6,000 documents.
 ITEMS = 2_000
@@ -41,7 +42,8 @@ class Corpus:
     """Documents in a fixed random order, so that no form is favoured among equally near ones.
 
     ``query`` is the caption ``(n,)`` that asks for each item; ``item`` and ``form`` ``(D,)`` and the unit rows ``(D, e)``
-    belong to the documents. ``masked``: the texts are the queries themselves, and no query finds its own.
+    belong to the documents. ``masked``: the texts are the queries themselves, and no query finds its own. ``groups`` are
+    those of the items, for the jackknife.
     """
 
     query: Int64
@@ -49,21 +51,23 @@ class Corpus:
     form: Int64
     rows: Float32
     masked: bool
+    groups: Int64
 
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
     """What the queries with at least one relevant document found.
 
-    ``own`` and ``texts`` ``(n, k)``: whether the document at each place is the query's own, and whether it is a text.
-    ``relevant`` ``(n,)``: own documents of each query in the corpus. ``text_share`` ``(n,)``: texts among all documents
-    that could be found.
+    ``own`` ``(n, k)``: whether the document at each place is the query's own. ``relevant`` ``(n,)``: own documents of each
+    query in the corpus. ``near`` ``(n, k + spare)``: the nearest documents, so many that ten are left where a group of items
+    is left out. ``query`` ``(n,)``: the item that each query asks for.
     """
 
     own: Bools
-    texts: Bools
     relevant: Int64
-    text_share: Float64
+    near: Int64
+    query: Int64
+    corpus: Corpus
 
 
 def build_corpus(data: ScoredSplit, shares: tuple[float, float, float]) -> Corpus:
@@ -87,7 +91,12 @@ def build_corpus(data: ScoredSplit, shares: tuple[float, float, float]) -> Corpu
     form, item = np.repeat([IMAGE, TEXT, FUSED], [len(part) for part in kept]), np.concatenate(kept)
     shuffled = rng.permutation(len(item))
     return Corpus(
-        query=last, item=item[shuffled], form=form[shuffled], rows=np.concatenate(parts)[shuffled], masked=masked
+        query=last,
+        item=item[shuffled],
+        form=form[shuffled],
+        rows=np.concatenate(parts)[shuffled],
+        masked=masked,
+        groups=data.groups[images] % FEW_GROUPS,
     )
 
 
@@ -104,7 +113,8 @@ def search(queries: Float32, corpus: Corpus) -> Found:
     if corpus.masked:
         texts = np.flatnonzero(corpus.form == TEXT)
         own_text[corpus.item[texts]] = texts
-    k = min(K, len(docs) - int(corpus.masked))
+    spare = int(np.bincount(corpus.groups[corpus.item]).max(initial=0))
+    k = min(K + spare, len(docs) - int(corpus.masked))
     top = np.empty((n, k), dtype=np.int64)
     for block in blocks(n, max(1, _BLOCK_SCORES // len(docs))):
         scores = np.round(queries[block].astype(np.float64) @ docs.T, 10) - place
@@ -113,12 +123,12 @@ def search(queries: Float32, corpus: Corpus) -> Found:
         best = np.argpartition(scores, -k, axis=1)[:, -k:]
         order = np.argsort(-np.take_along_axis(scores, best, 1), axis=1)
         top[block] = np.take_along_axis(best, order, 1)
-    hidden = own_text >= 0
-    relevant = np.bincount(corpus.item, minlength=n) - hidden
-    share = (np.count_nonzero(corpus.form == TEXT) - hidden) / (len(docs) - hidden)
-    asks = relevant > 0
-    own, is_text = corpus.item[top] == np.arange(n)[:, None], corpus.form[top] == TEXT
-    return Found(own=own[asks], texts=is_text[asks], relevant=relevant[asks], text_share=share[asks])
+    relevant = np.bincount(corpus.item, minlength=n) - (own_text >= 0)
+    asks = np.flatnonzero(relevant > 0)
+    near = top[asks]
+    return Found(
+        own=corpus.item[near[:, :K]] == asks[:, None], relevant=relevant[asks], near=near, query=asks, corpus=corpus
+    )
 
 
 class MixedSearch:
@@ -203,7 +213,25 @@ class SameModalityShare(MixedSearch):
     """
 
     def measure(self, data: ScoredSplit) -> Measurement:
-        """Measure."""
+        """Measure; the interval leaves out groups of items in turn, as queries and as documents."""
         found = self.found(data)
-        outcomes = found.texts.mean(axis=1) - found.text_share
-        return Measurement(value=float(outcomes.mean()), n=len(outcomes), outcomes=outcomes)
+        values = np.array([_text_excess(found, group) for group in (-1, *left_out(found.corpus.groups))])
+        return Measurement(value=float(values[0]), n=len(found.query), jackknife=jackknife_of(values))
+
+
+def _text_excess(found: Found, group: int) -> float:
+    """Share of texts among the first 10 documents minus that in the corpus, without the items of a group."""
+    corpus = found.corpus
+    kept = corpus.groups != group
+    stays, is_text = kept[corpus.item], corpus.form == TEXT
+    asks = kept[found.query]
+    near = found.near[asks]
+    left = stays[near]
+    first = left & (np.cumsum(left, axis=1) <= K)
+    hidden = 0
+    if corpus.masked:  # no query finds its own text
+        has_text = np.zeros(len(corpus.groups), dtype=bool)
+        has_text[corpus.item[is_text]] = True
+        hidden = has_text[found.query[asks]].astype(np.int64)
+    share = (np.count_nonzero(is_text & stays) - hidden) / (np.count_nonzero(stays) - hidden)
+    return float(np.mean((first & is_text[near]).sum(axis=1) / first.sum(axis=1) - share))

@@ -12,7 +12,7 @@ from gapbench.components import Measurement
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from gapbench.components import ScoredSplit
+    from gapbench.components import Int64, ScoredSplit
 
 
 def _share(hits: NDArray[np.bool_]) -> Measurement:
@@ -37,9 +37,11 @@ class MeanPerClassRecall:
     r"""Mean over the classes present of the share of right images: :math:`\frac1C \sum_c \frac{1}{n_c} \sum_{i \in c} h_i`.
 
     Where all classes are of one size this is top1, with its outcomes. Else the outcome of item i is
-    :math:`v + \frac{N}{C\,n_c} (h_i - r_c)` with :math:`v` the value and :math:`r_c` the recall of its class: their mean
-    is the value, and resampling them varies what was found within the classes but not the classes' sizes, which the
-    test split fixes. (Resampling :math:`\frac{N}{C\,n_c} h_i` gives intervals half as wide again, some beyond 1.)
+    :math:`v + \sqrt{\frac{n_c}{n_c - 1}} \frac{N}{C\,n_c} (h_i - r_c)` with :math:`v` the value and :math:`r_c` the recall
+    of its class: their mean is the value, and their spread is the unbiased one within classes (Cochran, Sampling Techniques,
+    1977, eq. 5.10), whose sizes the test split fixes. Classes of one image tell nothing of their spread: they are one
+    stratum, a single such class is one with the smallest other, which errs on the safe side (section 5A.12). (Resampling
+    :math:`\frac{N}{C\,n_c} h_i` gives intervals half as wide again, some beyond 1.)
     """
 
     def measure(self, data: ScoredSplit) -> Measurement:
@@ -52,8 +54,22 @@ class MeanPerClassRecall:
             return _share(hits)
         recall = np.bincount(labels, hits) / np.maximum(counts, 1)
         value = float(recall[counts > 0].mean())
-        weights = len(labels) / (len(present) * counts[labels])
-        return Measurement(value=value, n=len(labels), outcomes=value + weights * (hits - recall[labels]))
+        strata = _strata(labels, counts)
+        parts = hits * (len(labels) / (len(present) * counts[labels]))
+        sizes = np.bincount(strata)
+        means = np.bincount(strata, parts) / np.maximum(sizes, 1)
+        unbiased = np.sqrt(sizes / np.maximum(sizes - 1, 1))
+        return Measurement(value=value, n=len(labels), outcomes=value + unbiased[strata] * (parts - means[strata]))
+
+
+def _strata(labels: Int64, counts: Int64) -> Int64:
+    """``(N,)`` stratum of each image: its class; classes of one image together, and never alone."""
+    alone = counts[labels] == 1
+    if not alone.any():
+        return labels
+    others = np.flatnonzero(counts > 1)
+    joined = others[np.argmin(counts[others])] if alone.sum() == 1 else len(counts)
+    return np.where(alone, joined, labels)
 
 
 class ImageToText:
