@@ -1,8 +1,10 @@
 """Caption files as people have them: each form is read, and each fault is named with its place and a way out."""
 
 import json
+import os
 import re
 import unicodedata
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -210,7 +212,7 @@ def test_karpathys_splits_are_kept(tmp_path):
     assert CaptionFile(None, str(path), split="train").splits() == {"test": 2, "train": 1}
     assert CaptionFile(None, str(path), split="all").splits() == {"test": 6}
     assert CaptionFile(None, str(path), fit="none").splits() == {"test": 2}
-    refused(path, "no split 'dev'", "train (2 pictures), restval (1 pictures)", "[split=train]", split="dev")
+    refused(path, "no split 'dev'", "train (2 pictures), restval (1 pictures)", "[split=val]", split="dev")
     refused(path, "'test' cannot be scored and fitted on", fit="test")
 
 
@@ -476,8 +478,6 @@ def test_one_picture_under_two_names_is_one_picture(tmp_path):
 
 
 def test_thousands_of_folders_are_not_opened(tmp_path, monkeypatch):
-    import os
-
     pictures(tmp_path / "set" / "0000", ["a.jpg"])
     for number in range(1, MOST_FOLDERS + 5):
         (tmp_path / "set" / f"{number:04}").mkdir()
@@ -492,9 +492,6 @@ def test_thousands_of_folders_are_not_opened(tmp_path, monkeypatch):
 
 
 def test_each_folder_is_listed_once_and_no_picture_is_looked_for_by_itself(tmp_path, monkeypatch):
-    import os
-    from pathlib import Path
-
     (tmp_path / "images").mkdir()
     names = [f"{number:05}.jpg" for number in range(2_000)]
     for name in names:
@@ -651,3 +648,42 @@ def test_the_command_line_shows_the_parameters_and_refuses_other_numbers_of_pict
     write(tmp_path / "captions_test.csv", "image,caption\n" + "".join(f"{name},x\n" for name in NAMES))
     planned = gapbench("plan", "-d", "flickr30k-1k:captions_test.csv", "-a", "identity")
     assert "has 3 pictures; the test split of flickr30k-1k has 1,000." in " ".join(planned.stdout.split())
+
+
+# -- the page ---------------------------------------------------------------------------------------------------------
+
+PAGE = Path(__file__).parents[2] / "docs" / "captions.md"
+EXAMPLES = re.findall(r"^```(\w+) (\S+)\n(.*?)^```$", PAGE.read_text(), flags=re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize(("file", "text"), [pytest.param(file, text, id=file) for _, file, text in EXAMPLES])
+def test_an_example_of_the_page_says_what_all_of_them_say(tmp_path, file, text):
+    pictures(tmp_path / "images", ["cat.jpg", "dog.jpg"])
+    assert read(write(tmp_path / file, text)) == {"cat.jpg": ["a cat", "a cat, asleep"], "dog.jpg": ["a dog"]}
+
+
+def test_the_page_has_an_example_of_each_form_and_its_command_plans(gapbench, tmp_path):
+    assert len(EXAMPLES) == 10
+    pictures(tmp_path, ["cat.jpg", "dog.jpg"])
+    for _, file, text in EXAMPLES:
+        write(tmp_path / file, text)
+    (command,) = re.findall(r"^```sh\n(.*?)^```$", PAGE.read_text(), flags=re.DOTALL | re.MULTILINE)
+    planned = gapbench(*command.split()[1:]).stdout
+    assert "captions:pets.csv" in planned
+    assert "2 images" in planned
+
+
+def test_what_the_page_says_of_names_and_parameters_is_so(tmp_path):
+    page = PAGE.read_text()
+    spec = next(spec for spec in SPECS if spec.name == "captions")
+    named = set(re.findall(r"[\[,](\w+)=", page)) - {"fold"}
+    assert named == set(spec.params)
+    table = re.search(r"^\| picture \|(.*)\n\| caption \|(.*)$", page, flags=re.MULTILINE)
+    pictures(tmp_path, ["a.jpg"])
+    for image in re.findall(r"`(\w+)`", table[1]):
+        for caption in re.findall(r"`(\w+)`", table[2]):
+            path = write(tmp_path / "x.csv", f"{image.upper()},{caption.replace('_', ' ')}\na.jpg,x\n")
+            assert read(path) == {"a.jpg": ["x"]}, (image, caption)
+    for spec in SPECS:
+        if spec.factory.endswith(":StandardSet"):
+            assert f"`{spec.name}:PATH`" in page

@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from gapbench.builtin.datasets.captions.reading import shown
 from gapbench.errors import DataError
 
 if TYPE_CHECKING:
@@ -61,9 +62,9 @@ class Columns:
     @property
     def said(self) -> str:
         """The columns that are read, in words."""
-        captions = [repr(self.names[position].strip()) for position in self.captions]
-        shown = captions if len(captions) < 3 else [captions[0], "...", captions[-1]]  # noqa: PLR2004 - the middle is left out
-        return f"columns {self.names[self.image].strip()!r} and {', '.join(shown)}"
+        captions = [shown(self.names[position].strip()) for position in self.captions]
+        some = captions if len(captions) < 3 else [captions[0], "...", captions[-1]]  # noqa: PLR2004 - the middle is left out
+        return f"columns {shown(self.names[self.image].strip())} and {', '.join(some)}"
 
 
 def find_columns(names: Sequence[str], wanted: Wanted, where: str) -> Columns | None:
@@ -94,15 +95,15 @@ def find_columns(names: Sequence[str], wanted: Wanted, where: str) -> Columns | 
 
 def no_columns(names: Sequence[str], wanted: Wanted, where: str) -> DataError:
     """Say which columns there are, and what is wanted."""
-    shown = ", ".join(repr(name.strip()) for name in names[:12]) + (", ..." if len(names) > 12 else "")  # noqa: PLR2004
+    listed = ", ".join(shown(name.strip()) for name in names[:12]) + (", ..." if len(names) > 12 else "")  # noqa: PLR2004
     asked = [name for name in (wanted.image, wanted.caption) if name and _key(name) not in map(_key, names)]
     if asked:
-        return DataError(f"{where}: there is no column {asked[0]!r}. The columns are {shown}.")
+        return DataError(f"{where}: there is no column {shown(asked[0])}. The columns are {listed}.")
     lacks = "of pictures (image, filename, file_name, path, ...)"
     if _positions([_key(name) for name in names], wanted.image, (*PICTURES, *ADDRESSES)):
         lacks = "of captions (caption, text, title, sentence, ...)"
     return DataError(
-        f"{where}: no column {lacks} is among the columns, which are {shown}. Write a usual name, or say which it "
+        f"{where}: no column {lacks} is among the columns, which are {listed}. Write a usual name, or say which it "
         "is: captions:PATH[image=NAME,caption=NAME]."
     )
 
@@ -110,9 +111,9 @@ def no_columns(names: Sequence[str], wanted: Wanted, where: str) -> DataError:
 def _check_one(names: Sequence[str], found: Sequence[int], parameter: str, where: str) -> None:
     if len(found) < 2:  # noqa: PLR2004 - several
         return
-    shown = " and ".join(repr(names[position].strip()) for position in found)
+    both = " and ".join(shown(names[position].strip()) for position in found)
     way_out = f"Say which: captions:PATH[{parameter}={names[found[0]].strip()}]." if parameter else "Remove one."
-    raise DataError(f"{where}: the columns {shown} may both be meant. {way_out}")
+    raise DataError(f"{where}: the columns {both} may both be meant. {way_out}")
 
 
 def _positions(keys: Sequence[str], wanted: str, usual: Sequence[str]) -> list[int]:

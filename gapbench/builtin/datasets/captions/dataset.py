@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from gapbench.builtin.datasets.captions.columns import Wanted
 from gapbench.builtin.datasets.captions.forms import read
 from gapbench.builtin.datasets.captions.places import Finder, Places, normal, split_name
+from gapbench.builtin.datasets.captions.reading import shown
 from gapbench.builtin.datasets.pictures import PictureFiles
 from gapbench.components import Dataset, Intake, Split
 from gapbench.errors import DataError
@@ -159,10 +160,11 @@ class CaptionFile(Dataset):
         known = self._named_splits
         if split in known:
             return split
-        shown = ", ".join(f"{name} ({count:,} pictures)" for name, count in known.items())
+        other = "val" if "val" in known else next(iter(known))
+        listed = ", ".join(f"{name[:40]} ({count:,} pictures)" for name, count in list(known.items())[:12])
         raise DataError(
-            f"{self.path} has no split {split!r}. It has {shown}; choose one, as in captions:PATH[{parameter}="
-            f"{next(iter(known))}]."
+            f"{self.path} has no split {split!r}. It has {listed}; choose one, as in captions:PATH[{parameter}="
+            f"{other}]."
         )
 
     # -- which pictures -------------------------------------------------------------------------------------------
@@ -224,9 +226,9 @@ class CaptionFile(Dataset):
 
     def _read_as(self, splits: Sequence[str], items: Sequence[Item]) -> str:
         forms = dict.fromkeys(reading.form for reading in self._readings)
-        shown = ["its own folder" if folder == "./" else folder for folder in self._folders(items)]
-        more = f" and {len(shown) - 3} more folders" if len(shown) > 3 else ""  # noqa: PLR2004 - as many are named
-        return f"{'; '.join(forms)}{_of(splits)}, pictures from {', '.join(shown[:3])}{more}"
+        folders = ["its own folder" if folder == "./" else folder for folder in self._folders(items)]
+        more = f" and {len(folders) - 3} more folders" if len(folders) > 3 else ""  # noqa: PLR2004 - as many are named
+        return f"{'; '.join(forms)}{_of(splits)}, pictures from {', '.join(folders[:3])}{more}"
 
     def _folders(self, items: Sequence[Item]) -> list[str]:
         """Return the folders that pictures are in, relative to the file's, those with most first."""
@@ -241,18 +243,18 @@ class CaptionFile(Dataset):
         if doubtful := [item for item in items if len(item.paths) > 1]:
             both = " and ".join(map(str, doubtful[0].paths[:4]))
             faults.append(
-                f"{len(doubtful):,} of {len(items):,} pictures may be any of several files: {doubtful[0].name!r} "
+                f"{len(doubtful):,} of {len(items):,} pictures may be any of several files: {shown(doubtful[0].name)} "
                 f"({doubtful[0].place}) is {both}. Write the folder before the names in the file, or move the other folder "
                 "away."
             )
         if missing := [item for item in items if not item.paths]:
             like = {name: path for one in places for name, path in one.like.items()}
-            shown = ", ".join(_missing(item, like.get(item.name)) for item in missing[:SHOWN])
+            some = ", ".join(_missing(item, like.get(item.name)) for item in missing[:SHOWN])
             more = f" and {len(missing) - SHOWN:,} more" if len(missing) > SHOWN else ""
             crowded = [folder for one in places for folder in one.crowded]
             wide = f" Of {crowded[0]} no folder was looked into: it has too many." if crowded else ""
             faults.append(
-                f"{len(missing):,} of {len(items):,} pictures are not there: {shown}{more}. They are looked for beside the "
+                f"{len(missing):,} of {len(items):,} pictures are not there: {some}{more}. They are looked for beside the "
                 "file, and in folders beside it or beside its folder. Put them there, or a link to their folder (ln -s "
                 f"/where/they/are .).{wide}"
             )
@@ -268,7 +270,7 @@ def _draw(name: str) -> tuple[str, str]:
 
 
 def _missing(item: Item, like: Path | None) -> str:
-    return f"{item.name!r} ({item.place}{'' if like is None else f'; {like} is there'})"
+    return f"{shown(item.name)} ({item.place}{'' if like is None else f'; {like} is there'})"
 
 
 def _of(splits: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ import io
 import re
 from typing import TYPE_CHECKING
 
-from gapbench.builtin.datasets.captions.reading import Reading, read_text
+from gapbench.builtin.datasets.captions.reading import Reading, read_text, shown
 from gapbench.errors import DataError
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def _splits(reading: Reading) -> dict[str, str]:
     for split, path in paths.items():
         for name in map(str.strip, read_text(path).splitlines()):
             if name and found.setdefault(name, split) != split:
-                raise DataError(f"{path} lists {name!r}, which is in the list of the split {found[name]} as well.")
+                raise DataError(f"{path} lists {shown(name)}, which is in the list of the split {found[name]} as well.")
     reading.also += paths.values()
     reading.form = "Flickr token file with lists of splits"
     return found

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from gapbench.builtin.datasets.captions.columns import find_columns, no_columns, several
-from gapbench.builtin.datasets.captions.reading import Reading
+from gapbench.builtin.datasets.captions.reading import Reading, shown
 from gapbench.errors import DataError
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def read_json(path: Path, text: str, wanted: Wanted) -> Reading:
             return _read_karpathy(path, images)
         if content and all(isinstance(value, str | list) for value in content.values()) and images is None:
             return _read_mapping(path, text)
-        keys = ", ".join(map(repr, list(content)[:8])) or "no keys"
+        keys = ", ".join(map(shown, list(content)[:8])) or "no keys"
         raise DataError(f"{path} is no caption file that is known: the object has {keys}. Known: {FORMS}.")
     raise DataError(f"{path} is no caption file that is known: it holds {content!r:.40}. Known: {FORMS}.")
 
@@ -63,7 +63,9 @@ def _read_coco(path: Path, images: Sequence[Any], annotations: Any) -> Reading:
     for number, image in enumerate(images, 1):
         key, name = _fields(reading, number, image, "id", "file_name")
         if names.setdefault(str(key), name) != name:
-            raise DataError(f"{path}, image {number:,}: the id {key} is that of {names[str(key)]!r} as well.")
+            raise DataError(
+                f"{path}, image {number:,}: the id {key!r:.60} is that of {names[str(key)]!r:.100} as well."
+            )
         reading.add(name, [], number)
     reading.unit = "annotation"
     if not isinstance(annotations, list):
@@ -73,7 +75,7 @@ def _read_coco(path: Path, images: Sequence[Any], annotations: Any) -> Reading:
             raise DataError(f"{path} holds boxes, not captions; COCO has these in captions_*.json.")
         key, caption = _fields(reading, number, note, "image_id", "caption")
         if str(key) not in names:
-            raise DataError(f"{path}, annotation {number:,}: there is no image {key}.")
+            raise DataError(f"{path}, annotation {number:,}: there is no image {key!r:.100}.")
         reading.add(names[str(key)], caption, number)
     return reading
 
@@ -85,7 +87,10 @@ def _read_karpathy(path: Path, images: Sequence[Any]) -> Reading:
         folder = image.get("filepath") or ""
         if not isinstance(sentences, list):
             raise DataError(f"{path}, image {number:,}: 'sentences' is no list.")
-        captions = [_fields(reading, number, sentence, "raw")[0] for sentence in sentences]
+        try:
+            captions = [sentence["raw"] for sentence in sentences]
+        except (KeyError, TypeError):
+            captions = [_fields(reading, number, sentence, "raw")[0] for sentence in sentences]
         reading.add(f"{folder}/{name}" if folder else name, captions, number, split)
     return reading
 
@@ -97,7 +102,7 @@ def _fields(reading: Reading, number: int, thing: Any, *keys: str) -> list[Any]:
     if lacks := [key for key in keys if key not in thing]:
         raise DataError(
             f"{reading.path}, {reading.unit} {number:,}: {reading.form} has {lacks[0]!r} here, and this has "
-            f"{', '.join(map(repr, list(thing)[:8])) or 'nothing'}."
+            f"{', '.join(map(shown, list(thing)[:8])) or 'nothing'}."
         )
     return [thing[key] for key in keys]
 

@@ -8,15 +8,17 @@ import unicodedata
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 #: More folders than this side by side are not looked into.
 MOST_FOLDERS = 200
+
+ADDRESS = re.compile(r"[a-z]+://(?P<path>[^?#]*)", re.IGNORECASE)
 
 WINDOWS_DRIVE = re.compile(r"[A-Za-z]:/")
 
@@ -54,8 +56,8 @@ class _Listing:
 
 def split_name(name: str) -> tuple[str, str]:
     r"""Split a name into folder and file, with ``/`` for ``\``; of an address only the file is left."""
-    if re.match(r"[a-z]+://", name, re.IGNORECASE):
-        return "", unquote(PurePosixPath(urlsplit(name).path).name)
+    if address := ADDRESS.match(name):
+        return "", unquote(address["path"].rpartition("/")[2])
     folder, _, file = name.replace("\\", "/").rpartition("/")
     parts = [part for part in folder.split("/") if part != "."]
     return "/".join(parts) or "/" * name.startswith(("/", "\\")), file
@@ -125,6 +127,9 @@ class Finder:
                 hits.setdefault(file, []).extend(place / written for written in listing.files[file])
         for file, paths in hits.items():
             for name in wanted[file]:
+                if len(paths) == 1:
+                    places.found[name] = paths[0]
+                    continue
                 exact = [path for path in paths if path.name == split_name(name)[1]]
                 meant = _distinct(paths if len(_folders(paths)) > 1 or not exact else exact)
                 if len(meant) == 1:
@@ -223,6 +228,4 @@ def _folders(paths: Sequence[Path]) -> set[Path]:
 
 def _distinct(paths: Sequence[Path]) -> list[Path]:
     """Keep one path of each file: links may lead to the same one."""
-    if len(paths) == 1:
-        return list(paths)
     return list({os.path.realpath(path): path for path in reversed(paths)}.values())[::-1]

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 #: Other words for a split.
 SAME_SPLIT = {"training": "train", "valid": "val", "validation": "val", "dev": "val", "testing": "test"}
 
+#: Signs of a piece of a file that an error shows.
+LONGEST_SHOWN = 100
+
 #: What programs write where there is no value.
 NULLS = frozenset({"nan", "none", "null", "n/a", "<na>", "#n/a"})
 
@@ -96,7 +99,7 @@ class Reading:
                 self.skip("null captions", known.split)
                 continue
             if not isinstance(caption, str):
-                raise DataError(f"{self.path}, {where}: the caption {caption!r} is {_kind(caption)}, not text.")
+                raise DataError(f"{self.path}, {where}: the caption {caption!r:.60} is {_kind(caption)}, not text.")
             text = caption.strip()
             if blank(text) or text.casefold() in NULLS:
                 self.skip("blank captions" if blank(text) else "null captions", known.split)
@@ -155,6 +158,11 @@ class Reading:
 def blank(text: str) -> bool:
     """Whether a text shows nothing: empty, blanks of any kind, invisible characters."""
     return not text[:1].isalnum() and not any(sign.isprintable() and not sign.isspace() for sign in text)
+
+
+def shown(text: str) -> str:
+    """Write a piece of a file for an error, in quotes, and cut where it is long."""
+    return repr(text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}...")
 
 
 def _kind(value: Any) -> str:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gapbench.builtin.datasets.captions.dataset import CaptionFile
+from gapbench.builtin.datasets.captions.reading import shown
 from gapbench.errors import DataError
 
 if TYPE_CHECKING:
@@ -101,6 +102,6 @@ class StandardSet(CaptionFile):
             )
         if few := [item for item in items if len(item.captions) < CAPTIONS]:
             raise DataError(
-                f"{self.path}: {len(few):,} pictures have fewer than five captions, the first is {few[0].name!r} "
+                f"{self.path}: {len(few):,} pictures have fewer than five captions, the first is {shown(few[0].name)} "
                 f"({few[0].place}); {self.name} has five for each. {way_out}"
             )

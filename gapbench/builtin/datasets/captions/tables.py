@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gapbench.builtin.datasets.captions.columns import find_columns, no_columns, several
-from gapbench.builtin.datasets.captions.reading import Reading
+from gapbench.builtin.datasets.captions.reading import Reading, shown
 from gapbench.builtin.datasets.pictures import SUFFIXES
 from gapbench.errors import DataError
 
@@ -88,10 +88,10 @@ def _header(path: Path, line: str, number: int, wanted: Wanted) -> tuple[str, Co
         if columns := find_columns(names, wanted, where):
             return delimiter, columns
         best = max(best, names, key=len)
-    shown = [name for name in best if name.strip().lower().endswith(tuple(SUFFIXES))]
-    if shown:
+    data = [name for name in best if name.strip().lower().endswith(tuple(SUFFIXES))]
+    if data:
         raise DataError(
-            f"{where}: there is no header, the line names the picture {shown[0].strip()!r}. Write one above it, such as "
+            f"{where}: there is no header, the line names the picture {shown(data[0].strip())}. Write one above it, such as "
             "image,caption"
         )
     raise no_columns(best or [line.strip()], wanted, where)
@@ -158,7 +158,8 @@ def _with_delimiters(path: Path, lines: Sequence[str], row: Row, delimiter: str,
         return fields
     raise DataError(
         f"{path}, line {row.first:,}: the row has {len(row.fields)} fields, and the header {n} "
-        f"({', '.join(name.strip() for name in columns.names)}). Put a caption with {delimiter!r} in it into quotes."
+        f"({', '.join(shown(name.strip()) for name in columns.names[:12])}). A caption with {delimiter!r} in it needs "
+        "quotes."
     )
 
 
@@ -175,5 +176,5 @@ def _mended(path: Path, row: Row, columns: Columns, reading: Reading) -> list[st
         return [*before, broken["number"], broken["caption"]]
     raise DataError(
         f"{path}, line {row.first:,}: the row has {len(row.fields)} field{'s' * (len(row.fields) != 1)}, and the header "
-        f"{len(columns.names)} ({', '.join(name.strip() for name in columns.names)}). Complete it."
+        f"{len(columns.names)} ({', '.join(shown(name.strip()) for name in columns.names[:12])}). Complete it."
     )
