@@ -238,6 +238,9 @@ def test_a_folder_of_hugging_face_has_the_splits_of_its_folders(tmp_path):
     assert read(tmp_path, "train") == {"a.png": ["train a.png"], "b.png": ["train b.png"]}
     assert read(tmp_path, split="val") == {"c.png": ["validation c.png"]}
     assert read(tmp_path / "train") == read(tmp_path, "train")
+    (tmp_path / "test" / "a.png").unlink()  # the one of train is another picture
+    with pytest.raises(DataError, match=r"1 of 3 pictures are not there: 'a\.png'"):
+        CaptionFile(None, str(tmp_path)).splits()
 
 
 def test_flickr8ks_lists_of_splits_are_used_where_they_lie_beside(tmp_path):
@@ -265,6 +268,11 @@ def test_columns_can_be_named(tmp_path):
     refused(path, "'caption' and 'title' may both be meant", "[caption=caption]", image="filename")
     assert read(path, image="filename", caption="title") == {"b.jpg": ["two"]}
     refused(path, "there is no column 'nothing'", "'image', 'filename'", image="nothing", caption="title")
+    refused(path, "the column 'title' cannot hold pictures and captions", image="title", caption="title")
+    write(path, "image,caption,Caption 2,text3\na.jpg,one,two,three\n")
+    refused(path, "'caption' and 'Caption 2' and 'text3' may both be meant")
+    write(path, "image,caption,Caption 2,caption,score\na.jpg,one,two,three,4\n")
+    assert read(path) == {"a.jpg": ["one", "two", "three"]}
     coco = write(tmp_path / "x.json", COCO)
     refused(coco, "COCO-captions JSON, which has no columns", caption="title")
 

@@ -78,8 +78,8 @@ def find_columns(names: Sequence[str], wanted: Wanted, where: str) -> Columns | 
     keys = [_key(name) for name in names]
     images = _positions(keys, wanted.image, PICTURES) or _positions(keys, wanted.image, ADDRESSES)
     captions = _positions(keys, wanted.caption, CAPTIONS)
-    if not captions and not wanted.caption:
-        captions = [position for position, key in enumerate(keys) if NUMBERED.fullmatch(key)]
+    if not wanted.caption:
+        captions = sorted({*captions, *(position for position, key in enumerate(keys) if NUMBERED.fullmatch(key))})
     splits = [position for position, key in enumerate(keys) if key == "split"]
     if images and not captions and not wanted.caption:
         others = [position for position in range(len(keys)) if position not in {*images, *splits} and keys[position]]
@@ -87,6 +87,8 @@ def find_columns(names: Sequence[str], wanted: Wanted, where: str) -> Columns | 
     if not images or not captions:
         return None
     _check_one(names, images, "image", where)
+    if images[0] in captions:
+        raise DataError(f"{where}: the column {shown(names[images[0]].strip())} cannot hold pictures and captions.")
     if len({keys[position].rstrip("0123456789") for position in captions}) > 1:
         _check_one(names, captions, "caption", where)
     _check_one(names, splits, "", where)

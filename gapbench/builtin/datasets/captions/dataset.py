@@ -178,7 +178,9 @@ class CaptionFile(Dataset):
         return chosen
 
     def _places(self, reading: Reading) -> Places:
-        return Finder(reading.path.parent).find(list(dict.fromkeys(name for _, name in reading.pictures)))
+        return Finder(reading.path.parent, alone=reading.alone).find(
+            list(dict.fromkeys(name for _, name in reading.pictures))
+        )
 
     def _choose(self, name: str, splits: Sequence[str], places: Sequence[tuple[Reading, Places]]) -> Chosen:
         """Take the pictures of some splits of the file."""

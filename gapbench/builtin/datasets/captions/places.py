@@ -74,10 +74,13 @@ class Finder:
     ----------
     here
         The folder that names are relative to.
+    alone
+        Look nowhere else than there and below.
     """
 
-    def __init__(self, here: Path) -> None:
+    def __init__(self, here: Path, *, alone: bool = False) -> None:
         self.here = here
+        self.alone = alone
         self._listings: dict[Path, _Listing] = {}
         self._crowded: dict[Path, None] = {}
 
@@ -101,7 +104,7 @@ class Finder:
         """Look for the files of one folder in the nearest tree that has any of them; say whether there is one."""
         if Path(folder).is_absolute():
             return bool(self._look([Path(folder)], "", wanted, set(), places))
-        for near in (True, False):
+        for near in (True,) if self.alone else (True, False):
             known: set[str] = set()
             for level in self._levels(near=near):
                 known |= self._look(level, folder, wanted, known, places)

@@ -66,6 +66,8 @@ class Reading:
         Other files that were read with it.
     has_columns
         Whether columns, or keys of objects, were chosen by their names.
+    alone
+        Whether its pictures lie in its own folder or below, and are not looked for elsewhere.
     """
 
     path: Path
@@ -76,6 +78,7 @@ class Reading:
     notices: list[str] = field(default_factory=list)
     also: list[Path] = field(default_factory=list)
     has_columns: bool = False
+    alone: bool = False
 
     def add(self, name: Any, captions: Any, place: int, split: Any = "") -> None:
         """Add a picture with a caption, several, or none; blank and null ones are counted.
@@ -118,7 +121,7 @@ class Reading:
     def moved(self, split: str) -> Reading:
         """Return the same with all pictures in a split, for a file that names none."""
         pictures = {(split, one.name): replace(one, split=split) for one in self.pictures.values()}
-        return replace(self, pictures=pictures, skipped={split: self.skipped.get("", Counter())})
+        return replace(self, pictures=pictures, skipped={split: self.skipped.get("", Counter())}, alone=True)
 
     def check_splits(self) -> None:
         """Refuse a file of which some pictures have a split and others have none.
