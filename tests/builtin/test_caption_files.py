@@ -212,8 +212,30 @@ def test_karpathys_splits_are_kept(tmp_path):
     assert CaptionFile(None, str(path), split="train").splits() == {"test": 2, "train": 1}
     assert CaptionFile(None, str(path), split="all").splits() == {"test": 6}
     assert CaptionFile(None, str(path), fit="none").splits() == {"test": 2}
-    refused(path, "no split 'dev'", "train (2 pictures), restval (1 pictures)", "[split=val]", split="dev")
+    assert intake(path).notices == ["The split val is not read; [split=val] scores it."]
+    assert intake(path, split="test").notices == []
+    refused(path, "no split 'trial'", "train (2 pictures), restval (1 pictures)", "[split=val]", split="trial")
     refused(path, "'test' cannot be scored and fitted on", fit="test")
+
+
+def test_without_a_test_split_val_is_scored_or_the_only_one(tmp_path):
+    pictures(tmp_path, [f"{number}.jpg" for number in range(3)])
+    path = write(tmp_path / "k.json", karpathy("train", "validation", "train"))
+    assert set(read(path)) == {"1.jpg"}
+    assert intake(path).read_as.startswith("Karpathy JSON, split val,")
+    assert CaptionFile(None, str(write(path, karpathy("train", "train")))).splits() == {"test": 2}
+    refused(write(path, karpathy("one", "two")), "no split 'test'", "one (1 pictures), two (1 pictures)", "[split=one]")
+    with pytest.raises(DataError, match="no split 'test'"):
+        standard(write(path, karpathy("train", "val", "val", "val"))).splits()
+
+
+def test_deep_greys_are_told(tmp_path):
+    Image.fromarray(np.full((2, 2), 4095, dtype=np.uint16)).save(tmp_path / "a.png")
+    path = write(tmp_path / "x.csv", "image,caption\na.png,x\n")
+    for white, grey in ((0, 16), (4095, 255)):
+        split = CaptionFile(None, str(path), white=white).split("test")
+        assert np.unique(np.asarray(split.images[0])).tolist() == [grey]
+        assert split.intake.notices == [f"1 PNG pictures have 16 bits; in grey ones {white or 65535} is white."]
 
 
 def test_a_table_may_have_a_column_of_splits(tmp_path):
@@ -226,6 +248,7 @@ def test_a_table_may_have_a_column_of_splits(tmp_path):
     write(path, "split,image,caption\n,a.jpg,x\n,b.jpg,y\n")
     assert CaptionFile(None, str(path)).splits() == {"test": 2}
     refused(path, "has no splits", "[split=val]", split="val")
+    assert CaptionFile(None, str(path), split="test").splits() == {"test": 2}
     refused(path, "has no splits", "[fit=val]", fit="val")
 
 
@@ -530,7 +553,7 @@ def test_a_limit_takes_the_same_pictures_whatever_their_order_and_folder(tmp_pat
     assert few.items() < more.items()
     assert list(few) != names[:7]
     assert list(few) == sorted(few, key=names.index)
-    assert intake(path, limit=7).notices == ["7 of 30 pictures are taken, by a hash of their names (limit=7)."]
+    assert intake(path, limit=7).notices == ["7 of 30 pictures are read, chosen by their names."]
     assert read(path, limit=30) == read(path)
     assert intake(path, limit=30).notices == []
     gone = next(name for name in names if name not in few)
@@ -643,14 +666,14 @@ def test_plan_and_run_take_a_file_with_splits_and_parameters(gapbench, tmp_path)
     assert re.search(r"test 8 to encode .* train 8 to encode", planned)
     done = gapbench("run", *words, "--no-figures", "--out", "out")
     told = " ".join(done.stderr.split())
-    assert "captions:k.json[limit=8] (test): 8 of 12 pictures are taken, by a hash of their names (limit=8)." in told
+    assert "captions:k.json[limit=8] (test): 8 of 12 pictures are read, chosen by their names." in told
     assert "captions:k.json[limit=8] (train): 8 of 12 pictures" in told
     assert "scored on 8 images" in done.stdout
 
 
 def test_the_command_line_shows_the_parameters_and_refuses_other_numbers_of_pictures(gapbench, tmp_path):
     shown = gapbench("show", "captions").stdout
-    for name in ("split=test", "fit=train", "limit=0", "image=", "caption="):
+    for name in ("split=", "fit=train", "limit=0", "image=", "caption="):
         assert name in shown
     pictures(tmp_path)
     write(tmp_path / "captions_test.csv", "image,caption\n" + "".join(f"{name},x\n" for name in NAMES))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,8 +12,8 @@ from typing import TYPE_CHECKING
 from gapbench.builtin.datasets.captions.columns import Wanted
 from gapbench.builtin.datasets.captions.forms import read
 from gapbench.builtin.datasets.captions.places import Finder, Places, normal, split_name
-from gapbench.builtin.datasets.captions.reading import shown
-from gapbench.builtin.datasets.pictures import PictureFiles
+from gapbench.builtin.datasets.captions.reading import shown, split_named
+from gapbench.builtin.datasets.pictures import PictureFiles, chosen, said_of_deep
 from gapbench.components import Dataset, Intake, Split
 from gapbench.errors import DataError
 
@@ -69,13 +68,16 @@ class CaptionFile(Dataset):
     path
         The caption file, or a folder with Hugging Face's ``metadata.jsonl`` or ``metadata.csv``.
     split
-        The split of the file that is scored; ``all`` takes all pictures as one set.
+        The split of the file that is scored; empty: test, else val, else the only one. ``all``: all
+        pictures, as one set.
     fit
         The split of the file that is fitted on; ``none`` halves the scored one instead. ``restval`` belongs to ``train``.
     limit
-        Take no more pictures of a split than this, chosen by a hash of their names; 0: all.
+        Number of pictures of each split that are read, chosen by their names; 0: all.
     image, caption
         Columns of pictures and captions, where they have no usual name.
+    white
+        The value that is white in grey pictures of more than 8 bits (`PictureFiles`).
     """
 
     def __init__(
@@ -83,38 +85,42 @@ class CaptionFile(Dataset):
         context: Context,
         path: str,
         *,
-        split: str = "test",
+        split: str = "",
         fit: str = "train",
         limit: int = 0,
         image: str = "",
         caption: str = "",
+        white: float = 0,
     ) -> None:
         del context
         self.path = Path(os.path.expanduser(path))  # noqa: PTH111 - pathlib raises where there is no such user
-        self.scored = split.strip().casefold()
-        self.fitted = fit.strip().casefold()
+        self.scored = split_named(split)
+        self.fitted = split_named(fit)
         self.limit = limit
+        self.white = white
         self.wanted = Wanted(image.strip(), caption.strip())
 
     def splits(self) -> Mapping[str, int]:
         """Return ``test``, which is scored, and ``train`` where the file has a split to fit on."""
-        return {name: len(chosen.items) for name, chosen in self._chosen.items()}
+        return {name: len(part.items) for name, part in self._sets.items()}
 
     def files(self) -> Sequence[Path]:
         """Return the caption file and all pictures that are used."""
-        pictures = [item.paths[0] for chosen in self._chosen.values() for item in chosen.items]
+        pictures = [item.paths[0] for part in self._sets.values() for item in part.items]
         read_too = [path for reading in self._readings for path in (reading.path, *reading.also)]
         return [*read_too, *dict.fromkeys(pictures)]
 
     def split(self, name: str) -> Split:
         """Read one split."""
-        chosen = self._chosen[name]
-        pictures = PictureFiles([item.paths[0] for item in chosen.items])
+        part = self._sets[name]
+        pictures = PictureFiles([item.paths[0] for item in part.items], white=self.white)
+        hashes, deep = pictures.hashes_and_deep()
+        notices = [*part.intake.notices, *said_of_deep(deep, self.white)]
         return Split(
             images=pictures,  # type: ignore[arg-type]
-            item_hashes=pictures.hashes(),
-            captions=[item.captions for item in chosen.items],
-            intake=chosen.intake,
+            item_hashes=hashes,
+            captions=[item.captions for item in part.items],
+            intake=replace(part.intake, notices=notices),
         )
 
     # -- which splits ---------------------------------------------------------------------------------------------
@@ -137,7 +143,7 @@ class CaptionFile(Dataset):
         known = self._named_splits
         if not known:
             for parameter, value, usual in (
-                ("split", self.scored, ("test", "all")),
+                ("split", self.scored, ("", "test", "all")),
                 ("fit", self.fitted, ("train", "none")),
             ):
                 if value not in usual:
@@ -145,15 +151,16 @@ class CaptionFile(Dataset):
             return {"test": [""]}
         if self.scored == "all":
             return {"test": list(known)}
-        parts = {"test": [self._known(self.scored, "split")]}
+        default = "test" if len(known) > 1 else next(iter(known))
+        default = next((split for split in ("test", "val") if split in known), default)
+        scored = self._known(self.scored or default, "split")
+        parts = {"test": [scored]}
         if self.fitted == "train":
-            fitted = [split for split in TRAIN if split in known and split != self.scored]
+            fitted = [split for split in TRAIN if split in known and split != scored]
         else:
             fitted = [] if self.fitted == "none" else [self._known(self.fitted, "fit")]
-        if self.scored in fitted:
-            raise DataError(
-                f"{self.path}: the split {self.scored!r} cannot be scored and fitted on; [fit=none] halves it."
-            )
+        if scored in fitted:
+            raise DataError(f"{self.path}: the split {scored!r} cannot be scored and fitted on; [fit=none] halves it.")
         return parts | ({"train": fitted} if fitted else {})
 
     def _known(self, split: str, parameter: str) -> str:
@@ -170,12 +177,12 @@ class CaptionFile(Dataset):
     # -- which pictures -------------------------------------------------------------------------------------------
 
     @cached_property
-    def _chosen(self) -> dict[str, Chosen]:
+    def _sets(self) -> dict[str, Chosen]:
         """The items of both splits; all that is missing is told at once."""
         places = [(reading, self._places(reading)) for reading in self._readings]
-        chosen = {name: self._choose(name, splits, places) for name, splits in self._parts.items()}
-        self._check_places(chosen, [found for _, found in places])
-        return chosen
+        sets = {name: self._choose(name, splits, places) for name, splits in self._parts.items()}
+        self._check_places(sets, [found for _, found in places])
+        return sets
 
     def _places(self, reading: Reading) -> Places:
         return Finder(reading.path.parent, alone=reading.alone).find(
@@ -212,6 +219,10 @@ class CaptionFile(Dataset):
             )
         if name == "test":
             notices += [notice for reading in self._readings for notice in reading.notices]
+        if name == "test" and not self.scored:
+            read = {split for part in self._parts.values() for split in part}
+            unread = [split for split in self._named_splits if split not in read]
+            notices += [f"The split {split} is not read; [split={split}] scores it." for split in unread]
         intake = Intake(
             read_as=self._read_as(splits, kept), skipped=dict(+(skipped + Counter(dropped))), notices=notices
         )
@@ -222,9 +233,12 @@ class CaptionFile(Dataset):
         del name
         if not self.limit or len(items) <= self.limit:
             return items, {}, []
-        first = set(sorted(range(len(items)), key=lambda row: _draw(items[row].name))[: self.limit])
-        notice = f"{self.limit:,} of {len(items):,} pictures are taken, by a hash of their names (limit={self.limit})."
-        return [item for row, item in enumerate(items) if row in first], {}, [notice]
+        rows = chosen((normal(split_name(item.name)[1]) for item in items), self.limit)
+        return (
+            [items[row] for row in rows],
+            {},
+            [f"{self.limit:,} of {len(items):,} pictures are read, chosen by their names."],
+        )
 
     def _read_as(self, splits: Sequence[str], items: Sequence[Item]) -> str:
         forms = dict.fromkeys(reading.form for reading in self._readings)
@@ -238,9 +252,9 @@ class CaptionFile(Dataset):
         folders = Counter(item.paths[0].parent for item in items if len(item.paths) == 1)
         return [f"{Path(os.path.relpath(folder, here)).as_posix()}/" for folder, _ in folders.most_common()]
 
-    def _check_places(self, chosen: Mapping[str, Chosen], places: Sequence[Places]) -> None:
+    def _check_places(self, sets: Mapping[str, Chosen], places: Sequence[Places]) -> None:
         """Refuse pictures that are not there, or of which it is not sure which are meant: all at once."""
-        items = [item for one in chosen.values() for item in one.items]
+        items = [item for one in sets.values() for item in one.items]
         faults = []
         if doubtful := [item for item in items if len(item.paths) > 1]:
             both = " and ".join(map(str, doubtful[0].paths[:4]))
@@ -260,15 +274,10 @@ class CaptionFile(Dataset):
                 "file, and in folders beside it or beside its folder. Put them there, or a link to their folder (ln -s "
                 f"/where/they/are .).{wide}"
             )
-            if "train" in chosen and not any(not item.paths for item in chosen["test"].items):
+            if "train" in sets and all(item.paths for item in sets["test"].items):
                 faults.append("All that are scored are there: [fit=none] fits on a half of these instead.")
         if faults:
             raise DataError(f"{self.path}: {' '.join(faults)}")
-
-
-def _draw(name: str) -> tuple[str, str]:
-    """Return what a picture is drawn by: its own name first, so that the folder before it makes no difference."""
-    return hashlib.sha256(normal(split_name(name)[1]).encode()).hexdigest(), name
 
 
 def _missing(item: Item, like: Path | None) -> str:

@@ -139,10 +139,9 @@ class Reading:
         return self.pictures.setdefault((split, name), Named(name, split, where))
 
     def _split(self, split: Any, where: str) -> str:
-        if split is None or split == "":
+        if split is None or blank(str(split)):
             return ""
-        text = self._text(split, "the split", where).casefold() if not blank(str(split)) else ""
-        return SAME_SPLIT.get(text, text)
+        return split_named(self._text(split, "the split", where))
 
     def _text(self, value: Any, what: str, where: str) -> str:
         if not isinstance(value, str):
@@ -156,6 +155,12 @@ class Reading:
             bad = text[error.start]
             raise DataError(f"{self.path}, {where}: {what} has half a character ({bad!r}). Correct it.") from error
         return text
+
+
+def split_named(text: str) -> str:
+    """Write the name of a split as splits are called here: small letters, and one word for each."""
+    name = text.strip().casefold()
+    return SAME_SPLIT.get(name, name)
 
 
 def blank(text: str) -> bool:

@@ -57,7 +57,7 @@ class StandardSet(CaptionFile):
         fold: int = 1,
         fit: str = "train",
     ) -> None:
-        super().__init__(context, path, fit=fit)
+        super().__init__(context, path, split="test", fit=fit)
         self.name, self.usual, self.pictures, self.folds, self.fold = name, usual, pictures, folds, fold
 
     def select(self, name: str, items: list[Item]) -> tuple[list[Item], dict[str, int], list[str]]:
