@@ -215,6 +215,7 @@ def test_karpathys_splits_are_kept(tmp_path):
     assert intake(path).notices == ["The split val is not read; [split=val] scores it."]
     assert intake(path, split="test").notices == []
     refused(path, "no split 'trial'", "train (2 pictures), restval (1 pictures)", "[split=val]", split="trial")
+    refused(path, "nothing is left to fit on", "[fit=val]", split="all", fit="val")
     refused(path, "'test' cannot be scored and fitted on", fit="test")
 
 
@@ -296,6 +297,7 @@ def test_columns_can_be_named(tmp_path):
     refused(path, "'caption' and 'Caption 2' and 'text3' may both be meant")
     write(path, "image,caption,Caption 2,caption,score\na.jpg,one,two,three,4\n")
     assert read(path) == {"a.jpg": ["one", "two", "three"]}
+    assert read(write(path, "url,image,caption\nhttp://x.y/b.jpg,a.jpg,one\n")) == {"a.jpg": ["one"]}
     coco = write(tmp_path / "x.json", COCO)
     refused(coco, "COCO-captions JSON, which has no columns", caption="title")
 
@@ -562,6 +564,17 @@ def test_a_limit_takes_the_same_pictures_whatever_their_order_and_folder(tmp_pat
     refused(path, "1 of 30 pictures", gone)
 
 
+def test_a_limit_does_not_depend_on_the_order_of_pictures_of_one_name(tmp_path):
+    names = [f"{folder}/{number}.jpg" for folder in "abc" for number in range(4)]
+    pictures(tmp_path, names)
+    taken = []
+    for order in (names, names[::-1], names[5:] + names[:5]):
+        path = write(tmp_path / "x.csv", "image,caption\n" + "".join(f"{name},{name}\n" for name in order))
+        taken.append(sorted(text for (text,) in CaptionFile(None, str(path), limit=5).split("test").captions))
+    assert taken[0] == taken[1] == taken[2]
+    assert len(taken[0]) == 5
+
+
 def test_a_limit_holds_for_both_splits(tmp_path):
     pictures(tmp_path, [f"{number}.jpg" for number in range(8)])
     path = write(tmp_path / "k.json", karpathy(*["train", "test"] * 4))
@@ -663,7 +676,8 @@ def test_plan_and_run_take_a_file_with_splits_and_parameters(gapbench, tmp_path)
     words = ("-d", "captions:k.json[limit=8]", "-a", "identity", "-m", "i2t-recall@1")
     planned = " ".join(gapbench("plan", *words).stdout.split())
     assert "captions:k.json[limit=8]" in planned
-    assert re.search(r"test 8 to encode .* train 8 to encode", planned)
+    for split in ("test", "train"):
+        assert f"8 images, 16 captions (read as Karpathy JSON, split {split}, pictures from its own folder)" in planned
     done = gapbench("run", *words, "--no-figures", "--out", "out")
     told = " ".join(done.stderr.split())
     assert "captions:k.json[limit=8] (test): 8 of 12 pictures are read, chosen by their names." in told

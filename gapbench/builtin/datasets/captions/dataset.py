@@ -150,6 +150,10 @@ class CaptionFile(Dataset):
                     raise DataError(f"{self.path} has no splits. Leave out [{parameter}={value}].")
             return {"test": [""]}
         if self.scored == "all":
+            if self.fitted not in ("train", "none"):
+                raise DataError(
+                    f"{self.path}: with [split=all] nothing is left to fit on. Leave out [fit={self.fitted}]."
+                )
             return {"test": list(known)}
         default = "test" if len(known) > 1 else next(iter(known))
         default = next((split for split in ("test", "val") if split in known), default)
@@ -233,7 +237,10 @@ class CaptionFile(Dataset):
         del name
         if not self.limit or len(items) <= self.limit:
             return items, {}, []
-        rows = chosen((normal(split_name(item.name)[1]) for item in items), self.limit)
+        names = [normal(split_name(item.name)[1]) for item in items]
+        if len(set(names)) < len(names):  # else the folder makes no difference
+            names = [normal("/".join(split_name(item.name))) for item in items]
+        rows = chosen(names, self.limit)
         return (
             [items[row] for row in rows],
             {},
