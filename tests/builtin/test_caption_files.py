@@ -94,6 +94,7 @@ def karpathy(*splits, folder="", captions=5):
 
 FORMS = {
     "csv": ("x.csv", 'image,caption\na.jpg,one\na.jpg,"two, or so"\nb.jpg,three\n', "CSV (columns 'image' and 'caption')"),
+    "empty fields at the end": ("x.csv", 'image,caption\na.jpg,one,\na.jpg,"two, or so",,\nb.jpg,three,,\n,,,\n', "CSV"),
     "capitals": ("x.csv", 'Image,Caption\na.jpg,one\na.jpg,"two, or so"\nb.jpg,three\n', "CSV"),
     "blanks": ("x.csv", ' image , caption\na.jpg, one\na.jpg, "two, or so"\nb.jpg , three \n', "CSV"),
     "byte-order mark": ("x.csv", '\ufefffile_name,text\na.jpg,one\na.jpg,"two, or so"\nb.jpg,three\n', "CSV"),

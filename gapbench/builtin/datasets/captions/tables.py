@@ -57,7 +57,7 @@ def read_table(path: Path, text: str, wanted: Wanted) -> Reading:
     for row in _rows(path, lines, start + 1, delimiter, quoted=not flickr):
         fields = row.fields
         bare = bare or not (row.quoted or flickr)
-        if len(fields) > len(columns.names):
+        if any(field.strip() for field in fields[len(columns.names) :]):  # else a row that ends in empty fields
             fields = _with_delimiters(path, lines, row, delimiter, columns)
             whole.append(row.first)
         if len(fields) <= max(columns.image, *columns.captions):
