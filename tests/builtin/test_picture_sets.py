@@ -1,7 +1,6 @@
-"""Folders, caption files and torchvision's sets, in their real formats."""
+"""Folders and torchvision's sets, in their real formats."""
 
 import gzip
-import json
 import pickle
 import struct
 
@@ -9,7 +8,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gapbench.builtin.datasets.captions import CaptionFile
 from gapbench.builtin.datasets.folder import ImageFolder
 from gapbench.builtin.datasets.torchvision_sets import LAYOUTS, TorchvisionSet
 from gapbench.errors import DataError
@@ -71,39 +69,6 @@ def test_a_folder_runs(gapbench, tmp_path):
     done = gapbench("run", "-d", f"folder:{tmp_path / 'photos'}", "-p", "photo", "-a", "identity", "--no-figures")
     assert "mini-clip / folder:photos / photo" in done.stdout
     assert "fitted on all items of half of test, scored on 20 images" in done.stdout
-
-
-def test_a_csv_of_captions(tmp_path):
-    picture(tmp_path / "a.png")
-    picture(tmp_path / "pictures" / "b.png")
-    path = tmp_path / "captions.csv"
-    path.write_text('image,caption\na.png,one\nb.png,two\na.png,"three, four"\n')
-    split = CaptionFile(None, str(path)).split("test")
-    assert split.captions == [["one", "three, four"], ["two"]]
-    path.write_text("image,caption\na.png,one\nc.png,two\n")
-    with pytest.raises(DataError, match=r"line 3: there is no picture 'c\.png'"):
-        CaptionFile(None, str(path)).split("test")
-    path.write_text("picture,text\n")
-    with pytest.raises(DataError, match="line 1"):
-        CaptionFile(None, str(path)).split("test")
-    path.write_text("image,caption\na.png,\n")
-    with pytest.raises(DataError, match="line 2: image or caption is empty"):
-        CaptionFile(None, str(path)).split("test")
-
-
-def test_a_coco_file_of_captions(tmp_path):
-    picture(tmp_path / "val2017" / "7.jpg")
-    path = tmp_path / "annotations" / "captions_val2017.json"
-    path.parent.mkdir()
-    content = {"images": [{"id": 7, "file_name": "7.jpg"}], "annotations": [{"image_id": 7, "caption": " a cat \n"}]}
-    path.write_text(json.dumps(content))
-    assert CaptionFile(None, str(path)).split("test").captions == [["a cat"]]
-    path.write_text(json.dumps({**content, "annotations": [{"image_id": 8, "caption": "x"}]}))
-    with pytest.raises(DataError, match="annotation 0: there is no image 8"):
-        CaptionFile(None, str(path)).split("test")
-    path.write_text("{}")
-    with pytest.raises(DataError, match="no COCO-captions file"):
-        CaptionFile(None, str(path)).split("test")
 
 
 def test_cifar10_in_its_own_format(tmp_path, monkeypatch):

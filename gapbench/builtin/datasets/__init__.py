@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from gapbench.specs import DatasetSpec, Download, Offer, Param
 
 _LABELS = frozenset({Offer.LABELS})
@@ -29,6 +31,31 @@ _NAMES = Param(default="", doc="a file with the names of the classes, or 'folder
 _WHITE = Param(
     default=0.0, low=0.0, doc="the value that is white in grey pictures of more than 8 bits; 0: as the file says"
 )
+
+_FIT = Param(
+    default="train", doc="the split of the file that is fitted on (train: with restval); none: halve the other"
+)
+
+
+def _retrieval(name: str, summary: str, pictures: int, usual: str, folds: int = 1) -> DatasetSpec:
+    """Describe one of the usual test sets for retrieval."""
+    fold = Param(default=1, choices=tuple(range(1, folds + 1)), doc="which part of the test split, in the file's order")
+    return DatasetSpec(
+        name=name,
+        factory="gapbench.builtin.datasets.captions.standard:StandardSet",
+        summary=summary,
+        argument="PATH",
+        offers=frozenset({Offer.CAPTIONS}),
+        splits={"train": None, "test": pictures // folds},
+        licence="see its page",
+        params={"fit": _FIT} | ({"fold": fold} if folds > 1 else {}),
+        options={"name": name, "usual": usual, "pictures": pictures, "folds": folds},
+    )
+
+
+_COCO = "Karpathy's dataset_coco.json or BLIP's coco_karpathy_test.json"
+_FLICKR30K = "Karpathy's dataset_flickr30k.json or BLIP's flickr30k_test.json"
+_FLICKR8K = "Karpathy's dataset_flickr8k.json, or Flickr8k.token.txt with its lists of splits beside it"
 
 _UNSTATED = "not stated"
 
@@ -92,12 +119,24 @@ SPECS = (
     DatasetSpec(
         name="captions",
         factory="gapbench.builtin.datasets.captions:CaptionFile",
-        summary="pictures with captions: a COCO-captions JSON, or a CSV with columns image and caption",
+        summary="pictures with captions: JSON of COCO, Karpathy or BLIP, Flickr's files, a table, Hugging Face's metadata",
         argument="PATH",
         offers=frozenset({Offer.CAPTIONS}),
-        splits={"test": None},
+        splits={"train": None, "test": None},
         licence="yours",
+        params={
+            "split": replace(_SPLIT, doc=f"{_SPLIT.doc}; all: every picture, as one set"),
+            "fit": _FIT,
+            "limit": LIMIT,
+            "image": Param(default="", doc="the column of pictures, where it has no usual name"),
+            "caption": Param(default="", doc="the column of captions, where it has no usual name"),
+            "white": _WHITE,
+        },
     ),
+    _retrieval("coco-5k", "COCO: Karpathy's test split, 5,000 pictures with five captions", 5000, _COCO),
+    _retrieval("coco-1k", "COCO: a fifth of Karpathy's test split, by fold", 5000, _COCO, folds=5),
+    _retrieval("flickr30k-1k", "Flickr30k: Karpathy's test split, 1,000 pictures with five captions", 1000, _FLICKR30K),
+    _retrieval("flickr8k-1k", "Flickr8k: the test split, 1,000 pictures with five captions", 1000, _FLICKR8K),
     DatasetSpec(
         name="embeddings",
         factory="gapbench.builtin.datasets.embeddings:embedding_file",

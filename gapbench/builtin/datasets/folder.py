@@ -12,7 +12,7 @@ import numpy as np
 
 from gapbench.builtin.datasets.class_names import FOLDERS, LISTS, ClassNames
 from gapbench.builtin.datasets.parts import Parts, parts_of
-from gapbench.builtin.datasets.pictures import SUFFIXES, PictureFiles, chosen
+from gapbench.builtin.datasets.pictures import SUFFIXES, PictureFiles, chosen, said_of_deep
 from gapbench.builtin.datasets.tree import Tree, listing, tree
 from gapbench.components import Dataset, Intake, Split
 from gapbench.errors import DataError
@@ -92,13 +92,9 @@ class ImageFolder(Dataset):
             intake=Intake(
                 read_as=self._read_as(name),
                 skipped=dict(part.skipped),
-                notices=[*part.notices, *([names.said] if names.said else []), *self._deep(deep)],
+                notices=[*part.notices, *([names.said] if names.said else []), *said_of_deep(deep, self.white)],
             ),
         )
-
-    def _deep(self, deep: int) -> list[str]:
-        top = f"{self.white:g}" if self.white else "65535"
-        return [f"{deep:,} PNG pictures have 16 bits; in grey ones {top} is white."] if deep else []
 
     def _read_as(self, name: str) -> str:
         where = self._parts.roots[name]

@@ -81,6 +81,12 @@ class PictureFiles:
         return hash_bytes(content + f"white={self.white:g}".encode() if self.white else content), deep
 
 
+def said_of_deep(deep: int, white: float) -> list[str]:
+    """Return what a run tells of PNG pictures of 16 bits; ``deep`` is their number."""
+    top = f"{white:g}" if white else "65535"
+    return [f"{deep:,} PNG pictures have 16 bits; in grey ones {top} is white."] if deep else []
+
+
 def _cause(error: Exception) -> str:
     """Return what went wrong, without the path that the message names anyway."""
     return "no picture that Pillow knows" if "cannot identify image file" in str(error) else str(error)
