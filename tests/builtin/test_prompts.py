@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from gapbench.builtin.prompts.strategies import OwnCaptions, Templates, from_file, openai_80, template
+from gapbench.builtin.prompts.files import from_file
+from gapbench.builtin.prompts.strategies import OwnCaptions, Templates, openai_80, template
 from gapbench.errors import DataError, UsageError
 from gapbench.host.build import build
 from gapbench.host.discovery import discover
