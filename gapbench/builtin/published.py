@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gapbench.builtin.zero_shot import zero_shot_metadata
 from gapbench.errors import DataError
@@ -106,8 +106,12 @@ def imagenet_templates() -> tuple[str, ...]:
 
 
 @cache
+def _content() -> dict[str, Any]:
+    return tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+
+
+@cache
 def _all() -> dict[str, Published]:
-    content = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
     sets = {
         name: Published(
             set_name=name,
@@ -116,7 +120,7 @@ def _all() -> dict[str, Published]:
             own=one.get("own", {}),
             optional=frozenset(one.get("optional", ())),
         )
-        for name, one in content.items()
+        for name, one in _content().items()
     }
     names = tuple(zero_shot_metadata().IMAGENET_CLASSNAMES)
     sets[IMAGENET] = Published(set_name=IMAGENET, templates=imagenet_templates(), names=names, own={})
@@ -125,7 +129,7 @@ def _all() -> dict[str, Published]:
 
 def names_of(set_name: str) -> tuple[str, ...]:
     """Return the published names of a set, as they are listed."""
-    return _all()[set_name].names
+    return tuple(_content()[set_name]["names"])
 
 
 def _some(names: Sequence[str]) -> str:
