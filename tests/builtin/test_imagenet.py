@@ -101,7 +101,9 @@ def test_folders_of_v2_are_numbers_and_no_words(tmp_path):
         assert sorted(split.labels.tolist()) == [0, 2, 10, 100, 999]
         assert [int(path.parent.name) for path in split.images.paths] == split.labels.tolist()
     picture(inner / "1000" / "a.jpeg")
-    with pytest.raises(DataError, match=r"of its 6 folders 1000 are none of ImageNet's classes, which are called 0 to 999"):
+    with pytest.raises(
+        DataError, match=r"of its 6 folders 1000 are none of ImageNet's classes, which are called 0 to 999"
+    ):
         imagenet(tmp_path, "imagenet-v2").splits()
     picture(tmp_path / "imagenetv2-top-images-format-val" / "0" / "a.jpeg")
     with pytest.raises(DataError, match="Say which of them is to be scored"):
@@ -151,6 +153,7 @@ def test_what_is_no_imagenet_is_refused(tmp_path):
         imagenet(tmp_path).splits()
 
 
+@pytest.mark.slow
 def test_a_run_tells_what_is_odd(gapbench, tmp_path):
     rng = np.random.default_rng(0)
     first, again = (CODES[row] for row, name in enumerate(NAMES) if name == "missile")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 #: Sets that torchvision reads and cannot fetch: where they come from.
 BY_HAND: Mapping[str, str] = {
     "StanfordCars": (
-        "its authors' address is gone and torchvision cannot fetch it: put cars_train/, cars_test/, devkit/ and "
+        "--download cannot fetch it, since its authors' address is gone: put cars_train/, cars_test/, devkit/ and "
         "cars_test_annos_withlabels.mat there"
     )
 }

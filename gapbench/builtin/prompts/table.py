@@ -90,7 +90,7 @@ class Table:
         if missing := [name for name, key in zip(names, keys, strict=True) if key is None]:
             more = f" and {len(missing) - MOST_NAMED} more" if len(missing) > MOST_NAMED else ""
             what = ", ".join(repr(name) for name in missing[:MOST_NAMED]) + more
-            raise DataError(f"{self._where} has no prompts for class {what}; add a line {missing[0]!r} = [...].")
+            raise DataError(f"{self._where} has no prompts for class {what}; add them.")
         return [key for key in keys if key is not None]
 
 
