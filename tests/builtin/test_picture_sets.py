@@ -159,4 +159,4 @@ def test_every_set_says_what_is_missing_without_torchvision(tmp_path):
     for cls in LAYOUTS:
         missing = TorchvisionSet(context(tmp_path), name=cls.lower(), cls=cls, size=5).missing()
         assert missing.size == 5
-        assert "--download" in missing.how  # of a set that cannot be fetched: why not
+        assert "--download" in missing.how
