@@ -62,7 +62,8 @@ class Published:
         found = [self._known.get(plain(name), "") for name in classes]
         if unknown := [name for name, known in zip(classes, found, strict=True) if not known]:
             return f"there is no {_some(unknown)} among them"
-        if lacking := [] if some else [name for name in self.names if name not in {*found, *self.optional}]:
+        present = {*found, *self.optional}
+        if not some and (lacking := [name for name in self.names if name not in present]):
             return f"the dataset lacks {_some(lacking)}"
         if twice := list(Counter(found) - Counter(self.names)):
             return f"the dataset has {_some(twice)} more than once"

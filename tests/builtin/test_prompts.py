@@ -266,6 +266,7 @@ def test_a_file_of_clip_benchmark_has_sentences_by_dataset(tmp_path):
         ("{", DataError, "not valid JSON"),
         ("[" * 100_000, DataError, "not valid JSON"),
         ('{"cat": ["a"], "cat": ["b"], "dog": ["c"]}', DataError, "has 'cat' twice"),
+        ('["a \\ud800 {}"]', DataError, "not valid JSON"),
         ("[]", DataError, "not empty"),
         ("{}", DataError, "not empty"),
         ("3", DataError, "list of templates, or an object"),

@@ -109,9 +109,7 @@ SPECS = (
         3333,
         source=_UNCHECKED,
     ),
-    _torchvision(
-        "stanford-cars", "StanfordCars", "cars (Krause et al. 2013)", 1957, _UNSTATED, 8144, 8041, source=""
-    ),
+    _torchvision("stanford-cars", "StanfordCars", "cars (Krause et al. 2013)", 1957, _UNSTATED, 8144, 8041, source=""),
     _torchvision(
         "sun397",
         "SUN397",

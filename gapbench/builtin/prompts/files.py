@@ -184,8 +184,10 @@ def _json(file: Path, text: str) -> Any:
         return dict(pairs)
 
     try:
-        return json.loads(text, object_pairs_hook=once)
+        content = json.loads(text, object_pairs_hook=once)
+        json.dumps(content, ensure_ascii=False).encode()  # halves of a character, which no text can have
     except GapbenchError:
         raise
     except (ValueError, RecursionError) as error:
         raise DataError(f"The prompt file {file} is not valid JSON: {error}.") from error
+    return content
