@@ -55,9 +55,9 @@ def of_dataset(subject: Subject) -> str:
 
 def of_prompts(subject: Subject) -> str:
     """Hash the prompts of toy classes."""
-    from gapbench.testing.prompt_checks import CLASSES, written
+    from gapbench.testing.prompt_checks import classes_for, written
 
-    found = written(subject, CLASSES)
+    found = written(subject, classes_for(subject))
     return _hash(list(found.prompts), [int(owner) for owner in found.owner], str(found.pooling))
 
 

@@ -167,9 +167,11 @@ def _aligner(folder, path, rng):
 
 
 def _prompts(folder, path, rng):
-    from gapbench.builtin.prompts.strategies import from_file
+    from gapbench.builtin.prompts.files import cupl, from_file
+    from gapbench.specs import PromptContext
 
-    found = from_file(str(path)).prompts(list("abcd"))
+    read = rng.choice([from_file, cupl]) if path.suffix == ".json" else from_file
+    found = read(str(path)).prompts(list("abcd"), PromptContext(dataset="digits"))
     assert len(found.prompts) == len(found.owner)
 
 
@@ -233,6 +235,7 @@ KINDS = {
     "memos": Kind(("kept/memo/*/*",), 9, JSON, _remembered, "kept"),
     "aligners": Kind(("aligner.safetensors",), 11, (mutations.damaged, mutations.as_safetensors), _aligner),
     "prompts": Kind(("templates.txt", "table.toml"), 11, BLIND, _prompts),
+    "prompts in JSON": Kind(("prompts-*.json",), 11, JSON, _prompts),
     "captions": Kind(("pictures/captions.*",), 9, JSON, _captions, "pictures"),
     "pictures": Kind(("pictures/*/*.png",), 8, BLIND, _picture),
     "pairs": Kind(("figures/pair-*.npz",), 2, (mutations.as_npz,), _pair),

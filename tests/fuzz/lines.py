@@ -71,7 +71,7 @@ ENCODERS = (
 PROMPTS = (
     "photo", "given", "captions", "bare", "template:a {}", "template:", "template:{} {}", "template:{0}", "template:{x}", "template:%s", "file:templates.txt",
     "file:table.toml", "file:pipe", "file:/dev/zero", "file:folder", "file:nothing", "file:broken.toml", "file:deep.toml", "file:~nobody/x", "file:",
-    "openai-80", "*", "no-such",
+    "openai-80", "*", "no-such", "openai", "photo[names=openai]", "photo[names=]", "file:prompts-sets.json", "cupl:prompts-table.json", "cupl:table.toml",
 )  # fmt: skip
 ALIGNERS = (
     "identity", "identity", "mean-center", "procrustes", "mean-*", "gap-shift[delta=0.2]", "gap-shift[delta=0.1,0.2,0.3]", "gap-shift[delta=auto]",

@@ -1,5 +1,6 @@
 """One of every kind of file that gapbench reads, all sound: what is damaged, and what command lines name."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -89,6 +90,11 @@ def _inputs(root):
     (root / "half.py").write_text(PLUGIN)
     (root / "templates.txt").write_text("# two of them\na photo of a {}\na drawing of the {}\n")
     (root / "table.toml").write_text('pooling = "nearest"\na = ["an a", "one a"]\nb = "a b"\nc = ["c"]\nd = ["d"]\n')
+    written = {name: [f"an {name}", f"one {name}"] for name in "abcd"}
+    (root / "prompts-list.json").write_text(json.dumps(["a {}", "the {c}"]))
+    (root / "prompts-table.json").write_text(json.dumps(written))
+    (root / "prompts-sets.json").write_text(json.dumps({"digits": ["a {c}"], "stl10": ["the {c}"]}))
+    (root / "prompts-cupl.json").write_text(json.dumps({"digits": written}))
     pictures = root / "pictures"
     for name in "ab":
         (pictures / name).mkdir(parents=True)

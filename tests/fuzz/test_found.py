@@ -9,7 +9,7 @@ import pytest
 from fuzz import material
 
 from gapbench.builtin.datasets.captions import CaptionFile
-from gapbench.builtin.prompts.strategies import from_file
+from gapbench.builtin.prompts.files import from_file
 from gapbench.embeddings.memo import Memos, sealed
 from gapbench.embeddings.npz import open_npz
 from gapbench.errors import DataError, GapbenchWarning, UsageError

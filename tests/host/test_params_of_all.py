@@ -8,7 +8,8 @@ import pytest
 from rich.console import Console
 
 import gapbench
-from gapbench.builtin.prompts.published import TEMPLATES
+from gapbench.bench.materials import prompt_set
+from gapbench.builtin import published
 from gapbench.errors import DataError, UsageError
 from gapbench.host.discovery import built_in, discover
 from gapbench.host.registry import Kind
@@ -213,7 +214,7 @@ def test_weights_that_mean_nothing_are_refused(weights, pooling, told, monkeypat
 
 
 def test_a_table_of_prompts_may_have_weights(tmp_path):
-    from gapbench.builtin.prompts.strategies import from_file
+    from gapbench.builtin.prompts.files import from_file
 
     path = tmp_path / "p.toml"
     path.write_text('a = [{prompt = "x", weight = 2}, "y"]\nb = "z"\n')
@@ -226,15 +227,16 @@ def test_a_table_of_prompts_may_have_weights(tmp_path):
         from_file(str(path))
 
 
-def test_published_templates_go_by_the_dataset():
-    from gapbench.builtin.prompts.published import ByDataset
-
-    assert set(TEMPLATES) <= set(REGISTRY.components(Kind.DATASET))
-    found = ByDataset().prompts(["cat"], gapbench.PromptContext(dataset="oxford-iiit-pet"))
-    assert list(found.prompts) == ["a photo of a cat, a type of pet."]
-    assert [len(TEMPLATES[name]) for name in ("stl10", "cifar10", "caltech101", "dtd")] == [2, 18, 34, 8]
-    with pytest.raises(DataError, match="published no templates for the dataset 'digits'"):
-        ByDataset().prompts(["cat"], gapbench.PromptContext(dataset="digits"))
+def test_published_prompts_go_by_the_dataset():
+    (openai,) = select(REGISTRY, Kind.PROMPTS, ["openai"])
+    names = published.names_of("oxford-iiit-pet")
+    found = prompt_set(openai, names, select(REGISTRY, Kind.DATASET, ["oxford-iiit-pet"])[0])
+    assert list(found.prompts) == [f"a photo of a {name}, a type of pet." for name in names]
+    with pytest.raises(DataError, match="published no class names and templates for the dataset 'digits'"):
+        prompt_set(openai, names, select(REGISTRY, Kind.DATASET, ["digits"])[0])
+    by_path = {"resisc45"}  # read as folder:
+    known = {spec_name for spec_name in published._all() if spec_name not in by_path}
+    assert known <= set(REGISTRY.components(Kind.DATASET))
 
 
 def test_an_encoder_is_paired_with_data_of_its_modalities():

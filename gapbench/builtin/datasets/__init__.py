@@ -10,8 +10,13 @@ _LABELS = frozenset({Offer.LABELS})
 _MB = 1_000_000
 
 
-def _torchvision(name: str, cls: str, summary: str, megabytes: int, licence: str, train: int, test: int) -> DatasetSpec:
-    """Describe one of torchvision's sets; sizes are those of the archives, rounded."""
+_CHECKED, _UNCHECKED = "through torchvision, which checks it", "through torchvision"
+
+
+def _torchvision(
+    name: str, cls: str, summary: str, megabytes: int, licence: str, train: int, test: int, *, source: str = _CHECKED
+) -> DatasetSpec:
+    """Describe one of torchvision's sets; sizes are those of the archives, rounded. Without a source it is not fetched."""
     return DatasetSpec(
         name=name,
         factory="gapbench.builtin.datasets.torchvision_sets:TorchvisionSet",
@@ -19,8 +24,23 @@ def _torchvision(name: str, cls: str, summary: str, megabytes: int, licence: str
         offers=_LABELS,
         splits={"train": train, "test": test},
         licence=licence,
-        download=Download(size=megabytes * _MB, source="through torchvision, which checks it"),
+        download=Download(size=megabytes * _MB, source=source) if source else None,
         options={"name": name, "cls": cls, "size": megabytes * _MB},
+    )
+
+
+def _imagenet(name: str, summary: str, licence: str, *, train: bool = False) -> DatasetSpec:
+    """Describe ImageNet, or a set that is scored with its classes."""
+    return DatasetSpec(
+        name=name,
+        factory="gapbench.builtin.datasets.imagenet:ImageNet",
+        summary=summary,
+        argument="PATH",
+        params={"limit": LIMIT},
+        offers=_LABELS,
+        splits={"train": None, "test": None} if train else {"test": None},
+        licence=licence,
+        options={"variant": name},
     )
 
 
@@ -106,6 +126,43 @@ SPECS = (
         6942,
         1735,
     ),
+    _torchvision(
+        "fgvc-aircraft",
+        "FGVCAircraft",
+        "aircraft (Maji et al. 2013)",
+        2754,
+        "non-commercial research",
+        6667,
+        3333,
+        source=_UNCHECKED,
+    ),
+    _torchvision("stanford-cars", "StanfordCars", "cars (Krause et al. 2013)", 1957, _UNSTATED, 8144, 8041, source=""),
+    _torchvision(
+        "sun397",
+        "SUN397",
+        "scenes (Xiao et al. 2010); own fixed split, torchvision has no official one",
+        39095,
+        _UNSTATED,
+        87003,
+        21751,
+    ),
+    _torchvision("gtsrb", "GTSRB", "German traffic signs (Stallkamp et al. 2012)", 277, _UNSTATED, 26640, 12630),
+    _torchvision(
+        "pcam", "PCAM", "lymph nodes with and without tumour (Veeling et al. 2018)", 7186, "CC0", 262144, 32768
+    ),
+    _torchvision(
+        "country211", "Country211", "countries (Radford et al. 2021)", 11274, "Creative Commons", 31650, 21100
+    ),
+    _imagenet(
+        "imagenet",
+        "1,000 classes (Deng et al. 2009): val/, in class folders or with the development kit",
+        "non-commercial research use",
+        train=True,
+    ),
+    _imagenet("imagenet-v2", "ImageNetV2 (Recht et al. 2019): folders 0 to 999", "MIT"),
+    _imagenet("imagenet-a", "ImageNet-A (Hendrycks et al. 2021): 200 classes, hard pictures", "MIT"),
+    _imagenet("imagenet-r", "ImageNet-R (Hendrycks et al. 2021): 200 classes, renditions", _UNSTATED),
+    _imagenet("imagenet-sketch", "ImageNet-Sketch (Wang et al. 2019): drawings of all classes", "MIT"),
     DatasetSpec(
         name="folder",
         factory="gapbench.builtin.datasets.folder:ImageFolder",

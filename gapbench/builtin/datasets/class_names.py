@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -34,6 +35,24 @@ WNID = re.compile(r"n\d{8}")
 
 
 @cache
+def imagenet_codes(which: str = "imagenet_synsets") -> tuple[str, ...]:
+    """Return WordNet's codes of ImageNet's classes, or of a set that has some of them, in their order.
+
+    Raises
+    ------
+    DataError
+        The package that has the lists is not installed as expected.
+    """
+    spec = find_spec("timm")  # open_clip brings it
+    places = [] if spec is None else list(spec.submodule_search_locations or ())
+    for place in places:
+        path = Path(place) / "data" / "_info" / f"{which}.txt"
+        if path.is_file():
+            return tuple(path.read_text(encoding="ascii").split())
+    raise DataError("ImageNet's class codes come with the package timm, which has no list of them. Install it anew.")
+
+
+@cache
 def imagenet_names() -> dict[str, str]:
     """ImageNet's 1,000 classes: WordNet's code -> the name that CLIP's authors give it, in the order of the codes.
 
@@ -42,17 +61,18 @@ def imagenet_names() -> dict[str, str]:
     DataError
         The packages that have the lists are not installed as expected.
     """
-    spec = find_spec("timm")  # open_clip brings it
-    places = [] if spec is None else list(spec.submodule_search_locations or ())
-    for place in places:
-        path = Path(place) / "data" / "_info" / "imagenet_synsets.txt"
-        if path.is_file():
-            codes = path.read_text(encoding="ascii").split()
-            return dict(zip(codes, zero_shot_metadata().IMAGENET_CLASSNAMES, strict=True))
-    raise DataError("ImageNet's class codes come with the package timm, which has no list of them. Install it anew.")
+    return dict(zip(imagenet_codes(), zero_shot_metadata().IMAGENET_CLASSNAMES, strict=True))
 
 
-class ClassNames:
+@dataclass
+class Names:
+    """Names of classes by the names of their folders, in the order of the classes, and a sentence on where they are from."""
+
+    names: dict[str, str]
+    said: str = ""
+
+
+class ClassNames(Names):
     """Which classes there are, and how prompts call them.
 
     Parameters
@@ -67,8 +87,7 @@ class ClassNames:
 
     def __init__(self, folders: Sequence[str], roots: Sequence[Path], given: str = "") -> None:
         self._folders = sorted(folders)
-        self.said = ""
-        self.names: dict[str, str] = {name: spaced(name) for name in self._folders}
+        super().__init__({name: spaced(name) for name in self._folders})
         if given == FOLDERS:
             return
         path = Path(given).expanduser() if given else self._beside(roots)

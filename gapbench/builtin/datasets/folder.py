@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gapbench.builtin.datasets.class_names import FOLDERS, LISTS, ClassNames
+from gapbench.builtin.datasets.class_names import FOLDERS, LISTS, ClassNames, Names
 from gapbench.builtin.datasets.parts import Parts, parts_of
 from gapbench.builtin.datasets.pictures import SUFFIXES, PictureFiles, chosen, said_of_deep
 from gapbench.builtin.datasets.tree import Tree, listing, tree
@@ -110,7 +110,7 @@ class ImageFolder(Dataset):
         return list(dict.fromkeys([self.root, *self._parts.roots.values()]))
 
     @cached_property
-    def _names(self) -> ClassNames:
+    def _names(self) -> Names:
         folders = {folder.name for root in self._parts.roots.values() for folder in listing(root).folders}
         return ClassNames(sorted(folders & self._with_pictures), self._list_roots, self.given_names)
 
@@ -157,16 +157,16 @@ class ImageFolder(Dataset):
         inside = listing(root)
         part = Part(skipped=Counter(inside.skipped))
         for list_name in LISTS:  # it is read
-            if (root / list_name).is_file():
+            if root in self._list_roots and (root / list_name).is_file():
                 suffix = f"{Path(list_name).suffix} files"
                 part.skipped[suffix] -= 1
-        part.skipped["pictures outside class folders"] = len(inside.pictures)
         deeper = 0
         for folder, one in sorted(self._trees[name].items()):
             part.paths += one.pictures
             part.folders += [folder] * len(one.pictures)
             part.skipped += one.skipped
             deeper += len(one.deeper)
+        part.skipped["pictures outside class folders"] = len(set(inside.pictures).difference(part.paths))
         part.skipped = +part.skipped
         if deeper:
             part.notices.append(

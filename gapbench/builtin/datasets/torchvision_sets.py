@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gapbench.builtin.datasets.digits import CLASSES as DIGIT_WORDS
-from gapbench.components import Dataset, Split
+from gapbench.builtin.datasets.torchvision_more import BY_HAND, as_it_is, check_packages, settled, without_slashes
+from gapbench.builtin.published import names_of
+from gapbench.components import Dataset, Intake, Split
 from gapbench.embeddings.fingerprint import hash_file
 from gapbench.errors import DataError, MissingAssetError
 from gapbench.specs import Missing
@@ -67,6 +69,9 @@ class Layout:
         return self.train == self.test
 
 
+#: Told of sets of which torchvision has no official split.
+OWN_SPLIT = "The split is gapbench's own, every fifth picture after a fixed shuffle: torchvision has no official one."
+
 _BY_FLAG = ({"train": True}, {"train": False})
 _BY_NAME = ({"split": "train"}, {"split": "test"})
 
@@ -83,6 +88,12 @@ LAYOUTS = {
     "MNIST": Layout("MNIST", *_BY_FLAG, classes=DIGIT_WORDS),
     "FashionMNIST": Layout("FashionMNIST", *_BY_FLAG),
     "Caltech101": Layout("caltech101", {}, {}),
+    "FGVCAircraft": Layout("fgvc-aircraft-2013b", {"split": "trainval"}, {"split": "test"}, rename=as_it_is),
+    "StanfordCars": Layout("stanford_cars", *_BY_NAME, rename=as_it_is),
+    "SUN397": Layout("SUN397", {}, {}, rename=without_slashes),
+    "GTSRB": Layout("gtsrb", *_BY_NAME, classes=names_of("gtsrb")),
+    "PCAM": Layout("pcam", *_BY_NAME, classes=names_of("pcam")),
+    "Country211": Layout("country211", *_BY_NAME, classes=names_of("country211")),
 }
 
 
@@ -130,11 +141,16 @@ class TorchvisionSet(Dataset):
         return Missing(
             what=f"dataset {self.name}",
             size=self.size,
-            how=f"run again with --download, or give its folder with --data-root (looked for {where})",
+            how=f"give its folder with --data-root (looked for {where}); {BY_HAND[self.cls]}"
+            if self.cls in BY_HAND
+            else f"run again with --download, or give its folder with --data-root (looked for {where})",
         )
 
     def download(self) -> None:
         """Fetch through torchvision."""
+        if self.cls in BY_HAND:
+            where = self.context.data_root / self.layout.folder
+            raise MissingAssetError(f"Dataset {self.name} is not below {where}, and {BY_HAND[self.cls]}.")
         self.context.data_root.mkdir(parents=True, exist_ok=True)
         try:
             self._open("test", download=True)
@@ -149,6 +165,7 @@ class TorchvisionSet(Dataset):
     def _open(self, split: str, *, download: bool = False) -> Any:
         from torchvision import datasets
 
+        check_packages(self.name, self.cls)
         cls = getattr(datasets, self.cls)
         keywords = self.layout.test if split == "test" else self.layout.train
         with warnings.catch_warnings(), _own_files_allowed(cls):
@@ -164,7 +181,7 @@ class TorchvisionSet(Dataset):
         key = "both" if self.layout.cut else name
         if key not in self._opened:
             try:
-                self._opened[key] = self._open(name)
+                self._opened[key] = settled(self._open(name))
             except (RuntimeError, OSError, ValueError) as error:
                 where = self.context.data_root / self.layout.folder
                 raise DataError(
@@ -180,6 +197,7 @@ class TorchvisionSet(Dataset):
             item_hashes=_hashes(whole, rows),
             classes=names,
             labels=labels[rows],
+            intake=Intake(notices=[OWN_SPLIT] if self.layout.cut else []),
         )
 
 

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from gapbench.specs import PromptSpec
+from gapbench.specs import Param, PromptSpec
 
 _MODULE = "gapbench.builtin.prompts.strategies"
+_FILES = "gapbench.builtin.prompts.files"
+
+
+def _names(default: str) -> dict[str, Param]:
+    """Declare whose class names prompts use."""
+    doc = "what classes are called: as the dataset calls them, or as OpenAI published them for it"
+    return {"names": Param(default=default, choices=("dataset", "openai"), doc=doc)}
 
 
 def _templates(name: str, summary: str, *templates: str, default: bool = True) -> PromptSpec:
@@ -12,6 +19,7 @@ def _templates(name: str, summary: str, *templates: str, default: bool = True) -
         name=name,
         factory=f"{_MODULE}:Templates",
         summary=summary,
+        params=_names("dataset"),
         options={"templates": templates},
         default=default,
     )
@@ -36,12 +44,14 @@ SPECS = (
         name="openai-80",
         factory=f"{_MODULE}:openai_80",
         summary="OpenAI's 80 ImageNet templates, averaged (from open_clip)",
+        params=_names("dataset"),
         default=False,
     ),
     PromptSpec(
-        name="openai-by-dataset",
-        factory="gapbench.builtin.prompts.published:ByDataset",
-        summary="OpenAI's templates for the dataset in hand, averaged (CLIP repository, data/prompts.md)",
+        name="openai",
+        factory=f"{_MODULE}:OpenAi",
+        summary="OpenAI's templates and class names for the dataset in hand, averaged",
+        params=_names("openai"),
         default=False,
     ),
     PromptSpec(
@@ -54,11 +64,20 @@ SPECS = (
         factory=f"{_MODULE}:template",
         summary='any template, such as template:"a sketch of a {}"',
         argument="TEMPLATE",
+        params=_names("dataset"),
     ),
     PromptSpec(
         name="file",
-        factory=f"{_MODULE}:from_file",
-        summary="templates, one a line, or a TOML table of class -> prompts, with or without weights",
+        factory=f"{_FILES}:from_file",
+        summary="templates (lines, JSON) or a table of class -> prompts (TOML, JSON), also by dataset",
         argument="PATH",
+        params=_names("dataset"),
+    ),
+    PromptSpec(
+        name="cupl",
+        factory=f"{_FILES}:cupl",
+        summary="sentences by class as CuPL writes them, in JSON; those for other classes are not used",
+        argument="PATH",
+        params=_names("dataset"),
     ),
 )

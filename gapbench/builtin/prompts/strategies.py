@@ -1,39 +1,60 @@
-"""Prompt strategies: templates, files, and open_clip's own list."""
+"""Prompt strategies that write the class name into templates."""
 
 from __future__ import annotations
 
 import string
-import tomllib
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from gapbench.builtin.zero_shot import zero_shot_metadata
+from gapbench.builtin.published import imagenet_templates, published
 from gapbench.components import PromptSet
-from gapbench.errors import DataError, UsageError, did_you_mean
-from gapbench.specs import Pooling
+from gapbench.errors import UsageError
+from gapbench.specs import PromptContext
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Sequence
+
+#: Values of the parameter ``names``.
+DATASET, OPENAI = "dataset", "openai"
+
+#: Where a strategy is called for no dataset in particular.
+ANYWHERE = PromptContext(dataset="")
+
+
+def fields_of(template: str) -> list[str]:
+    """Return the fields of a template, without braces.
+
+    Raises
+    ------
+    ValueError
+        It is none.
+    """
+    return [field for _, field, _, _ in string.Formatter().parse(template) if field is not None]
 
 
 def check_template(template: str, where: str) -> str:
-    """Hold a template to its form: exactly one empty field ``{}``.
+    """Hold a template to its form: one field, ``{}`` or ``{c}``.
 
     Raises
     ------
     UsageError
-        No field, or another one.
+        No field, several, or another one.
     """
     try:
-        fields = [field for _, field, _, _ in string.Formatter().parse(template) if field is not None]
+        fields = fields_of(template)
     except ValueError as error:
         raise UsageError(
             f"{where}: {template!r} is no template ({error}); write {{}} where the class name goes."
         ) from error
-    if fields != [""]:
-        found = f"the field {{{next(f for f in fields if f)}}}" if any(fields) else f"{len(fields)} fields"
+    if fields not in ([""], ["c"]):
+        other = next((field for field in fields if field not in {"", "c"}), None)
+        found = f"{len(fields)} fields" if other is None else f"the field {{{other}}}"
         raise UsageError(f"{where}: {template!r} has {found}; write {{}} once, where the class name goes.")
     return template
+
+
+def names_for(classes: Sequence[str], context: PromptContext, names: str) -> Sequence[str]:
+    """Return what prompts call the classes: the dataset's names, or those that OpenAI published."""
+    return classes if names == DATASET else published(classes, context).of(classes)
 
 
 class Templates:
@@ -42,124 +63,64 @@ class Templates:
     Parameters
     ----------
     templates
-        Strings with one ``{}``.
+        Strings with one ``{}`` or ``{c}``.
+    names
+        What the classes are called: `DATASET` or `OPENAI`.
+    where
+        Where the templates stand, for messages.
     """
 
-    def __init__(self, *, templates: Sequence[str]) -> None:
-        self._write: list[Callable[[str], str]] = [check_template(t, "prompts").format for t in templates]
+    def __init__(self, *, templates: Sequence[str], names: str = DATASET, where: str = "prompts") -> None:
+        self._templates = [check_template(template, where) for template in templates]
+        self._names = names
 
-    def prompts(self, classes: Sequence[str]) -> PromptSet:
-        """Write all prompts, class by class."""
+    def prompts(self, classes: Sequence[str], context: PromptContext = ANYWHERE) -> PromptSet:
+        """Write all prompts, class by class.
+
+        Raises
+        ------
+        DataError
+            Published names are wanted, and there are none for this dataset.
+        """
+        names = names_for(classes, context, self._names)
         return PromptSet(
-            prompts=[write(name) for name in classes for write in self._write],
-            owner=[row for row in range(len(classes)) for _ in self._write],
+            prompts=[template.format(name, c=name) for name in names for template in self._templates],
+            owner=[row for row in range(len(classes)) for _ in self._templates],
         )
 
 
-class _Written(Templates):
-    """Templates that are functions already."""
-
-    def __init__(self, functions: Sequence[Callable[[str], str]]) -> None:
-        self._write = list(functions)
-
-
-def openai_80() -> _Written:
-    """Read the 80 ImageNet templates (Radford et al. 2021) from open_clip, without importing torch."""
-    return _Written(zero_shot_metadata().OPENAI_IMAGENET_TEMPLATES)
-
-
-def template(text: str) -> Templates:
-    """Use one template from the command line."""
-    check_template(text, "template")
-    return Templates(templates=[text])
-
-
-def from_file(path: str) -> Templates | Table:
-    """Read templates (one a line, # begins a comment) or, from a ``.toml`` file, a table of class -> prompts.
-
-    Raises
-    ------
-    DataError
-        No such file, nothing in it, or not of that form.
-    """
-    file = Path(path).expanduser()
-    if file.exists() and not file.is_file():  # opening a pipe would wait for ever
-        raise DataError(f"The prompt file {str(file)!r} is no ordinary file.")
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"The prompt file {str(file)!r} cannot be read: {error}.") from error
-    if file.suffix == ".toml":
-        return Table(_table(file, text), str(file))
-    lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1)]
-    kept = [(number, line) for number, line in lines if line and not line.startswith("#")]
-    if not kept:
-        raise DataError(f"The prompt file {file} has no templates; write one a line, with {{}} for the class name.")
-    return Templates(templates=[check_template(line, f"{file}, line {number}") for number, line in kept])
-
-
-def _table(file: Path, text: str) -> Mapping[str, Any]:
-    try:
-        return tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # ValueError: also of a number of thousands of digits
-        raise DataError(f"The prompt file {file} is not valid TOML: {error}.") from error
-
-
-class Table:
-    """Prompts written out for each class, with an optional ``pooling = "nearest"``.
+class OpenAi:
+    """The templates and class names that OpenAI published for the dataset (Radford et al. 2021, arXiv 2103.00020).
 
     Parameters
     ----------
-    table
-        Class name -> prompt or list of prompts; a prompt is a string, or a table ``{prompt = "...", weight = 2.0}``.
-    where
-        The file, for messages.
+    names
+        What the classes are called: `DATASET` or `OPENAI`.
     """
 
-    def __init__(self, table: Mapping[str, Any], where: str) -> None:
-        self._where = where
-        content = dict(table)
-        pooling = content.pop("pooling", "mean")
-        if pooling not in list(Pooling):
-            raise DataError(f"{where}: pooling is {pooling!r}; it must be 'mean' or 'nearest'.")
-        self._pooling = Pooling(pooling)
-        self._prompts: dict[str, list[tuple[str, float | None]]] = {}
-        for name, given in content.items():
-            prompts = [_weighted(one) for one in (given if isinstance(given, list) else [given])]
-            if not prompts or None in prompts:
-                raise DataError(
-                    f"{where}: class {name!r} must have a prompt or a list of prompts, not {given!r}. A prompt is a "
-                    'string, or {prompt = "...", weight = 2.0}.'
-                )
-            self._prompts[name] = [one for one in prompts if one is not None]
+    def __init__(self, *, names: str = OPENAI) -> None:
+        self._names = names
 
-    def prompts(self, classes: Sequence[str]) -> PromptSet:
-        """Give the prompts of the dataset's classes; the table must have exactly these."""
-        for name in self._prompts:
-            if name not in classes:
-                raise DataError(f"{self._where}: the dataset has no class {name!r}.{did_you_mean(name, classes)}")
-        for name in classes:
-            if name not in self._prompts:
-                raise DataError(f"{self._where} has no prompts for class {name!r}; add a line {name!r} = [...].")
-        of_rows = [(row, *prompt) for row, name in enumerate(classes) for prompt in self._prompts[name]]
-        weights = [weight for _, _, weight in of_rows]
-        return PromptSet(
-            prompts=[prompt for _, prompt, _ in of_rows],
-            owner=[row for row, _, _ in of_rows],
-            pooling=self._pooling,
-            weights=None if set(weights) == {None} else [1.0 if weight is None else weight for weight in weights],
-        )
+    def prompts(self, classes: Sequence[str], context: PromptContext = ANYWHERE) -> PromptSet:
+        """Write all prompts, class by class.
+
+        Raises
+        ------
+        DataError
+            OpenAI published none for this dataset.
+        """
+        templates = published(classes, context).templates
+        return Templates(templates=templates, names=self._names).prompts(classes, context)
 
 
-def _weighted(given: Any) -> tuple[str, float | None] | None:
-    """Read a prompt of a table with its weight; None where it is no prompt."""
-    if isinstance(given, str) and given:
-        return given, None
-    if isinstance(given, dict) and given.keys() == {"prompt", "weight"}:
-        prompt, weight = given["prompt"], given["weight"]
-        if isinstance(prompt, str) and prompt and type(weight) in (int, float):
-            return prompt, float(weight)
-    return None
+def openai_80(*, names: str = DATASET) -> Templates:
+    """Use the 80 templates for ImageNet with any dataset."""
+    return Templates(templates=imagenet_templates(), names=names)
+
+
+def template(text: str, *, names: str = DATASET) -> Templates:
+    """Use one template from the command line."""
+    return Templates(templates=[text], names=names, where="template")
 
 
 class OwnCaptions:
