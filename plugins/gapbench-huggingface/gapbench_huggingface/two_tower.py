@@ -122,7 +122,7 @@ class TwoTower(Encoder):
     def _config(self) -> dict[str, Any]:
         path = self._folder / "config.json"
         config = read_json(path)
-        kind = str(config.get("model_type", ""))
+        kind = str(config.get("model_type") or "")
         if why := OTHERS.get(kind):
             raise UsageError(
                 f"{self._name} is a model of the kind {kind!r}: {why}, so it is no encoder of this family."

@@ -34,3 +34,14 @@ def model_folder(tmp_path_factory):
         return made[kind]
 
     return make
+
+
+@pytest.fixture(scope="session")
+def sentence_folder(model_folder, tmp_path_factory):
+    """Save the tiny CLIP as sentence-transformers saves it."""
+    library = pytest.importorskip("sentence_transformers")
+    from sentence_transformers.sentence_transformer.modules import CLIPModel
+
+    folder = tmp_path_factory.mktemp("models") / "sentence"
+    library.SentenceTransformer(modules=[CLIPModel(str(model_folder("clip")))], device="cpu").save(str(folder))
+    return folder
