@@ -163,10 +163,10 @@ def _pickles(argument: str, name: str) -> DataError:
     )
 
 
-def text_files(folder: Path) -> list[Path]:
-    """Return the small files beside the weights that say what the model is, in the order of their paths."""
+def text_files(folder: Path, *, below: bool = False) -> list[Path]:
+    """Return the small files beside the weights that say what the model is, and with ``below`` those of folders in it."""
     kinds = (".json", ".txt", ".model", ".jinja")
-    found = (path for path in folder.rglob("*") if path.suffix in kinds and path.is_file())
+    found = (path for path in folder.glob("**/*" if below else "*") if path.suffix in kinds and path.is_file())
     return sorted(path for path in found if not path.name.endswith(".index.json") and ".cache" not in path.parts)
 
 
@@ -203,8 +203,9 @@ def read_json(path: Path) -> dict[str, Any]:
 @contextlib.contextmanager
 def no_progress_bars() -> Iterator[None]:
     """Let transformers draw no progress bars while it loads a model: a run has its own."""
-    from transformers.utils import logging
+    from transformers import utils
 
+    logging: Any = utils.logging
     drawn = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:

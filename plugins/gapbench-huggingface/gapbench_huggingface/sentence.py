@@ -98,7 +98,7 @@ class SentenceEncoder(Encoder):
 
     def files(self) -> Sequence[Path]:
         """Return the files that the identity is read from."""
-        return [] if self.missing() else [*self._weights, *text_files(self._folder)]
+        return [] if self.missing() else [*self._weights, *text_files(self._folder, below=True)]
 
     @cached_property
     def _identity(self) -> dict[str, Any]:
@@ -106,7 +106,7 @@ class SentenceEncoder(Encoder):
         return {
             "library": {**library("sentence-transformers"), **library("transformers")},
             "weights": digests(self._weights, folder),
-            "files": digests(text_files(folder), folder),
+            "files": digests(text_files(folder, below=True), folder),
             "dtype": self.context.dtype,
         }
 

@@ -160,7 +160,7 @@ class TwoTower(Encoder):
         import torch
         import transformers
 
-        kind = transformers.AutoModel
+        kind: Any = transformers.AutoModel
         if BLIP_RETRIEVAL in (config.get("architectures") or ()):
             kind = transformers.BlipForImageTextRetrieval
         with torch.random.fork_rng(devices=[]):  # what is missing would be drawn; it is refused below
@@ -181,7 +181,8 @@ class TwoTower(Encoder):
                 f"{self._name} is a {type(model).__name__}, which has no two towers (get_image_features and "
                 "get_text_features)."
             )
-        processor = transformers.AutoProcessor.from_pretrained(folder, local_files_only=True)
+        processors: Any = transformers.AutoProcessor
+        processor = processors.from_pretrained(folder, local_files_only=True)
         if not hasattr(processor, "tokenizer") or not hasattr(processor, "image_processor"):
             raise DataError(
                 f"{self._name} has no processor of both pictures and texts, only {type(processor).__name__}."

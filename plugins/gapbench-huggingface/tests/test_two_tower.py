@@ -149,6 +149,8 @@ def test_identity_is_what_changes_rows(model_folder, tmp_path):
     before = encoder(model_folder("clip"), tmp_path).identity()
     assert encoder(folder, tmp_path).identity() == before  # the name of the folder is not part of it
     changed(folder / "config.json", transformers_version="0.1", _name_or_path="elsewhere")
+    (folder / "older").mkdir()
+    (folder / "older" / "config.json").write_text("{}")
     assert encoder(folder, tmp_path).identity() == before
     assert before["library"]["transformers"] == ".".join(transformers.__version__.split(".")[:2])
     for name in ("config.json", "tokenizer_config.json", "processor_config.json"):
