@@ -145,7 +145,11 @@ class Split:
 
 
 class Dataset(Protocol):
-    """Images with class labels and/or captions, in named splits. Building one touches no data."""
+    """Images with class labels and/or captions, in named splits. Building one touches no data.
+
+    Optional, where only the data tell: ``splits()`` gives the splits with their numbers of items, and ``offers()`` those of
+    the spec's offers that there are.
+    """
 
     def files(self) -> Sequence[Path]:
         """Give the files that the splits are read from: while they are unchanged, a remembered manifest is valid.

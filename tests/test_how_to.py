@@ -57,8 +57,27 @@ for split, count in (("train", 12), ("test", 8)):
             Image.fromarray(rng.integers(0, 255, (20, 24, 3), dtype=np.uint8)).save(folder / f"{number}.png")
 """
 
-#: Pages that need a library which gapbench does not: the library, and a program that makes what the page has.
-PREPARED = {"encoder": ("transformers", TINY_CLIP), "dataset": ("datasets", TINY_DATASET)}
+#: Makes what the page of Hugging Face has besides: two archives of pictures with their classes.
+TINY_SHARDS = """
+import io
+import tarfile
+
+for shard in range(2):
+    Path("SHARDS").mkdir(exist_ok=True)
+    with tarfile.open(f"SHARDS/{shard}.tar", "w") as archive:
+        for number, path in enumerate(sorted(Path("ORGANISATION/NAME").rglob("*.png"))[shard::2]):
+            for ending, content in (("png", path.read_bytes()), ("cls", path.parent.name.encode())):
+                member = tarfile.TarInfo(f"{number}.{ending}")
+                member.size = len(content)
+                archive.addfile(member, io.BytesIO(content))
+"""
+
+#: Pages that need libraries which gapbench does not: the libraries, and a program that makes what the page has.
+PREPARED = {
+    "encoder": (["transformers"], TINY_CLIP),
+    "dataset": (["datasets"], TINY_DATASET),
+    "huggingface": (["transformers", "datasets"], TINY_CLIP + TINY_DATASET + TINY_SHARDS),
+}
 
 
 @pytest.fixture
@@ -66,7 +85,7 @@ def page_environment(tmp_path, own_plugins):
     """Give an environment without the network, with the plugins that come along, and with data in a folder of its own."""
     return {
         "PYTHONPATH": f"{own_plugins}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
-        "GAPBENCH_PLUGINS": "gapbench-adapters",
+        "GAPBENCH_PLUGINS": "gapbench-adapters,gapbench-huggingface",
         "XDG_DATA_HOME": str(tmp_path / "data"),
         "GAPBENCH_DATA": str(tmp_path / "data" / "gapbench"),
         "HF_HOME": str(tmp_path / "hub"),
@@ -93,9 +112,10 @@ def run_program(text, cwd, env):
 
 @pytest.mark.parametrize("page", [pytest.param(page, id=page.stem) for page in PAGES])
 def test_every_block_of_a_page_runs(gapbench, page_environment, tmp_path, page):
-    library, preparation = PREPARED.get(page.stem, ("", ""))
-    if library and importlib.util.find_spec(library) is None:
-        pytest.skip(f"{library} is not installed, and the page is about it")
+    libraries, preparation = PREPARED.get(page.stem, ([], ""))
+    for library in libraries:
+        if importlib.util.find_spec(library) is None:
+            pytest.skip(f"{library} is not installed, and the page is about it")
     if preparation:
         run_program(preparation, tmp_path, page_environment)
     for language, file, text in blocks(page):

@@ -230,6 +230,7 @@ def _sources(study: Study, registry: Registry, materials: Materials, plan: Plan)
         try:
             with calling(dataset):
                 splits = optional(materials.dataset(dataset), "splits", dict(_spec(dataset).splits))
+                offers = optional(materials.dataset(dataset), "offers", _spec(dataset).offers)
         except GapbenchError as error:
             plan.skips.append(Skip(f"dataset {dataset.label}", str(error), failed=True))
             continue
@@ -245,7 +246,7 @@ def _sources(study: Study, registry: Registry, materials: Materials, plan: Plan)
                 dataset=dataset,
                 encoder_name=encoder_name,
                 dataset_name=dataset_name,
-                offers=_spec(dataset).offers,
+                offers=offers,
                 splits=dict(splits),
             )
 

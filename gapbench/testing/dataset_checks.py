@@ -34,6 +34,15 @@ def here(subject: Subject) -> Any:
     return dataset
 
 
+def offers(subject: Subject) -> frozenset[Offer]:
+    """Return which of labels and captions there are: what the dataset, or else its spec, says."""
+    dataset, declared = here(subject), subject.spec.offers
+    found: frozenset[Offer] = frozenset(dataset.offers()) if hasattr(dataset, "offers") else declared
+    assert found <= declared, f"it offers {', '.join(sorted(found - declared))}, which its spec does not"
+    assert found, "it offers neither labels nor captions"
+    return found
+
+
 def splits(subject: Subject) -> Mapping[str, Split]:
     """Read all splits that the dataset, or else its spec, names."""
     dataset = here(subject)
@@ -89,7 +98,7 @@ def images(subject: Subject) -> None:
 @check("labels every item with a class", Kind.DATASET)
 def labels(subject: Subject) -> None:
     """Where it offers labels: distinct class names, one label in range for each item, the same classes in every split."""
-    if Offer.LABELS not in subject.spec.offers:
+    if Offer.LABELS not in offers(subject):
         raise DoesNotApplyError("it offers no labels")
     classes: set[tuple[str, ...]] = set()
     for name, split in splits(subject).items():
@@ -109,7 +118,7 @@ def labels(subject: Subject) -> None:
 @check("captions every item", Kind.DATASET)
 def captions(subject: Subject) -> None:
     """Where it offers captions: a list of strings for each item, none of them empty."""
-    if Offer.CAPTIONS not in subject.spec.offers:
+    if Offer.CAPTIONS not in offers(subject):
         raise DoesNotApplyError("it offers no captions")
     for name, split in splits(subject).items():
         assert split.captions is not None, f"split {name!r} has no captions"

@@ -10,6 +10,7 @@ from gapbench.errors import UsageError
 from gapbench.host.discovery import discover
 from gapbench.model.request import Request
 from gapbench.model.study import chosen_study
+from gapbench.specs import Offer
 
 
 def planned(tmp_path, **said):
@@ -47,3 +48,13 @@ def test_more_cells_than_can_be_run_are_refused(tmp_path):
     said = {"datasets": "digits", "prompts": "photo", "fit_size": range(1, 101), "seeds": range(10_000)}
     with pytest.raises(UsageError, match=f"more than {MOST_CELLS:,} cells"):
         planned(tmp_path, **said)
+
+
+def test_a_dataset_may_say_which_of_its_offers_there_are(tmp_path, monkeypatch):
+    said = {"datasets": "color-digits", "aligners": "identity", "metrics": "centroid-l2"}
+    assert {"photo", "captions"} <= {cell.prompts_name for cell in planned(tmp_path, **said).cells}
+    data = "gapbench.builtin.datasets.digits.ColorDigits.offers"
+    monkeypatch.setattr(data, lambda self: frozenset({Offer.CAPTIONS}), raising=False)
+    assert {cell.prompts_name for cell in planned(tmp_path, **said).cells} == {"captions"}
+    monkeypatch.setattr(data, lambda self: frozenset({Offer.LABELS}), raising=False)
+    assert "captions" not in {cell.prompts_name for cell in planned(tmp_path, **said).cells}

@@ -99,6 +99,26 @@ class Decoded(Squares):
         return changed(split, images=Lazy(split.images), captions=None)
 
 
+@plant()
+class OffersLess(Decoded):
+    """Correct: its data have no captions, and it says so where its spec cannot know."""
+
+    def offers(self):
+        return frozenset({Offer.LABELS})
+
+
+@plant("it offers captions that its data do not have", CAPTIONS)
+class OffersWhatIsNotThere(Decoded):
+    def offers(self):
+        return BOTH
+
+
+@plant("it offers neither labels nor captions", LABELS, CAPTIONS)
+class OffersNone(Decoded):
+    def offers(self):
+        return frozenset()
+
+
 @plant("train and test hold the same pictures, under other hashes", HASHES)
 class SamePicturesInBoth(Squares):
     def raw(self, name):
