@@ -12,6 +12,6 @@ if TYPE_CHECKING:
 
 
 def embedding_file(context: Context, path: str) -> EmbeddingFile:
-    """Open an ``.npz`` file or a clip-retrieval folder."""
+    """Open a file or a folder of embeddings."""
     del context
     return EmbeddingFile(Path(path).expanduser())
