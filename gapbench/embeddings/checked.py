@@ -14,7 +14,7 @@ from gapbench.errors import DataError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gapbench.components import Int64, Keys, Rows
+    from gapbench.components import Bools, Int64, Keys, Rows
     from gapbench.embeddings.readers.found import Found
 
 
@@ -80,6 +80,15 @@ class CheckedArrays:
         if array.dtype != np.uint64 or array.shape != (n,):
             raise DataError(f"{where} is {array.dtype} of shape {array.shape}; it must be uint64 ({n},).")
         return np.asarray(array, dtype=np.uint64)
+
+    def flags(self, name: str, n: int) -> Bools | None:
+        """Check flags; None where there are none."""
+        if not self.has(name):
+            return None
+        array, where = self.found.arrays[name], self.found.where(name)
+        if array.dtype != np.bool_ or array.shape != (n,):
+            raise DataError(f"{where} is {array.dtype} of shape {array.shape}; it must be bool ({n},).")
+        return np.asarray(array)
 
     def intake(self, names: Sequence[str]) -> Intake:
         """Write down what was understood; ``names`` are the arrays that this mode reads."""

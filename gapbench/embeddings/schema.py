@@ -13,6 +13,7 @@ array              shape     meaning
 ``names``          (C,)      class mode: names of the classes; caption mode ``(M,)``: the captions
 ``class``          (N,)      caption mode: the class of each image, with ``class_names`` (C,)
 ``image_key``      (N,)      what identifies each picture, and ``text_key`` (M,) each text: uint64, by which items are drawn
+``text_cut``       (M,)      whether the encoder did not read the end of a text
 =================  ========  =============================================================================================
 
 A training split has the same names with ``_train`` behind them: ``image_train`` and ``label_train`` in class mode, where the
@@ -40,13 +41,13 @@ if TYPE_CHECKING:
 SCHEMA = "image (N, d), text (M, e), and label (N,) or pair (M,)"
 TRAIN = "_train"
 
-_BOTH_MODES = ("image", "text", "names", "image_key", "text_key")
+_BOTH_MODES = ("image", "text", "names", "image_key", "text_key", "text_cut")
 _BY_CLASS = ("label", "owner", "weight")
 _CAPTIONED = ("pair", "class", "class_names")
 _TRAIN_BY_CLASS = ("image_train", "label_train", "image_key_train")
 _TRAIN_CAPTIONED = (
     *("image_train", "text_train", "pair_train", "names_train"),
-    *("class_train", "image_key_train", "text_key_train"),
+    *("class_train", "image_key_train", "text_key_train", "text_cut_train"),
 )
 
 
@@ -91,8 +92,10 @@ def _by_class(source: CheckedArrays) -> dict[str, EmbeddedSplit]:
     _check_classes(texts, source.found.where("text"))
     keys = source.keys("text_key", len(texts))
     strings = names if not source.has("owner") and source.has("names") else ()
-    prompts = Texts(rows=texts, owner=owner, strings=strings, keys=keys, weights=weights)
-    if source.has("owner") and pooling is Pooling.MEAN:
+    prompts = Texts(
+        rows=texts, owner=owner, strings=strings, keys=keys, cut=source.flags("text_cut", len(texts)), weights=weights
+    )
+    if len(texts) > n_classes and pooling is Pooling.MEAN:
         source.notices.append(f"The {len(texts):,} prompts of {n_classes:,} classes count with the mean of each class.")
     text_content = {"texts": hash_array(texts), "classes": names}
     if source.has("owner"):
@@ -208,7 +211,13 @@ def _captioned_part(source: CheckedArrays, behind: str) -> dict[str, Any]:
         classes = source.strings("class_names", count[0])
         labels = source.positions("class" + behind, len(images), len(classes), "classes")
         content |= {"labels": hash_array(labels, "<i8"), "classes": classes}
-    captions = Texts(rows=texts, owner=owner, strings=source.strings("names" + behind, len(texts)), keys=text_keys)
+    captions = Texts(
+        rows=texts,
+        owner=owner,
+        strings=source.strings("names" + behind, len(texts)),
+        keys=text_keys,
+        cut=source.flags("text_cut" + behind, len(texts)),
+    )
     return {
         "images": images, "fingerprint": fingerprint(content), "classes": classes, "labels": labels, "captions": captions,
         "keys": keys,
