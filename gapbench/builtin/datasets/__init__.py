@@ -101,8 +101,7 @@ SPECS = (
     DatasetSpec(
         name="embeddings",
         factory="gapbench.builtin.datasets.embeddings:embedding_file",
-        summary="embeddings that you already have: .npz, .safetensors, .npy files, clip-retrieval, parquet; arrays image, "
-        "text, and label (with owner for several prompts a class) or pair; with _train behind them a training split",
+        summary="embeddings that you already have: .npz, .safetensors, .npy files, clip-retrieval, parquet",
         argument="PATH",
         offers=frozenset({Offer.LABELS, Offer.CAPTIONS}),
         splits={"train": None, "test": None},

@@ -79,7 +79,10 @@ FILES: Mapping[str, Published] = {
 
 
 class MindTheGap(PrecomputedDataset):
-    """One of the published files.
+    """One of the published files: 500 pairs of ``clip`` (COCO) or ``convirt`` (radiographs), 100 of ``videoclip``.
+
+    ``clip-random``, ``convirt-random`` and ``videoclip-random`` are the same architectures with random weights. Fetched with
+    ``--download``, verified by SHA-256, MIT licence, Copyright (c) 2022.
 
     Parameters
     ----------
