@@ -227,6 +227,9 @@ class PrecomputedDataset(Protocol):
         """Say what is not on this machine; None where all is here."""
         return None
 
+    def download(self) -> None:
+        """Fetch what is missing. Called only with ``--download``."""
+
     def offers(self) -> frozenset[Offer]:
         """Say which of labels and captions this file has."""
         ...

@@ -95,12 +95,28 @@ def test_the_aligner_in_the_docs_runs_and_is_ranked(gapbench, tmp_path, page, st
     assert re.search(rf"^1 +{name} +99\.\d", done.stdout, flags=re.MULTILINE), done.stdout
 
 
-def test_the_embedding_file_in_the_docs_runs(gapbench, tmp_path, monkeypatch):
-    (block,) = python_blocks(DOCS / "embedding-files.md")
+def test_the_embedding_files_in_the_docs_run(gapbench, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    exec(block, {})
-    done = gapbench("run", "-d", "embeddings:file.npz", "--no-figures")
-    assert "precomputed / embeddings:file.npz / captions" in done.stdout
+    for block in python_blocks(DOCS / "embedding-files.md"):
+        exec(block, {})
+    made = {"file.npz": "captions", "file.safetensors": "given", "prompts": "given", "retrieved": "captions"}
+    assert {path.name for path in tmp_path.iterdir()} == set(made)
+    sources = [word for name in made for word in ("-d", f"embeddings:{name}")]
+    done = gapbench("run", *sources, "-a", "identity", "-m", "centroid-l2", "--no-figures")
+    for name, texts in made.items():
+        assert f"precomputed / embeddings:{name} / {texts}" in done.stdout
+    told = " ".join(done.stderr.split())
+    assert "it was encoded by mine" in told
+    assert "6 prompts of 3 classes count with the mean" in told
+    assert "80 rows of 'image' are 40 different images" in told
+
+
+def test_every_array_of_an_embedding_file_is_documented():
+    from gapbench.embeddings import schema
+
+    page = (DOCS / "embedding-files.md").read_text()
+    for name in {*schema._BOTH_MODES, *schema._BY_CLASS, *schema._CAPTIONED}:
+        assert f"`{name}`" in page, name
 
 
 def test_the_readme_has_exactly_two_commands_and_its_table_is_the_committed_one():

@@ -272,12 +272,13 @@ def chosen_datasets(study: Study, registry: Registry) -> list[Selected]:
 
 
 def _given_sources(datasets: Mapping[str, Selected], materials: Materials, plan: Plan) -> Iterator[Source]:
-    """Open embedding files; a bad one costs itself alone."""
+    """Open embedding files, those that are on this machine; a bad one costs itself alone."""
     for name, dataset in datasets.items():
+        if not _available(dataset, materials, plan):
+            continue
         try:
             file = materials.precomputed(dataset)
             with calling(dataset):
-                optional(file, "missing", None)
                 source = Source(
                     encoder=None,
                     dataset=dataset,

@@ -17,35 +17,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gapbench.components import EmbeddedSplit, Texts
+from gapbench.embeddings.arrays import SelectedRows
 from gapbench.embeddings.fingerprint import derive_rng, fingerprint
 from gapbench.embeddings.items import Items, direction_keys, row_keys
 from gapbench.errors import DataError
 from gapbench.model.record import ItemCounts
 
 if TYPE_CHECKING:
-    from gapbench.components import Bools, Float32, Int64, Keys, Rows
+    from gapbench.components import Bools, Int64, Keys
     from gapbench.model.study import Protocol
-
-
-class SelectedRows:
-    """A selection of rows that is read only when asked for."""
-
-    def __init__(self, rows: Rows, index: Int64) -> None:
-        self._rows = rows
-        self._index = index
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """``(N, d)``."""
-        return (len(self._index), *self._rows.shape[1:])
-
-    def __len__(self) -> int:
-        """N."""
-        return len(self._index)
-
-    def __getitem__(self, key: slice | Int64) -> Float32:
-        """Read a block or a selection of rows."""
-        return self._rows[self._index[key]]
 
 
 def subset(split: EmbeddedSplit, images: Int64) -> EmbeddedSplit:

@@ -14,6 +14,7 @@ from gapbench.cli.console import echo, shown_warnings
 COMMANDS = {
     "run": ("gapbench.cli.run", "Run a benchmark: tables, leaderboard, figures."),
     "plan": ("gapbench.cli.plan", "Show what a run would do: cells, skips, what is to be encoded."),
+    "embed": ("gapbench.cli.embed", "Write what an encoder makes of a dataset as an embedding file."),
     "list": ("gapbench.cli.list", "List encoders, datasets, prompts, aligners and metrics."),
     "show": ("gapbench.cli.show", "Show one component in full."),
     "plugins": ("gapbench.cli.plugins", "List plugins, broken ones with their cause."),

@@ -13,7 +13,7 @@ from gapbench.errors import DataError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from gapbench.components import Float32, Int64, Keys, Rows
+    from gapbench.components import Float32, Float64, Int64, Keys, Rows
 
 #: Rows that are worked on at once: the "one block" of every streamed computation.
 BLOCK_ROWS = 8192
@@ -77,7 +77,7 @@ def check_columns(rows: Rows, where: str) -> None:
     )
 
 
-def hash_array(array: Rows | Int64 | Keys, kind: str = "<f4") -> str:
+def hash_array(array: Rows | Int64 | Keys | Float64, kind: str = "<f4") -> str:
     """SHA-256 (hex) of an array: its type, its shape and its values, read block by block.
 
     The file that holds it, its order in memory and its byte order make no difference. Values are compared bit by bit, so
@@ -95,7 +95,7 @@ def hash_array(array: Rows | Int64 | Keys, kind: str = "<f4") -> str:
 
 
 class ShardedRows:
-    """Several ``(n_i, d)`` arrays read as one; float16 shards are widened block by block."""
+    """Several ``(n_i, d)`` arrays read as one; those of another type are converted to float32 block by block."""
 
     def __init__(self, shards: Sequence[Rows]) -> None:
         self._shards = list(shards)
@@ -118,7 +118,8 @@ class ShardedRows:
         for number in np.unique(shard_of):
             mine = shard_of == number
             start = self._ends[number] - len(self._shards[number])
-            out[mine] = self._shards[number][in_order(rows[mine] - start)]
+            with np.errstate(over="ignore"):  # a float64 that no float32 can hold becomes infinity, which is refused
+                out[mine] = self._shards[number][in_order(rows[mine] - start)]
         return out
 
 
@@ -145,6 +146,27 @@ class PickedRows:
             mine = shard == number
             out[mine] = self._shards[number][in_order(row[mine])]
         return out
+
+
+class SelectedRows:
+    """A selection of rows that is read only when asked for."""
+
+    def __init__(self, rows: Rows, index: Int64) -> None:
+        self._rows = rows
+        self._index = index
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """``(N, d)``."""
+        return (len(self._index), *self._rows.shape[1:])
+
+    def __len__(self) -> int:
+        """N."""
+        return len(self._index)
+
+    def __getitem__(self, key: slice | Int64) -> Float32:
+        """Read a block or a selection of rows."""
+        return self._rows[self._index[key]]
 
 
 def in_order(rows: Int64) -> slice | Int64:

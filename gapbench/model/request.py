@@ -28,7 +28,8 @@ EngineName = Literal["loky", "dask", "ray"]
 FitSize = int | Literal["all"]
 
 #: Commands that take an option.
-RUN, PLAN, EVERY = ("run",), ("run", "plan"), ("run", "plan", "others")
+RUN, PLAN, EMBED = ("run",), ("run", "plan"), ("run", "plan", "embed")
+EVERY = (*EMBED, "others")
 
 #: The folder of datasets, where ``--data-root`` does not say it.
 DATA = "GAPBENCH_DATA"
@@ -142,11 +143,18 @@ class Request:
         "--study", values=Text(), metavar="NAME|FILE.toml", help="A named study (without: all that is available)."
     )
     encoders: tuple[str, ...] = option(
-        "-e", "--encoder", values=SELECTIONS, metavar="ENCODER", selects=True, default=(), help="Names and globs."
+        "-e",
+        "--encoder",
+        values=SELECTIONS,
+        metavar="ENCODER",
+        selects=True,
+        default=(),
+        help="Names and globs.",
+        commands=EMBED,
     )
     datasets: tuple[str, ...] = option(
         "-d", "--dataset", values=SELECTIONS, metavar="DATASET", selects=True, default=(),
-        help="Names and globs; such as folder:DIR.",
+        help="Names and globs; such as folder:DIR.", commands=EMBED,
     )  # fmt: skip
     split: str | None = option(
         "--split",
@@ -154,13 +162,21 @@ class Request:
         metavar="NAME",
         selects=True,
         help="Split to score, of data with several (else test or val).",
+        commands=EMBED,
     )
     limit: int | None = option(
         "--limit", values=Number(int, "a number of items", 1, 1_000_000_000), metavar="N", selects=True,
-        help="Read N items of each split alone, always the same.",
+        help="Read N items of each split alone, always the same.", commands=EMBED,
     )  # fmt: skip
     prompts: tuple[str, ...] = option(
-        "-p", "--prompts", values=SELECTIONS, metavar="PROMPTS", selects=True, default=(), help="Names and globs."
+        "-p",
+        "--prompts",
+        values=SELECTIONS,
+        metavar="PROMPTS",
+        selects=True,
+        default=(),
+        help="Names and globs.",
+        commands=EMBED,
     )
     aligners: tuple[str, ...] = option(
         "-a", "--aligner", values=SELECTIONS, metavar="ALIGNER", selects=True, default=(),
@@ -188,28 +204,34 @@ class Request:
     index: IndexName | None = option(
         "--index", values=Choice(get_args(IndexName)), selects=True, default="flat", help="Index over the prompts."
     )
-    device: str = option("--device", values=Text(), metavar="DEVICE", default="auto", help="cuda, mps, cpu or auto.")
+    device: str = option(
+        "--device", values=Text(), metavar="DEVICE", default="auto", help="cuda, mps, cpu or auto.", commands=EMBED
+    )
     dtype: DTypeName = option(
         "--dtype",
         values=Choice(get_args(DTypeName)),
         metavar="TYPE",
         default="float32",
         help="float32, bfloat16 or float16.",
+        commands=EMBED,
     )
-    download: bool = option("--download", values=Flag(), default=False, help="Fetch weights and data that are missing.")
-    offline: bool = option("--offline", values=Flag(), default=False, help="Never use the network.")
+    download: bool = option(
+        "--download", values=Flag(), default=False, help="Fetch weights and data that are missing.", commands=EMBED
+    )
+    offline: bool = option("--offline", values=Flag(), default=False, help="Never use the network.", commands=EMBED)
     skip_unreadable: bool = option(
         "--skip-unreadable",
         values=Flag(),
         default=False,
         help="Leave out pictures that cannot be read, and count them.",
+        commands=EMBED,
     )
     data_root: Path | None = option(
         "--data-root",
         values=File(),
         metavar="DIR",
         default=f"${DATA}",
-        commands=(*PLAN, "check"),
+        commands=(*EMBED, "check"),
         help="Where datasets lie, or are put.",
     )
     jobs: int = option(

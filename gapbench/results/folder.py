@@ -33,6 +33,9 @@ FOLDERS = {
     "figures": re.compile(rf"(gap-accuracy|(learning|umap|pca|pair)-.+)\.(png|svg|pdf|npz)|{re.escape(WRITTEN)}"),
 }
 
+#: Files of embeddings: gapbench writes none beside its pages, and results may lie beside what they are of.
+EMBEDDINGS = (".npz", ".safetensors", ".parquet")
+
 #: What systems put into folders by themselves.
 LITTER = frozenset({"Thumbs.db", "desktop.ini"})
 
@@ -43,9 +46,9 @@ _MOST_NAMED = 5
 def check_folder(folder: Path) -> None:
     """Find out before the work whether results may go into a folder.
 
-    Hidden files are passed over: gapbench writes none but its locks and what is not finished yet. Links are not: what is
-    written through one lands elsewhere. A folder that stands where
-    a page is to be written is told when the page is written, so that it costs no record.
+    Hidden files are passed over: gapbench writes none but its locks and what is not finished yet. So are files of
+    embeddings, which may be what is scored. Links are not: what is written through one lands elsewhere. A folder that stands
+    where a page is to be written is told when the page is written, so that it costs no record.
 
     Parameters
     ----------
@@ -86,6 +89,8 @@ def _ours_below(path: Path) -> bool:
 def _ours(folder: Path, name: str) -> bool:
     """Whether gapbench may have written a file or folder of this name."""
     if _passed_over(name) or name in (*PAGES, STUDY, WRITTEN):
+        return True
+    if name.endswith(EMBEDDINGS) and (folder / name).is_file():
         return True
     return name in FOLDERS and (folder / name).is_dir() and not (folder / name).is_symlink()
 

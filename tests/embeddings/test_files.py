@@ -70,8 +70,8 @@ def with_row(value, row=4):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"image": good()["image"].astype(np.float64)}, "array 'image' is float64; it must be float32"),
-        ({"text": good()["text"].astype(np.float16)}, "array 'text' is float16"),
+        ({"image": good()["image"].astype(np.int32)}, "array 'image' is int32; it must be float32, float16 or float64"),
+        ({"text": good()["text"].astype(np.complex64)}, "array 'text' is complex64"),
         ({"image": with_row(np.nan)}, "array 'image', row 4, holds NaN"),
         ({"image": with_row(np.inf, 2)}, "array 'image', row 2, holds NaN or infinity"),
         ({"image": with_row(0.0)}, "array 'image', row 4, is all zeros"),

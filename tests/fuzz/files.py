@@ -230,6 +230,7 @@ KINDS = {
     "kept study": Kind(("board/study.json",), 8, JSON, _kept, "board"),
     "study": Kind(("small.toml",), 15, BLIND, _study),
     "embeddings": Kind(("t.npz", "pairs.npz"), 14, (mutations.as_npz,), _embeddings),
+    "tensors": Kind(("t.safetensors",), 8, (mutations.damaged, mutations.as_safetensors), _embeddings),
     "shards": Kind(("clip/*/*.npy",), 14, (mutations.damaged, mutations.as_npy), _embeddings, "clip"),
     "store": Kind(("kept/images/**/*.*", "kept/texts/**/*.*"), 7, (*JSON, mutations.as_npy), _stored, "kept"),
     "memos": Kind(("kept/memo/*/*",), 9, JSON, _remembered, "kept"),

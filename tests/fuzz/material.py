@@ -78,10 +78,13 @@ def make(root):
 
 def _inputs(root):
     from PIL import Image
+    from safetensors.numpy import save_file
 
     images, texts, labels = two_cones()
     np.savez(root / "t.npz", image=images, text=texts, label=labels, names=np.array(list("abcd")))
     np.savez_compressed(root / "pairs.npz", image=images, text=images[::-1] + texts[0], pair=np.arange(N)[::-1])
+    arrays = {"image": images, "text": texts, "label": labels}
+    save_file(arrays, root / "t.safetensors", metadata={"names": '["a", "b", "c", "d"]', "encoder": "of a friend"})
     for side, rows in (("img_emb", images), ("text_emb", images - 1)):
         (root / "clip" / side).mkdir(parents=True)
         np.save(root / "clip" / side / f"{side}_0.npy", rows[: N // 2])

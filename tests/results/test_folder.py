@@ -47,6 +47,9 @@ def test_what_gapbench_writes_and_what_systems_leave_is_no_hindrance(tmp_path):
         f"records/{'0a' * 8}.jsonl",
         ".DS_Store",
         ".gitignore",
+        "rows.npz",
+        "rows.safetensors",
+        "rows.parquet",
         "Thumbs.db",
     ):
         (tmp_path / name).parent.mkdir(exist_ok=True)

@@ -197,11 +197,26 @@ SPECS = (
     DatasetSpec(
         name="embeddings",
         factory="gapbench.builtin.datasets.embeddings:embedding_file",
-        summary="embeddings that you already have: an .npz file or a clip-retrieval folder",
+        summary="embeddings that you already have: .npz, .safetensors, .npy files, clip-retrieval, parquet",
         argument="PATH",
         offers=frozenset({Offer.LABELS, Offer.CAPTIONS}),
-        splits={"test": None},
+        splits={"train": None, "test": None},
         licence="yours",
+        precomputed=True,
+    ),
+    DatasetSpec(
+        name="mind-the-gap",
+        factory="gapbench.builtin.datasets.mind_the_gap:MindTheGap",
+        summary="published features of Mind the Gap (Liang et al. 2022): clip, convirt, videoclip, each also -random",
+        argument="NAME",
+        offers=frozenset({Offer.CAPTIONS}),
+        splits={"test": None},
+        licence="MIT",
+        download=Download(
+            size=2_048_128,
+            source="raw.githubusercontent.com, Weixin-Liang/Modality-Gap at 8e20cb24",
+            checksum="SHA-256, one for each file",
+        ),
         precomputed=True,
     ),
 )

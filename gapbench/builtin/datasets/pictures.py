@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gapbench.embeddings.fingerprint import hash_bytes
+from gapbench.embeddings.impostors import refuse_impostor
 from gapbench.errors import DataError
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class PictureFiles:
         except Pictures.DecompressionBombError as error:
             raise DataError(f"{path} is too large to be decoded ({error}). Make it smaller, or remove it.") from error
         except (OSError, ValueError, SyntaxError) as error:
+            refuse_impostor(path)
             raise DataError(f"{path} cannot be read as a picture ({_cause(error)}). Remove or replace it.") from error
 
     def hashes(self) -> list[str]:

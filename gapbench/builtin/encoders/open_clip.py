@@ -30,6 +30,7 @@ from gapbench.builtin.encoders.open_clip_source import TEXT_FILES, parse
 from gapbench.components import Encoder
 from gapbench.devices import torch_device
 from gapbench.embeddings.fingerprint import fingerprint, hash_file
+from gapbench.embeddings.impostors import refuse_impostor
 from gapbench.errors import DataError, GapbenchError, MissingAssetError, UsageError
 from gapbench.specs import Missing
 
@@ -194,6 +195,7 @@ class OpenClip(Encoder):
         except GapbenchError:
             raise
         except Exception as error:
+            refuse_impostor(weights)
             cause = " ".join(str(error).split())[:300]
             name = self.source.model or self.argument
             raise DataError(f"{weights} cannot be loaded into {name}: {type(error).__name__}: {cause}") from error
