@@ -18,7 +18,7 @@ def _torchvision(name: str, cls: str, summary: str, megabytes: int, licence: str
         splits={"train": train, "test": test},
         licence=licence,
         download=Download(size=megabytes * _MB, source="through torchvision, which checks it"),
-        options={"name": name, "cls": cls, "size": megabytes * _MB},
+        options={"name": name, "cls": cls, "size": megabytes * _MB, "published": {"train": train, "test": test}},
     )
 
 
