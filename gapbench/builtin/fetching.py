@@ -14,7 +14,7 @@ from gapbench.embeddings.disk import tell
 from gapbench.heartbeat import heartbeat
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from pathlib import Path
 
 _T = TypeVar("_T")
@@ -22,6 +22,8 @@ _T = TypeVar("_T")
 #: Answers of a server that may be another one soon, and the seconds to wait before each further try.
 BUSY = frozenset({408, 429, 500, 502, 503, 504})
 WAITS = (1.0, 3.0, 9.0)
+#: Those that a hub's own client does not wait for; it does for the others (408, 429).
+BUSY_HUB = BUSY - {408, 429}
 
 _MEGA = 1_000_000
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -80,18 +82,23 @@ def _say(line: str) -> None:
     sys.stderr.flush()
 
 
-def retried(call: Callable[[], _T]) -> _T:
-    """Call; where the server is busy, tell it, wait, and call again a few times."""
+def retried(call: Callable[[], _T], statuses: Collection[int] = BUSY) -> _T:
+    """Call; where the server is busy (one of these HTTP statuses), tell it, wait, and call again a few times."""
     for wait in WAITS:
         try:
             return call()
         except Exception as error:
             status = status_of(error)
-            if status not in BUSY:
+            if status not in statuses or _was_retried(error):
                 raise
             tell(f"The server answers {status}; the next try is in {wait:.0f} s.")
             sleep(wait)
     return call()
+
+
+def _was_retried(error: BaseException) -> bool:
+    """Whether the hub's client has waited and asked again itself: it does before it says that a file is not here."""
+    return type(error).__name__ == "LocalEntryNotFoundError"
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
@@ -184,7 +191,7 @@ def _of_status(status: int | None, page: str) -> str:
         more = " A token of yours in HF_TOKEN raises the limit." if page else ""
         return f"The server was asked too often (429). Run it again in some minutes.{more}"
     if status in BUSY:
-        return f"The server has trouble ({status}) and was tried {len(WAITS) + 1} times. Run it again later."
+        return f"The server has trouble ({status}), also after some waiting. Run it again later."
     if status in (401, 403):
         private = " For a private repository set HF_TOKEN, or run: hf auth login" if page else ""
         return f"The server refuses it ({status}); this may pass, or a proxy forbids it. Run it again later.{private}"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gapbench.builtin.fetching import WrongContentError, retried
+from gapbench.builtin.fetching import BUSY_HUB, WrongContentError, retried
 from gapbench.embeddings.sums import remembered_sum
 
 #: What Hugging Face tokenizers and text towers read from a repository besides weights.
@@ -104,9 +104,9 @@ class Asset:
         """
         again = self.locate() is not None
         if self.url:
-            retried(lambda: _fetch_address(self.url, self.home, bar))
+            retried(lambda: _fetch_address(self.url, self.home, bar), BUSY_HUB)
         elif self.beside:
-            retried(lambda: fetch_all(self.repository, (*self.names, *self.beside), again=again, bar=bar))
+            retried(lambda: fetch_all(self.repository, (*self.names, *self.beside), again=again, bar=bar), BUSY_HUB)
         elif self.repository:
             fetch_first(self.repository, self.names, again=again, bar=bar)
         if why := self.damage():
@@ -174,7 +174,7 @@ def fetch_first(repository: str, names: tuple[str, ...], *, again: bool = False,
     options: dict[str, Any] = {"force_download": again, "tqdm_class": bar}
     for name in names:
         try:
-            path = retried(lambda name=name: hf_hub_download(repository, name, **options))  # type: ignore[misc]
+            path = retried(lambda name=name: hf_hub_download(repository, name, **options), BUSY_HUB)  # type: ignore[misc]
         except EntryNotFoundError as error:
             if isinstance(error, LocalEntryNotFoundError) or name == names[-1]:  # the hub was not reached, or has none
                 raise
@@ -189,7 +189,7 @@ def _check_announced(path: Path, repository: str, name: str) -> None:
         return
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
 
-    etag = retried(lambda: get_hf_file_metadata(hf_hub_url(repository, name))).etag or ""
+    etag = retried(lambda: get_hf_file_metadata(hf_hub_url(repository, name)), BUSY_HUB).etag or ""
     if _SHA256.fullmatch(etag) and (why := _differs(path, "sha256", etag)):
         path.unlink()
         raise WrongContentError(f"{why}.")
