@@ -157,7 +157,7 @@ def test_each_wait_for_a_busy_server_is_told(monkeypatch):
             raise urllib.error.HTTPError("http://x", status, "busy", None, None)
         return "whole"
 
-    with pytest.warns(GapbenchWarning, match="The server answers 503; the next try is in") as told:
+    with pytest.warns(GapbenchWarning, match=r"The server answers (503|429); the next try is in") as told:
         assert fetching.retried(call) == "whole"
     assert len(told) == 2
 
