@@ -91,7 +91,9 @@ def _show(plan: Plan) -> None:
             numbers[1] += f" once {job.awaits} are fetched" if job.awaits else ""
             jobs.add_row(escape(job.encoder), escape(job.dataset), job.split, *numbers)
         out.print(jobs)
-        now, later = (sum(job.missing or 0 for job in plan.jobs if bool(job.awaits) is awaits) for awaits in (False, True))
+        now, later = (
+            sum(job.missing or 0 for job in plan.jobs if bool(job.awaits) is awaits) for awaits in (False, True)
+        )
         more = f"; {later:,} more images once all is fetched" if later else ""
         echo(f"to encode: {now:,} images, {plan.texts:,} texts (texts of unread datasets not counted){more}")
     if plan.skips:
