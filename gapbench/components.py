@@ -109,11 +109,15 @@ class Intake:
         the record has it.
     notices
         Whole sentences about what is odd, and makes no wrong number; a run tells them.
+    published
+        False where the data are known not to be the published ones that the dataset's name stands for, such as own files
+        in their layout: no published number is then shown beside results.
     """
 
     read_as: str = ""
     skipped: Mapping[str, int] = field(default_factory=dict)
     notices: Sequence[str] = ()
+    published: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -103,11 +103,12 @@ class Download:
 
 @dataclass(frozen=True, kw_only=True)
 class Missing:
-    """Something that is not on this machine: what, how large in bytes, and how to supply it."""
+    """Something that is not on this machine: what, how large in bytes, how to supply it, and where --download puts it."""
 
     what: str
     size: int | None
     how: str
+    folder: Path | None = None
 
 
 def _frozen(mapping: Mapping[str, Any]) -> Mapping[str, Any]:

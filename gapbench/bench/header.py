@@ -97,6 +97,7 @@ def _dataset(cell: Cell, test: EmbeddedSplit) -> DatasetRef:
         split="test",
         n=len(test.images),
         distribution=component.origin.distribution,
+        published=test.intake.published,
     )
 
 

@@ -7,7 +7,7 @@ the store. It reads no pictures, loads no weights and imports no torch.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from gapbench.bench.isolation import calling
 from gapbench.bench.materials import optional, prompt_set
@@ -21,6 +21,7 @@ from gapbench.specs import AlignerSpec, DatasetSpec, EncoderSpec, MetricFamily, 
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from gapbench.bench.materials import Materials
     from gapbench.model.study import Protocol, Study
@@ -80,7 +81,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Skip:
-    """Something that does not run: what, why, and how many bytes would have to be fetched.
+    """Something that does not run: what, why, how many bytes would have to be fetched, and into which folder.
 
     ``failed`` marks what is broken rather than merely absent: the run then ends with exit code 1.
     """
@@ -89,17 +90,22 @@ class Skip:
     reason: str
     size: int | None = None
     failed: bool = False
+    folder: Path | None = None
 
 
 @dataclass(frozen=True)
 class EncodeJob:
-    """What one encoder has to encode of one dataset's split, and how many of its images that are; None: not known yet."""
+    """What one encoder has to encode of one dataset's split, and how many of its images that are; None: not known yet.
+
+    ``awaits`` names what has to be fetched before that, weights or images or both; the numbers are then the spec's.
+    """
 
     encoder: str
     dataset: str
     split: str
     images: int | None
     missing: int | None
+    awaits: str = ""
 
 
 @dataclass(kw_only=True)
@@ -223,25 +229,30 @@ def _sources(study: Study, registry: Registry, materials: Materials, plan: Plan)
         plan.skips += [Skip(f"encoder {name}", reason) for name in study.encoders if name != PRECOMPUTED]
         return
     encoders = public_names(select(registry, Kind.ENCODER, study.encoders))
-    encoders = {name: encoder for name, encoder in encoders.items() if _available(encoder, materials, plan)}
+    there = {name: _presence(encoder, materials, plan) for name, encoder in encoders.items()}
     for dataset_name, dataset in drawn.items():
-        if not _available(dataset, materials, plan):
+        presence = _presence(dataset, materials, plan)
+        if presence == "broken":
             continue
         try:
             with calling(dataset):
-                splits = optional(materials.dataset(dataset), "splits", dict(_spec(dataset).splits))
-                offers = optional(materials.dataset(dataset), "offers", _spec(dataset).offers)
+                splits, offers = dict(_spec(dataset).splits), _spec(dataset).offers
+                if presence == "here":
+                    splits = optional(materials.dataset(dataset), "splits", splits)
+                    offers = optional(materials.dataset(dataset), "offers", offers)
         except GapbenchError as error:
             plan.skips.append(Skip(f"dataset {dataset.label}", str(error), failed=True))
             continue
         for encoder_name, encoder in encoders.items():
+            if there[encoder_name] == "broken":
+                continue
             if (theirs := _modalities(encoder)) != (mine := _modalities(dataset)):
                 what = f"encoder {encoder_name} on {dataset_name}"
                 plan.skips.append(
                     Skip(what, f"it encodes {' and '.join(theirs)}, and the data are {' and '.join(mine)}")
                 )
                 continue
-            yield Source(
+            source = Source(
                 encoder=encoder,
                 dataset=dataset,
                 encoder_name=encoder_name,
@@ -249,6 +260,14 @@ def _sources(study: Study, registry: Registry, materials: Materials, plan: Plan)
                 offers=offers,
                 splits=dict(splits),
             )
+            awaits = {"weights": there[encoder_name], "images": presence}
+            if lacking := " and ".join(what for what, where in awaits.items() if where == "missing"):
+                plan.jobs += [
+                    EncodeJob(encoder.label, dataset.label, split, splits.get(split), splits.get(split), awaits=lacking)
+                    for split in needed_splits(source, study.protocols[0])
+                ]
+            else:
+                yield source
 
 
 def chosen_datasets(study: Study, registry: Registry) -> list[Selected]:
@@ -274,7 +293,7 @@ def chosen_datasets(study: Study, registry: Registry) -> list[Selected]:
 def _given_sources(datasets: Mapping[str, Selected], materials: Materials, plan: Plan) -> Iterator[Source]:
     """Open embedding files, those that are on this machine; a bad one costs itself alone."""
     for name, dataset in datasets.items():
-        if not _available(dataset, materials, plan):
+        if _presence(dataset, materials, plan) != "here":
             continue
         try:
             file = materials.precomputed(dataset)
@@ -306,22 +325,24 @@ def _modalities(selected: Selected) -> tuple[str, str]:
     return spec.modalities
 
 
-def _available(selected: Selected, materials: Materials, plan: Plan) -> bool:
-    """Whether a dataset or an encoder is on this machine; fetched where that is allowed."""
+def _presence(selected: Selected, materials: Materials, plan: Plan) -> Literal["here", "missing", "broken"]:
+    """Say whether a dataset or an encoder is on this machine; it is fetched where that is allowed."""
     what = f"{selected.component.kind} {selected.label}"
     try:
         built = materials.built(selected)
         with calling(selected):
             missing: Missing | None = optional(built, "missing", None)
             if missing is None:
-                return True
+                return "here"
             if materials.context.download and not materials.context.offline:
                 built.download()
-                return True
-        plan.skips.append(Skip(what, f"{missing.what} is not on this machine: {missing.how}", missing.size))
+                return "here"
+        reason = f"{missing.what} is not on this machine: {missing.how}"
+        plan.skips.append(Skip(what, reason, missing.size, folder=missing.folder))
     except GapbenchError as error:
         plan.skips.append(Skip(what, str(error), failed=True))
-    return False
+        return "broken"
+    return "missing"
 
 
 def _texts(

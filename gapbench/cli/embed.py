@@ -40,7 +40,7 @@ def command(*, target: str, force: bool, **options: Any) -> int:
     from gapbench.bench.export import encoded, only_cell, words_of
     from gapbench.bench.materials import Materials
     from gapbench.bench.plan import make_plan
-    from gapbench.cli.report import skips_table
+    from gapbench.cli.report import print_skips
     from gapbench.embeddings.encode import encoding_progress
     from gapbench.embeddings.store import Store, default_root
     from gapbench.intake import intake_sentences
@@ -49,7 +49,7 @@ def command(*, target: str, force: bool, **options: Any) -> int:
     materials = Materials(Store(default_root()), context)
     plan = make_plan(study, registry, materials)
     if not plan.cells:
-        err.print(skips_table(plan.skips))
+        print_skips(plan.skips, err)
         err.print("[bold red]Nothing could be encoded.[/] Supply what is missing, or choose something else.")
         return 1
     cell = only_cell(plan)

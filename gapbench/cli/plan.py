@@ -62,7 +62,11 @@ def _as_json(plan: Plan) -> dict[str, Any]:
         "metrics": [metric.name for metric in plan.metrics],
         "encode": [asdict(job) for job in plan.jobs],
         "texts_to_encode": plan.texts,
-        "skips": [{"what": skip.what, "reason": skip.reason, "bytes": skip.size} for skip in plan.skips],
+        "skips": [
+            {"what": skip.what, "reason": skip.reason, "bytes": skip.size, "folder": skip.folder and str(skip.folder)}
+            for skip in plan.skips
+        ],
+        "fetch_bytes": sum(skip.size or 0 for skip in plan.skips),
     }
 
 
@@ -70,7 +74,7 @@ def _show(plan: Plan) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from gapbench.cli.report import PLAIN_BOX, skips_table
+    from gapbench.cli.report import PLAIN_BOX, print_skips
 
     out = console()
     cells = Table("encoder", "dataset", "prompts", "cells", title=f"{len(plan.cells)} cells", box=PLAIN_BOX)
@@ -84,9 +88,31 @@ def _show(plan: Plan) -> None:
         jobs = Table("encoder", "dataset", "split", "images", "to encode", title="images", box=PLAIN_BOX)
         for job in plan.jobs:
             numbers = ["?" if n is None else f"{n:,}" for n in (job.images, job.missing)]
+            numbers[1] += f" once {job.awaits} are fetched" if job.awaits else ""
             jobs.add_row(escape(job.encoder), escape(job.dataset), job.split, *numbers)
         out.print(jobs)
-        todo = sum(job.missing or 0 for job in plan.jobs)
-        out.print(f"to encode: {todo:,} images, {plan.texts:,} texts (texts of unread datasets not counted)")
+        now, later = (
+            sum(job.missing or 0 for job in plan.jobs if bool(job.awaits) is awaits) for awaits in (False, True)
+        )
+        more = f"; {later:,} more images once all is fetched" if later else ""
+        echo(f"to encode: {now:,} images, {plan.texts:,} texts (texts of unread datasets not counted){more}")
     if plan.skips:
-        out.print(skips_table(plan.skips))
+        print_skips(plan.skips, out)
+    for line in _to_fetch(plan):
+        echo(line)
+
+
+def _to_fetch(plan: Plan) -> list[str]:
+    """Say how much --download would fetch, and where it would put it."""
+    from gapbench.cli.report import size
+
+    wanted = [skip for skip in plan.skips if skip.folder is not None]
+    if not wanted:
+        return []
+    unknown = sum(skip.size is None for skip in wanted)
+    more = f", and {unknown} of unknown size" if unknown else ""
+    lines = [f"--download would fetch about {size(sum(skip.size or 0 for skip in wanted)) or '0 MB'}{more}:"]
+    for folder in dict.fromkeys(skip.folder for skip in wanted):
+        names = [skip.what for skip in wanted if skip.folder == folder]
+        lines.append(f"  into {folder}: {', '.join(names)}")
+    return lines

@@ -43,15 +43,25 @@ def size(count: int | None) -> str:
     return f"{count / _GIGA:.1f} GB" if count >= _GIGA else f"{count / _MEGA:.0f} MB"
 
 
-def skips_table(skips: Sequence[Skip]) -> RichTable:
-    """List what did not run and why; what is only missing here takes few words."""
+def print_skips(skips: Sequence[Skip], out: Console) -> None:
+    """List what did not run and why: a table on a terminal, else a line each, with every path whole."""
+    if not out.is_terminal:
+        for skip in skips:
+            about = f" (about {size(skip.size)})" if skip.size else ""
+            _paragraph(f"not run: {skip.what}{about}: {skip.reason}", out)
+        return
     grid = RichTable(box=PLAIN_BOX, pad_edge=False, show_edge=False)
     grid.add_column("not run", overflow="fold", max_width=30)
     grid.add_column("why", overflow="fold")
-    grid.add_column("size", justify="right", no_wrap=True)
+    grid.add_column("size, about", justify="right", no_wrap=True)
     for skip in skips:
         grid.add_row(escape(skip.what), escape(skip.reason), size(skip.size))
-    return grid
+    out.print(grid)
+
+
+def _paragraph(text: str | Text, out: Console) -> None:
+    """Print a sentence; where no terminal has a width it stays one line."""
+    out.print(Text(text) if isinstance(text, str) else text, soft_wrap=not out.is_terminal)
 
 
 def report(
@@ -82,12 +92,12 @@ def report(
         out.print("leaderboard: none (no results)")
         return True
     if not problem:
-        out.print(escape(f"leaderboard: {runner.options.folder / 'README.md'}, and page.html beside it"))
+        _paragraph(f"leaderboard: {runner.options.folder / 'README.md'}, and page.html beside it", out)
     if draw:
         _draw(study, outcome, runner, everything, out, err)
         problem = _written(runner.options.folder, request, study, specs, everything)  # now with the figures
     if problem:
-        err.print(Text(f"error: {problem} Records and outcomes are kept."))
+        _paragraph(f"error: {problem} Records and outcomes are kept.", err)
     return not problem
 
 
@@ -124,9 +134,9 @@ def _draw(study: Study, outcome: Outcome, runner: Runner, tables: Sequence[Table
     specs = runner.registry.metric_specs()
     with err.status("drawing figures (the first time takes longer)"), failures_told() as failed:
         drawn = draw_all(runner, study, outcome, specs, tables)
-    out.print(escape(f"figures: {_common(drawn)}") if drawn else "figures: none (nothing to draw)")
+    _paragraph(f"figures: {_common(drawn)}" if drawn else "figures: none (nothing to draw)", out)
     for name, cause in failed:
-        err.print(Text(f"warning: the figure {name} could not be drawn: {cause}"))
+        _paragraph(f"warning: the figure {name} could not be drawn: {cause}", err)
 
 
 def _common(paths: Sequence[Path]) -> str:
@@ -146,24 +156,25 @@ def _say_what_happened(plan: Plan, outcome: Outcome, runner: Runner, out: Consol
         f"{done} cells ok ({outcome.reused} from an earlier run), {len(failed)} failed, {len(plan.skips)} things not run"
     )
     for line in outcome.changes:
-        out.print(escape(line))
+        _paragraph(line, out)
     out.print(f"encoding {encode:.1f} s, fitting {fit:.1f} s, scoring {score:.1f} s")
     for what, cause in outcome.failures:
-        out.print(f"[red]failed[/] {escape(what)}: {escape(cause)}")
+        _paragraph(Text.assemble(("failed", "red"), f" {what}: {cause}"), out)
     reasons: dict[tuple[str, str, str], int] = {}
     for record in failed:
         for status, reason in outcome.failures_of(record):
             key = (status, record.label, reason)
             reasons[key] = reasons.get(key, 0) + 1
     for (status, label, reason), count in reasons.items():
-        out.print(f"[red]{status}[/] {escape(label)} ({count} {'cell' if count == 1 else 'cells'}): {escape(reason)}")
+        cells = "cell" if count == 1 else "cells"
+        _paragraph(Text.assemble((status, "red"), f" {label} ({count} {cells}): {reason}"), out)
     absent = [skip for skip in plan.skips if skip.size is not None or skip.what.startswith(("dataset", "encoder"))]
     others = [skip for skip in plan.skips if skip not in absent]
     if named or len(absent) <= 3:  # noqa: PLR2004 - a short list is told in full
         others, absent = [*others, *absent], []
     if others:
-        out.print(skips_table(others))
+        print_skips(others, out)
     if absent:
         names = ", ".join(skip.what.removeprefix("dataset ") for skip in absent)
         total = size(sum(skip.size or 0 for skip in absent))
-        out.print(f"not on this machine ({total}; --download fetches it, `gapbench plan` tells more): {escape(names)}")
+        _paragraph(f"not on this machine ({total}; --download fetches it, `gapbench plan` tells more): {names}", out)

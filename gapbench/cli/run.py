@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from gapbench.cli.console import console
+from gapbench.cli.console import console, echo
 from gapbench.cli.options import context_from, registry_from, request_options, results_folder, study_from
 from gapbench.errors import UsageError
+from gapbench.heartbeat import heartbeat
 from gapbench.model.request import Request
 from gapbench.results.folder import check_folder
 
@@ -91,7 +94,7 @@ def _check_writable(folder: Path) -> None:
 
 
 def _run(runner: Runner, err: Console) -> Outcome:
-    """Run with two progress displays, one after the other: encoding, then cells."""
+    """Run with two progress displays, encoding and then cells; without a terminal with plain lines."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from gapbench.embeddings.encode import encoding_progress
@@ -107,7 +110,14 @@ def _run(runner: Runner, err: Console) -> Outcome:
         cells.advance(task)
         del record
 
-    with encoding:
+    def line() -> str:
+        begun = [one for one in encoding.tasks if not one.finished]
+        words = f"encoding {begun[-1].description}" if begun else "running cells"
+        one = begun[-1] if begun else cells.tasks[0]
+        return f"{words}: {one.completed:,.0f} of {one.total or 0:,.0f}"
+
+    lines = nullcontext() if err.is_terminal else heartbeat(line, partial(echo, err=True))
+    with encoding, lines:
         try:
             return runner.run(encoding=encoding, on_cell=on_cell)
         finally:
@@ -115,6 +125,6 @@ def _run(runner: Runner, err: Console) -> Outcome:
 
 
 def _show_skips(plan: Plan, err: Console) -> None:
-    from gapbench.cli.report import skips_table
+    from gapbench.cli.report import print_skips
 
-    err.print(skips_table(plan.skips))
+    print_skips(plan.skips, err)

@@ -230,13 +230,14 @@ def checked(rows: Any, n: int, what: str) -> Float32:
 
 
 def encoding_progress(console: Console) -> Progress:
-    """Make a progress display: items per second and time left; nothing but the last state where it is no terminal."""
+    """Make a progress display: items per second and time left; where it is no terminal, a line as each work begins."""
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
         Progress,
         ProgressColumn,
         Task,
+        TaskID,
         TextColumn,
         TimeRemainingColumn,
     )
@@ -247,7 +248,14 @@ def encoding_progress(console: Console) -> Progress:
             speed = task.finished_speed or task.speed
             return Text("" if speed is None else f"{speed:,.0f}/s", style="progress.data.speed")
 
-    return Progress(
+    class Lines(Progress):
+        def add_task(self, description: str, *arguments: Any, **options: Any) -> TaskID:
+            if not self.console.is_terminal:
+                total = options.get("total") or 0
+                self.console.print(Text(f"encoding {description}: {total:,.0f} to do"), soft_wrap=True)
+            return super().add_task(description, *arguments, **options)
+
+    return Lines(
         TextColumn("encoding {task.description}"),
         BarColumn(bar_width=20),
         MofNCompleteColumn(),

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 #: The distribution whose aligners are named alone; another one with an aligner of the same name is named with it.
 OWN = "gapbench"
 
+#: Goes under a table of data that are not those that their name stands for.
+OWN_DATA = "The images are own files, not the official {}: published numbers are not shown beside them."
+
 
 def build_tables(
     groups: Iterable[Sequence[Compared]],
@@ -163,11 +166,13 @@ def _table(first: Record, rows: list[Row], specs: Mapping[str, MetricSpec], stud
     place = {name: number for number, name in enumerate(specs)}
     metrics = sorted(have, key=lambda name: place.get(base_name(name), len(place)))
     asked, reference = (study.primary, study.reference) if study else ("", ())
+    reported = _reported(reference, first.prompts.name, metrics)
+    theirs = first.dataset.published
     primary = asked if asked in metrics else _primary(metrics, specs)
     sign = -1 if better_of(primary, specs) == "lower" else 1
     ranks = ranks_by(primary, specs)
     ordered = sorted(
-        [*rows, *_reported(reference, first.prompts.name, metrics)],
+        [*rows, *(reported if theirs else ())],
         key=lambda row: (
             row.place,
             -sign * row.values[primary].value if ranks and primary in row.values else math.inf,
@@ -190,6 +195,7 @@ def _table(first: Record, rows: list[Row], specs: Mapping[str, MetricSpec], stud
         primary=primary,
         metrics=metrics,
         rows=ordered,
+        remarks=[] if theirs else [OWN_DATA.format(first.dataset.name)],
     )
 
 

@@ -46,7 +46,10 @@ class EncoderRef(_Struct, frozen=True, kw_only=True):
 
 
 class DatasetRef(_Struct, frozen=True, kw_only=True):
-    """Which items: ``n`` images of ``split``; the fingerprint covers images, labels, class names and captions."""
+    """Which items: ``n`` images of ``split``; the fingerprint covers images, labels, class names and captions.
+
+    ``published`` is false where they are known not to be those that the name stands for (`gapbench.Intake`).
+    """
 
     component: str
     name: str
@@ -54,6 +57,7 @@ class DatasetRef(_Struct, frozen=True, kw_only=True):
     split: str
     n: int
     distribution: str
+    published: bool = True
 
 
 class PromptsRef(_Struct, frozen=True, kw_only=True):

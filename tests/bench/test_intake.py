@@ -74,3 +74,20 @@ def test_a_run_tells_it_once_and_the_record_counts_it(gapbench, tmp_path):
     assert counts == [{"smudged digits": 6}] * 2
     again = gapbench("run", "--plugin", "noticing.py", *words, "--out", "out")  # from what is remembered
     assert "noticing (test): Not read: smudged digits (3)." in " ".join(again.stderr.split())
+
+
+def test_published_numbers_do_not_stand_beside_own_data(gapbench, tmp_path):
+    study = (
+        'name = "mine"\ntitle = "Mine"\nabout = "a"\nencoders = ["mini-clip"]\ndatasets = ["noticing"]\nprompts = ["plain"]\n'
+        'aligners = ["identity"]\nmetrics = ["top1"]\nprotocol = "in-sample"\n'
+        '[[reference]]\nprompts = "plain"\nmetric = "top1"\nvalue = 0.1234\nsource = "a paper"\n'
+    )
+    (tmp_path / "mine.toml").write_text(study)
+    for published in (True, False):
+        (tmp_path / "noticing.py").write_text(PLUGIN.replace("Intake(", f"Intake(published={published}, "))
+        out = f"out-{published}"
+        done = gapbench("run", "--plugin", "noticing.py", "--study", "mine.toml", "--no-figures", "--out", out)
+        page = (tmp_path / out / "README.md").read_text()
+        assert ("12.34" in page) is published
+        assert ("12.34" in done.stdout) is published
+        assert ("own files, not the official noticing" in page) is not published

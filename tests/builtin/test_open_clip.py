@@ -9,6 +9,7 @@ import zipfile
 import numpy as np
 import pytest
 
+from gapbench.builtin.encoders import open_clip_files
 from gapbench.builtin.encoders import open_clip_registry as registry
 from gapbench.builtin.encoders.mini_clip import HOME
 from gapbench.builtin.encoders.open_clip import OpenClip
@@ -211,37 +212,9 @@ def test_missing_weights_stop_encoding_with_size_and_remedy(tmp_path, cache):
 
 @pytest.mark.parametrize("flags", [{}, {"offline": True}, {"offline": True, "download": True}])
 def test_nothing_is_fetched_unless_it_was_allowed(tmp_path, cache, monkeypatch, flags):
-    monkeypatch.setattr(registry, "fetch_first", lambda *a: pytest.fail("fetched"))
+    monkeypatch.setattr(open_clip_files, "fetch_first", lambda *a: pytest.fail("fetched"))
     with pytest.raises(MissingAssetError, match="--download"):
         OpenClip(context(tmp_path, **flags), "ViT-B-32-quickgelu/openai").download()
-
-
-def test_a_download_takes_safetensors_first_and_falls_back(tmp_path, cache, monkeypatch):
-    import huggingface_hub
-    from huggingface_hub.errors import EntryNotFoundError
-
-    asked = []
-
-    def fetch(repository, name):
-        asked.append((repository, name))
-        if name.endswith(".safetensors"):
-            raise EntryNotFoundError(name)
-
-    monkeypatch.setattr(huggingface_hub, "hf_hub_download", fetch)
-    OpenClip(context(tmp_path, download=True), "ViTamin-S/datacomp1b").download()
-    names = ("pytorch_model.safetensors", "pytorch_model.bin")
-    assert asked == [("jienengchen/ViTamin-S", name) for name in names]
-
-
-def test_a_download_that_fails_says_what_else_helps(tmp_path, cache, monkeypatch):
-    import huggingface_hub
-
-    def broken(*args):
-        raise OSError("no route")
-
-    monkeypatch.setattr(huggingface_hub, "hf_hub_download", broken)
-    with pytest.raises(MissingAssetError, match=r"no route.*open_clip:ViT-B-32-quickgelu/PATH"):
-        OpenClip(context(tmp_path, download=True), "ViT-B-32-quickgelu/openai").download()
 
 
 def test_every_tag_of_open_clip_is_accepted_or_has_a_counterpart_to_go_to():

@@ -80,7 +80,7 @@ def test_cifar10_in_its_own_format(tmp_path, monkeypatch):
         (folder / name).write_bytes(pickle.dumps(batch))
     names = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
     (folder / "batches.meta").write_bytes(pickle.dumps({"label_names": names}))
-    dataset = TorchvisionSet(context(tmp_path), name="cifar10", cls="CIFAR10", size=1)
+    dataset = TorchvisionSet(context(tmp_path), name="cifar10", cls="CIFAR10", size=1, published={"train": 20, "test": 4})
     with pytest.raises(DataError, match="torchvision does not take the files"):  # pickles are never loaded unchecked
         dataset.split("test")
     monkeypatch.setattr("torchvision.datasets.cifar.check_integrity", lambda *_: True)
@@ -103,7 +103,7 @@ def test_mnist_in_its_own_format(tmp_path):
         ):
             (folder / name).write_bytes(content)
             (folder / f"{name}.gz").write_bytes(gzip.compress(content))
-    split = TorchvisionSet(context(tmp_path), name="mnist", cls="MNIST", size=1).split("test")
+    split = TorchvisionSet(context(tmp_path), name="mnist", cls="MNIST", size=1, published={"train": 20, "test": 4}).split("test")
     assert [split.classes[label] for label in split.labels] == ["seven", "two"]
     assert split.images[1].mode == "RGB"
 
@@ -112,7 +112,7 @@ def test_eurosat_is_cut_by_gapbench_the_same_way_each_time(tmp_path):
     for name in ("AnnualCrop", "Forest"):
         for item in range(10):
             picture(tmp_path / "eurosat" / "2750" / name / f"{name}_{item}.jpg", (item, 0, 0))
-    splits = [TorchvisionSet(context(tmp_path), name="eurosat", cls="EuroSAT", size=1) for _ in range(2)]
+    splits = [TorchvisionSet(context(tmp_path), name="eurosat", cls="EuroSAT", size=1, published={"train": 20, "test": 4}) for _ in range(2)]
     test, again, train = splits[0].split("test"), splits[1].split("test"), splits[0].split("train")
     assert list(test.classes) == ["annual crop land", "forest"]
     assert np.bincount(test.labels).tolist() == [2, 2]
@@ -122,6 +122,6 @@ def test_eurosat_is_cut_by_gapbench_the_same_way_each_time(tmp_path):
 
 def test_every_set_says_what_is_missing_without_torchvision(tmp_path):
     for cls in LAYOUTS:
-        missing = TorchvisionSet(context(tmp_path), name=cls.lower(), cls=cls, size=5).missing()
+        missing = TorchvisionSet(context(tmp_path), name=cls.lower(), cls=cls, size=5, published={}).missing()
         assert missing.size == 5
         assert "--download" in missing.how

@@ -25,7 +25,7 @@ def _torchvision(
         splits={"train": train, "test": test},
         licence=licence,
         download=Download(size=megabytes * _MB, source=source) if source else None,
-        options={"name": name, "cls": cls, "size": megabytes * _MB},
+        options={"name": name, "cls": cls, "size": megabytes * _MB, "published": {"train": train, "test": test}},
     )
 
 

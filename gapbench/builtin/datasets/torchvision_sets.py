@@ -1,100 +1,47 @@
-"""torchvision's classification sets behind one class; torchvision downloads them and checks what it downloaded.
-
-Class names are written as prompts use them: underscores become spaces, digits are words as in OpenAI's prompt list.
-"""
+"""torchvision's classification sets behind one class; torchvision downloads them, and what is not whole is noticed."""
 
 from __future__ import annotations
 
 import hashlib
+import socket
 import warnings
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import cached_property
+from contextlib import contextmanager, nullcontext
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gapbench.builtin.datasets.digits import CLASSES as DIGIT_WORDS
-from gapbench.builtin.datasets.torchvision_more import BY_HAND, as_it_is, check_packages, settled, without_slashes
-from gapbench.builtin.published import names_of
+from gapbench.builtin.datasets.torchvision_files import (
+    absent,
+    own_files_allowed,
+    remembered_sums,
+    stl10_official,
+    stl10_torn,
+    taken_as_incomplete,
+    torn,
+    unlisted,
+)
+from gapbench.builtin.datasets.torchvision_layouts import LAYOUTS
+from gapbench.builtin.datasets.torchvision_more import BY_HAND, check_packages, settled
+from gapbench.builtin.fetching import cause, retried, told
 from gapbench.components import Dataset, Intake, Split
-from gapbench.embeddings.fingerprint import hash_file
+from gapbench.embeddings.disk import tell
+from gapbench.embeddings.fingerprint import fingerprint, hash_file, stamp
+from gapbench.embeddings.memo import Memos
+from gapbench.embeddings.store import default_root
 from gapbench.errors import DataError, MissingAssetError
 from gapbench.specs import Missing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from PIL.Image import Image
 
     from gapbench.specs import Context
 
-#: CIFAR-10, SVHN and others have plain names; only these need words of their own.
-EUROSAT_WORDS = {
-    "AnnualCrop": "annual crop land",
-    "Forest": "forest",
-    "HerbaceousVegetation": "brushland or shrubland",
-    "Highway": "highway or road",
-    "Industrial": "industrial buildings or commercial buildings",
-    "Pasture": "pasture land",
-    "PermanentCrop": "permanent crop land",
-    "Residential": "residential buildings or homes or apartments",
-    "River": "river",
-    "SeaLake": "lake or sea",
-}
-
-
-def _spaced(name: str) -> str:
-    return name.replace("_", " ").replace("/", " or ").strip()
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How torchvision names the splits of a set, and where its files lie below the data root.
-
-    ``train`` and ``test`` are keywords of the class; equal ones mean that there is no official split.
-    """
-
-    folder: str
-    train: Mapping[str, Any]
-    test: Mapping[str, Any]
-    rename: Callable[[str], str] = _spaced
-    classes: tuple[str, ...] = ()
-    extra: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def cut(self) -> bool:
-        """Whether gapbench cuts the split itself."""
-        return self.train == self.test
-
-
 #: Told of sets of which torchvision has no official split.
 OWN_SPLIT = "The split is gapbench's own, every fifth picture after a fixed shuffle: torchvision has no official one."
-
-_BY_FLAG = ({"train": True}, {"train": False})
-_BY_NAME = ({"split": "train"}, {"split": "test"})
-
-LAYOUTS = {
-    "STL10": Layout("stl10_binary", *_BY_NAME),
-    "CIFAR10": Layout("cifar-10-batches-py", *_BY_FLAG),
-    "CIFAR100": Layout("cifar-100-python", *_BY_FLAG),
-    "Food101": Layout("food-101", *_BY_NAME),
-    "OxfordIIITPet": Layout("oxford-iiit-pet", {"split": "trainval"}, {"split": "test"}),
-    "Flowers102": Layout("flowers-102", *_BY_NAME),
-    "DTD": Layout("dtd", *_BY_NAME),
-    "EuroSAT": Layout("eurosat", {}, {}, rename=lambda name: EUROSAT_WORDS.get(name, _spaced(name))),
-    "SVHN": Layout("", *_BY_NAME, classes=DIGIT_WORDS),
-    "MNIST": Layout("MNIST", *_BY_FLAG, classes=DIGIT_WORDS),
-    "FashionMNIST": Layout("FashionMNIST", *_BY_FLAG),
-    "Caltech101": Layout("caltech101", {}, {}),
-    "FGVCAircraft": Layout("fgvc-aircraft-2013b", {"split": "trainval"}, {"split": "test"}, rename=as_it_is),
-    "StanfordCars": Layout("stanford_cars", *_BY_NAME, rename=as_it_is),
-    "SUN397": Layout("SUN397", {}, {}, rename=without_slashes),
-    "GTSRB": Layout("gtsrb", *_BY_NAME, classes=names_of("gtsrb")),
-    "PCAM": Layout("pcam", *_BY_NAME, classes=names_of("pcam")),
-    "Country211": Layout("country211", *_BY_NAME, classes=names_of("country211")),
-}
 
 
 class TorchvisionSet(Dataset):
@@ -110,85 +57,141 @@ class TorchvisionSet(Dataset):
         torchvision's class.
     size
         Bytes to download.
+    published
+        Number of pictures of each split as published.
     """
 
-    def __init__(self, context: Context, *, name: str, cls: str, size: int) -> None:
+    def __init__(self, context: Context, *, name: str, cls: str, size: int, published: Mapping[str, int]) -> None:
         self.context = context
         self.name = name
         self.cls = cls
         self.size = size
+        self.published = published
         self.layout = LAYOUTS[cls]
+        self._opened: dict[str, Any] = {}
+
+    @property
+    def _folder(self) -> Path:
+        return self.context.data_root / self.layout.folder
 
     @property
     def _files(self) -> list[Path]:
-        root = self.context.data_root
-        if self.cls == "SVHN":
-            return [path for path in (root / "train_32x32.mat", root / "test_32x32.mat") if path.is_file()]
+        if not self.layout.folder:
+            return [path for name in self.layout.needed if (path := self.context.data_root / name).is_file()]
         # Archives are left where torchvision put them, beside what they hold.
         archives = {".gz", ".zip", ".tgz", ".tar"}
-        folder = root / self.layout.folder
-        return sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix not in archives)
+        return sorted(path for path in self._folder.rglob("*") if path.is_file() and path.suffix not in archives)
 
     def files(self) -> Sequence[Path]:
         """Give all files below the set's folder."""
         return self._files
 
     def missing(self) -> Missing | None:
-        """Say what is to be fetched; looks at folders only, so it costs nothing and needs no torchvision."""
-        if self._files:
+        """Say what is to be fetched or repaired.
+
+        Looks at names and sizes only, without torchvision; where a repair is allowed (``--download``) at the contents, too.
+        """
+        if not self._files:
+            what = f"dataset {self.name}"
+        elif why := self._fault() if self.context.download and not self.context.offline else self._glance():
+            what = f"all of dataset {self.name} ({why})"
+        else:
             return None
-        where = self.context.data_root / self.layout.folder
         return Missing(
-            what=f"dataset {self.name}",
+            what=what,
             size=self.size,
-            how=f"give its folder with --data-root (looked for {where}); {BY_HAND[self.cls]}"
+            how=f"give its folder with --data-root (looked for {self._folder}); {BY_HAND[self.cls]}"
             if self.cls in BY_HAND
-            else f"run again with --download, or give its folder with --data-root (looked for {where})",
+            else f"run again with --download, or give its folder with --data-root (looked for {self._folder})",
+            folder=self.context.data_root,
         )
 
+    def _glance(self) -> str:
+        """Say what shows in names and sizes that the set is not whole."""
+        why = absent(self.context.data_root, self.layout.needed, self.layout.leftovers)
+        return why or (stl10_torn(self._folder) if self.cls == "STL10" else "")
+
+    def _fault(self) -> str:
+        """Say why the set is not whole; what was found whole is looked at again only when a file has changed."""
+        if why := self._glance():
+            return why
+        archives = [path for name in self.layout.archives if (path := self.context.data_root / name).is_file()]
+        memos, name = Memos(default_root()), f"{self.cls}|{self.context.data_root.resolve()}|{version('torchvision')}"
+        state = {"files": fingerprint(stamp([*self._files, *archives]))}
+        if memos.recall("whole", name, ()) == state:
+            return ""
+        why = next((why for archive in archives if (why := torn(archive))), "")
+        for split in ("test", "train"):
+            try:
+                why = why or unlisted(self._open(split))
+            except (RuntimeError, OSError, ValueError) as error:
+                why = f"torchvision does not take the files below {self._folder}: {error}"
+        if not why:
+            memos.remember("whole", name, (), state)
+        return why
+
     def download(self) -> None:
-        """Fetch through torchvision."""
+        """Fetch, or repair, through torchvision; archives that are here and whole are only unpacked again."""
         if self.cls in BY_HAND:
-            where = self.context.data_root / self.layout.folder
-            raise MissingAssetError(f"Dataset {self.name} is not below {where}, and {BY_HAND[self.cls]}.")
-        self.context.data_root.mkdir(parents=True, exist_ok=True)
+            raise MissingAssetError(f"Dataset {self.name} is not below {self._folder}, and {BY_HAND[self.cls]}.")
+        from torchvision import datasets
+
+        if self._files:
+            tell(f"Dataset {self.name} is not whole; files in {self._folder} that it is made of are replaced.")
+        self._opened.clear()
+        folder = self.context.data_root
         try:
-            self._open("test", download=True)
-            if not self.layout.cut:
-                self._open("train", download=True)
+            folder.mkdir(parents=True, exist_ok=True)
+            with told(f"dataset {self.name}") as bar, _patience(), _bars(datasets.utils, bar):
+                retried(self._fetch)
         except Exception as error:
             raise MissingAssetError(
-                f"Dataset {self.name} could not be fetched ({type(error).__name__}: {error}). Check the network, or put its "
-                f"files below {self.context.data_root / self.layout.folder}."
+                f"Dataset {self.name} could not be fetched. {cause(error, folder=folder)} Or put its files below "
+                f"{self._folder}."
             ) from error
+        if why := self._fault():
+            raise MissingAssetError(f"Dataset {self.name} is not whole after the download: {why}.")
 
-    def _open(self, split: str, *, download: bool = False) -> Any:
+    def _fetch(self) -> None:
+        from torchvision import datasets
+
+        cls = getattr(datasets, self.cls)
+        with taken_as_incomplete(cls) if self.layout.folder else nullcontext():
+            self._opened["test"] = self._construct("test", download=True)
+        if not self.layout.cut:
+            self._opened["train"] = self._construct("train", download=True)
+
+    def _open(self, split: str) -> Any:
+        """Open a split, once."""
+        key = "test" if self.layout.cut else split
+        if key not in self._opened:
+            self._opened[key] = self._construct(split, download=False)
+        return self._opened[key]
+
+    def _construct(self, split: str, *, download: bool) -> Any:
         from torchvision import datasets
 
         check_packages(self.name, self.cls)
         cls = getattr(datasets, self.cls)
         keywords = self.layout.test if split == "test" else self.layout.train
-        with warnings.catch_warnings(), _own_files_allowed(cls):
+        with warnings.catch_warnings(), remembered_sums(), own_files_allowed(cls):
             warnings.simplefilter("ignore")  # about NumPy and PIL versions; nothing that a reader could act on
-            return cls(str(self.context.data_root), download=download, **keywords, **self.layout.extra)
-
-    @cached_property
-    def _opened(self) -> dict[str, Any]:
-        return {}
+            return settled(cls(str(self.context.data_root), download=download, **keywords))
 
     def split(self, name: str) -> Split:
-        """Read ``train`` or ``test``."""
-        key = "both" if self.layout.cut else name
-        if key not in self._opened:
-            try:
-                self._opened[key] = settled(self._open(name))
-            except (RuntimeError, OSError, ValueError) as error:
-                where = self.context.data_root / self.layout.folder
-                raise DataError(
-                    f"Dataset {self.name}: torchvision does not take the files below {where} ({error}). Remove them and "
-                    "run with --download, or put the official ones there."
-                ) from error
-        whole = self._opened[key]
+        """Read ``train`` or ``test``.
+
+        Raises
+        ------
+        DataError
+            The set is not whole, or not the one that torchvision knows.
+        """
+        if why := self._fault():
+            raise DataError(
+                f"Dataset {self.name} is not whole ({why}). Run again with --download, which repairs it, or put the "
+                f"official files below {self._folder}."
+            )
+        whole = self._open(name)
         labels = _labels(whole)
         names = self.layout.classes or tuple(self.layout.rename(c) for c in _class_names(whole))
         rows = _cut(labels, name) if self.layout.cut else np.arange(len(labels))
@@ -197,37 +200,42 @@ class TorchvisionSet(Dataset):
             item_hashes=_hashes(whole, rows),
             classes=names,
             labels=labels[rows],
-            intake=Intake(notices=[OWN_SPLIT] if self.layout.cut else []),
+            intake=self._intake(whole, name, len(rows)),
         )
+
+    def _intake(self, whole: Any, split: str, n: int) -> Intake:
+        """Say whether these are the published files, and whose split it is."""
+        notices = [OWN_SPLIT] if self.layout.cut else []
+        if n != self.published[split]:
+            why = f"It has {n:,} pictures where the published set has {self.published[split]:,}"
+        elif self.cls == "STL10" and not stl10_official(whole, split):
+            why = "Its files do not have the MD5 of the published ones"
+        else:
+            return Intake(notices=notices)
+        notices.append(f"{why}: these are own files, not the official {self.name}.")
+        return Intake(published=False, notices=notices)
 
 
 @contextmanager
-def _own_files_allowed(cls: Any) -> Iterator[None]:
-    """Let STL-10 read files in its layout that are not the official ones.
-
-    torchvision compares MD5 sums each time the set is opened and refuses everything else, also a small set that somebody
-    made in the same layout. A download is checked all the same (by the archive's own sum), and what was read is identified
-    by the hash of every picture, so other files can never pass for the official ones. Only STL-10: its files are plain
-    numbers, while CIFAR's are pickles, which must not be loaded unchecked.
-    """
-    if cls.__name__ != "STL10":
-        yield
-        return
-    check = cls._check_integrity
-    cls._check_integrity = lambda self: check(self) or _present(self)
+def _patience(seconds: float = 60.0) -> Iterator[None]:
+    """Let no server be waited for without end: torchvision sets no limit itself."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
     try:
         yield
     finally:
-        cls._check_integrity = check
+        socket.setdefaulttimeout(before)
 
 
-def _present(dataset: Any) -> bool:
-    from pathlib import Path
-
-    folder = Path(dataset.root) / dataset.base_folder
-    lists = [*getattr(dataset, "train_list", ()), *getattr(dataset, "test_list", ())]
-    wanted = [entry[0] for entry in lists if entry[0] != "unlabeled_X.bin"]
-    return all((folder / name).is_file() for name in wanted)
+@contextmanager
+def _bars(utils: Any, bar: type[Any] | None) -> Iterator[None]:
+    """Let torchvision count what it fetches where no terminal shows its bars."""
+    before = utils.tqdm
+    utils.tqdm = bar or before
+    try:
+        yield
+    finally:
+        utils.tqdm = before
 
 
 def _labels(dataset: Any) -> np.ndarray:

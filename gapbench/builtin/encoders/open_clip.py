@@ -16,7 +16,6 @@ import json
 import warnings
 from copy import deepcopy
 from functools import cached_property
-from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
@@ -25,8 +24,11 @@ from zipfile import ZipFile, is_zipfile
 
 import numpy as np
 
-from gapbench.builtin.encoders.open_clip_registry import SIZES, package
-from gapbench.builtin.encoders.open_clip_source import TEXT_FILES, parse
+from gapbench.builtin.encoders.open_clip_files import TEXT_FILES
+from gapbench.builtin.encoders.open_clip_registry import package
+from gapbench.builtin.encoders.open_clip_sizes import weight_bytes
+from gapbench.builtin.encoders.open_clip_source import parse
+from gapbench.builtin.fetching import cause, is_absent, told
 from gapbench.components import Encoder
 from gapbench.devices import torch_device
 from gapbench.embeddings.fingerprint import fingerprint, hash_file
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 
     from PIL.Image import Image
 
+    from gapbench.builtin.encoders.open_clip_files import Asset
     from gapbench.components import Float32
     from gapbench.specs import Context
 
@@ -87,30 +90,68 @@ class OpenClip(Encoder):
     # -- what it is ---------------------------------------------------------------------------------------------
 
     def missing(self) -> Missing | None:
-        """Say which files are not here, how large the weights are, and how to supply them."""
-        away = [asset for asset in self.source.assets() if asset.locate() is None]
-        if not away:
+        """Say which files are not here or are damaged, how large the weights are, and how to supply them."""
+        away, damaged, packages = self.source.lacking(), self.source.damaged(), self.source.packages()
+        if not (away or damaged or packages):
             return None
-        model = self.source.model
-        other = f"open_clip:{model}/PATH" if model else "open_clip:local-dir:PATH"
-        how = f"run again with --download, or give files that you have: -e {other}"
-        if self.source.weights.folder is not None:
-            how = f"put {self.source.weights.names[0]} there"
-        if self.source.weights in away:
-            size = SIZES.get(self.source.weights.repository)
-            return Missing(what=f"weights of open_clip:{self.argument} ({self.source.weights})", size=size, how=how)
-        return Missing(what=f"text files of open_clip:{self.argument} ({away[0]})", size=None, how=how)
+        weights, what = self.source.weights, []
+        if weights in away:
+            what.append(f"weights of {self._name} ({weights})")
+        elif away:
+            what.append(f"text files of {self._name} ({away[0]})")
+        what += [f"an undamaged file of {self._name} ({why})" for why in damaged.values()]
+        what += [f"the package {name!r}, which {self._name} needs" for name in packages]
+        fetched = next((asset for asset in (*away, *damaged) if asset.folder is None), None)
+        return Missing(
+            what=" and ".join(what),
+            size=weight_bytes(self.source.model) if weights in away or weights in damaged else None,
+            how=self._how(packages, files=bool(away or damaged)),
+            folder=None if fetched is None else fetched.home,
+        )
+
+    @property
+    def _name(self) -> str:
+        return f"open_clip:{self.argument}"
+
+    def _how(self, packages: Sequence[str], *, files: bool) -> str:
+        """Say how to supply files and packages."""
+        install = f"run: pip install {' '.join(packages)}" if packages else ""
+        if not files:
+            return install
+        if self.source.weights.folder is not None and self.source.weights.locate() is None:
+            fetch = f"put {self.source.weights.names[0]} there"
+        else:
+            other = f"open_clip:{self.source.model}/PATH" if self.source.model else "open_clip:local-dir:PATH"
+            fetch = f"run again with --download, or give files that you have: -e {other}"
+        return f"{install}; then {fetch}" if install else fetch
 
     def download(self) -> None:
-        """Fetch what is missing, safetensors rather than pickles where the repository has both."""
+        """Fetch what is missing or damaged, safetensors rather than pickles where the repository has both."""
         if self.context.offline or not self.context.download:
-            raise MissingAssetError(f"open_clip:{self.argument} may be fetched only with --download, not offline.")
+            raise MissingAssetError(f"{self._name} may be fetched only with --download, not offline.")
+        first = [asset for asset in (self.source.config, self.source.weights) if asset is not None]
+        for asset in first:
+            self._fetch(asset)
+        for asset in self.source.text_assets:  # known once the configuration is here
+            self._fetch(asset)
+        self.__dict__.pop("_identity", None)
+        if (missing := self.missing()) is not None:
+            raise MissingAssetError(f"Missing after the download: {missing.what}. To supply it: {missing.how}.")
+
+    def _fetch(self, asset: Asset) -> None:
+        """Fetch a file unless it is here and whole; say what to do where that fails."""
+        if asset.locate() is not None and not asset.damage():
+            return
         try:
-            self.source.fetch()
+            with told(f"{asset} for {self._name}") as bar:
+                self.source.fetch(asset, bar)
         except Exception as error:
+            if asset is self.source.config and self.source.model and is_absent(error):
+                return  # a model by name needs none
+            why = cause(error, page=asset.page, files=", ".join(asset.names), folder=asset.home)
+            other = f"open_clip:{self.source.model}/PATH" if self.source.model else "open_clip:local-dir:PATH"
             raise MissingAssetError(
-                f"Weights of open_clip:{self.argument} could not be fetched ({type(error).__name__}: {error}). "
-                f"Check the network, or give a local checkpoint: -e open_clip:{self.source.model or 'MODEL'}/PATH"
+                f"{asset} for {self._name} could not be fetched. {why} Files that you have can be given: -e {other}"
             ) from error
 
     def files(self) -> Sequence[Path]:
@@ -251,11 +292,6 @@ class OpenClip(Encoder):
         length, options = text.get("context_length", 77), dict(text.get("tokenizer_kwargs", {}))
         if not text.get("hf_tokenizer_name"):
             return SimpleTokenizer(context_length=length, **options)
-        if find_spec("transformers") is None:
-            raise GapbenchError(
-                f"open_clip:{self.argument} needs the package 'transformers' for its tokenizer. "
-                "Run: pip install transformers"
-            )
         mode, folder = text.get("tokenizer_mode"), str(self._text_folders[0])
         return HFTokenizer(folder, context_length=length, tokenizer_mode=mode, **options)
 

@@ -26,13 +26,6 @@ if TYPE_CHECKING:
 #: ``model.safetensors``, which in many of these repositories holds the image tower alone.
 WEIGHT_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 
-#: Bytes of the files that people ask for most, so that a missing one can be announced with its size.
-SIZES = {
-    "timm/vit_base_patch32_clip_224.openai": 605_000_000,
-    "timm/vit_base_patch16_clip_224.openai": 599_000_000,
-    "timm/vit_large_patch14_clip_224.openai": 1_710_000_000,
-}
-
 
 def package() -> Path:
     """Give open_clip's folder."""
@@ -125,35 +118,3 @@ def shared_transform(model: str, keys: Iterable[str]) -> dict[str, Any]:
     wanted = list(keys)
     known = [{key: tag_config(model, tag).get(key) for key in wanted} for tag in tags(model)]  # type: ignore[union-attr]
     return known[0] if known and all(other == known[0] for other in known) else {}
-
-
-def fetch_first(repository: str, names: tuple[str, ...]) -> None:
-    """Download the first of these files that a hub repository has."""
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError
-
-    for name in names[:-1]:
-        try:
-            hf_hub_download(repository, name)
-        except EntryNotFoundError:
-            continue
-        return
-    hf_hub_download(repository, names[-1])
-
-
-def fetch_all(repository: str, names: tuple[str, ...]) -> None:
-    """Download those of these files that a hub repository has."""
-    from huggingface_hub import snapshot_download
-
-    snapshot_download(repository, allow_patterns=list(names))
-
-
-def cached_file(repository: str, names: tuple[str, ...]) -> Path | None:
-    """Find a file of a hub repository on this machine, without any network."""
-    from huggingface_hub import try_to_load_from_cache
-
-    for name in names:
-        found = try_to_load_from_cache(repository, name)
-        if isinstance(found, str):
-            return Path(found)
-    return None

@@ -1,6 +1,6 @@
 """Where the parts of an open_clip model lie: configuration, weights, and whatever its text side needs besides.
 
-Everything here works on names, JSON and hashes: no torch, and no network except in `Asset.fetch`, which is called only
+Everything here works on names, JSON and hashes: no torch, and no network except in `Source.fetch`, which is called only
 with ``--download``.
 """
 
@@ -10,30 +10,17 @@ import json
 from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from gapbench.builtin.encoders import open_clip_registry as registry
-from gapbench.embeddings.fingerprint import hash_file
+from gapbench.builtin.encoders.open_clip_files import TEXT_FILES, Asset
+from gapbench.embeddings.sums import remembered_sum
 from gapbench.errors import DataError, UsageError
 
 CONFIG = "open_clip_config.json"
 CHECKPOINTS = (".pt", ".pth", ".bin", ".safetensors", ".ckpt")
-
-#: What Hugging Face tokenizers and text towers read from a repository besides weights.
-TEXT_FILES = (
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "tokenizer.model",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "sentencepiece.bpe.model",
-    "spiece.model",
-    "vocab.json",
-    "vocab.txt",
-    "merges.txt",
-    "config.json",
-)
 
 #: open_clip's defaults where neither tag nor folder says anything.
 TRANSFORM = {
@@ -42,36 +29,6 @@ TRANSFORM = {
     "interpolation": "bicubic",
     "resize_mode": "shortest",
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Asset:
-    """One file: in a folder, in a hub repository (the first of ``names`` that exists), or at an address."""
-
-    names: tuple[str, ...] = ()
-    folder: Path | None = None
-    repository: str = ""
-    url: str = ""
-
-    def __str__(self) -> str:
-        """Say where it comes from."""
-        return self.url or f"{self.repository or self.folder}, {self.names[0]}"
-
-    def locate(self) -> Path | None:
-        """Find it on this machine."""
-        if self.folder is not None:
-            return next((self.folder / name for name in self.names if (self.folder / name).is_file()), None)
-        if self.url:  # open_clip keeps here what it fetches by address
-            path = Path("~/.cache/clip").expanduser() / self.url.rpartition("/")[2]
-            return path if path.is_file() else None
-        return registry.cached_file(self.repository, self.names)
-
-    def fetch(self) -> None:
-        """Get it from the network: the first name that the repository has, as open_clip does."""
-        if self.url:
-            registry.pretrained_table().download_pretrained_from_url(self.url)
-        elif self.repository:
-            registry.fetch_first(self.repository, self.names)
 
 
 @dataclass(kw_only=True)
@@ -129,7 +86,7 @@ class Source:
         """SHA-256 of the weight file."""
         path = self.weights.locate()
         assert path is not None, "asked for only where the weights are here"
-        return hash_file(path)
+        return remembered_sum(path)
 
     @cached_property
     def _known(self) -> dict[str, Any]:
@@ -157,7 +114,7 @@ class Source:
         for key, name in (("hf_tokenizer_name", "tokenizer_config.json"), ("hf_model_name", "config.json")):
             if text.get(key):
                 own = self.config.folder if self.config is not None and not self.model else None
-                found.append(Asset(names=(name,), folder=own, repository=text[key]))
+                found.append(Asset(names=(name,), folder=own, repository=text[key], beside=TEXT_FILES))
         return tuple(found)
 
     def assets(self) -> tuple[Asset, ...]:
@@ -165,15 +122,31 @@ class Source:
         own = (self.config,) if self.config is not None and not self.model else ()
         return (self.weights, *own, *self.text_assets)
 
-    def fetch(self) -> None:
-        """Get all that is missing; only ever called with ``--download``."""
-        for asset in (self.config, self.weights):
-            if asset is not None and asset.locate() is None:
-                asset.fetch()
-        self.__dict__.pop("_shipped", None)  # it may have been read before the file was here
-        for asset in self.text_assets:
-            if asset.locate() is None:
-                registry.fetch_all(asset.repository, TEXT_FILES)
+    def lacking(self) -> tuple[Asset, ...]:
+        """Return the files that are not here."""
+        return tuple(asset for asset in self.assets() if asset.locate() is None)
+
+    def damaged(self) -> dict[Asset, str]:
+        """Return the files that are here and are not the published ones, with what is wrong with each."""
+        config = (self.config,) if self.config is not None else ()
+        return {asset: why for asset in dict.fromkeys((*self.assets(), *config)) if (why := asset.damage())}
+
+    def packages(self) -> list[str]:
+        """Return the packages that the model needs and that are not installed."""
+        if not self.model and (self.config is None or self.config.locate() is None):
+            return []
+        text, vision = self.architecture["text_cfg"], self.architecture["vision_cfg"]
+        needs = {
+            "transformers": text.get("hf_tokenizer_name") or text.get("hf_model_name"),
+            "timm": vision.get("timm_model_name"),
+        }
+        return [name for name, needed in needs.items() if needed and find_spec(name) is None]
+
+    def fetch(self, asset: Asset, bar: type[Any] | None = None) -> None:
+        """Get a file that is missing or damaged; only ever called with ``--download``."""
+        asset.fetch(bar)
+        for cached in ("_shipped", "architecture", "transform", "digest", "_known"):  # read of what was here before
+            self.__dict__.pop(cached, None)
 
     def check_activation(self, *, content: bool) -> None:
         """Refuse weights that were trained with another activation than the model's: nothing else would show it.
