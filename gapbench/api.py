@@ -258,7 +258,10 @@ def run(  # noqa: PLR0913 - one keyword for each option
     given = dict(locals())
     given |= {keyword: _names(keyword, given[keyword]) for keyword in NAMED}
     given["plugins"], objects = _files_and_objects(plugins)
-    return _run(Request.from_python(given, "run()"), objects)
+    from gapbench.host.interrupts import interrupts_noticed
+
+    with interrupts_noticed():
+        return _run(Request.from_python(given, "run()"), objects)
 
 
 def _run(request: Request, objects: Sequence[object]) -> Results:

@@ -20,8 +20,10 @@ import pluggy
 from gapbench import __version__, hookspecs
 from gapbench.errors import BrokenPluginError, PluginError, UsageError
 from gapbench.host.imports import watched
+from gapbench.host.interrupts import by_user
 from gapbench.host.provenance import imported, refresh
 from gapbench.host.registry import HOOKS, MODULE, OBJECT, UNKNOWN, Broken, Kind, Origin, Plugin, Registry
+from gapbench.host.streams import printing_to_stderr
 from gapbench.host.validate import components_of, describe, hooks_of
 from gapbench.specs import Spec
 
@@ -109,17 +111,17 @@ class _Host:
         self._broken: list[Broken] = []
 
     def add(self, origin: Origin, load: Callable[[], Any]) -> None:
-        # What a plugin prints while it is looked at must not get into a command's output (JSON, say).
-        with contextlib.redirect_stdout(sys.stderr), self._libraries_kept(origin):
+        if origin == BUILTIN:
+            self._add(origin, load)
+            return
+        with printing_to_stderr(), self._libraries_kept(origin):
             self._add(origin, load)
 
     def _libraries_kept(self, origin: Origin) -> contextlib.AbstractContextManager[None]:
-        if not self._computes or origin == BUILTIN:
+        if not self._computes:
             return contextlib.nullcontext()
         from gapbench.host.unchanged import functions_kept
 
-        for name in ("scipy.linalg", "scipy.special"):  # what is imported first can be put back
-            importlib.import_module(name)
         return functions_kept(f"Plugin {origin}, while it was imported,")
 
     def _add(self, origin: Origin, load: Callable[[], Any]) -> None:
@@ -127,9 +129,9 @@ class _Host:
         try:
             with watched([origin.distribution]):
                 module = load()
-        except KeyboardInterrupt:
-            raise
         except BaseException as error:
+            if by_user(error):
+                raise
             self._fail(
                 origin, "discover", f"importing it raises {describe(error)}.", _how_to_mend(origin, error), error
             )
@@ -142,9 +144,9 @@ class _Host:
                 SimpleNamespace(**{HOOKS[kind]: hook for kind, hook in hooks.items()}),
                 name=f"{origin.distribution}:{origin.entry_point}:{origin.module}",
             )
-        except KeyboardInterrupt:
-            raise
         except BaseException as error:  # a plugin's objects can raise whenever they are touched
+            if by_user(error):
+                raise
             cause = str(error) if isinstance(error, PluginError) else f"checking it raises {describe(error)}."
             self._fail(origin, "validate", cause, _ask_author(origin), error, _claimed(module))
             return
@@ -288,10 +290,9 @@ def _claimed(module: Any) -> list[tuple[Kind, str]]:
         try:
             specs = list(getattr(module, hook)())
             claimed += [(kind, spec.name) for spec in specs if isinstance(spec, Spec) and isinstance(spec.name, str)]
-        except KeyboardInterrupt:
-            raise
-        except BaseException:  # noqa: S112 - it is known to be broken; this only improves later messages
-            continue
+        except BaseException as error:  # it is known to be broken; this only improves later messages
+            if by_user(error):
+                raise
     return claimed
 
 
