@@ -113,6 +113,8 @@ def kind_named(name: str) -> Kind:
     from gapbench.errors import did_you_mean
     from gapbench.host.registry import Kind
 
+    if name.endswith(".py"):
+        raise UsageError(f"{name} is a file where a kind is meant; write KIND NAME --plugin {name}.")
     plain = name.lower().rstrip("s")
     for kind in Kind:
         if plain == kind.rstrip("s"):

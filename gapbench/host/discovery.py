@@ -70,22 +70,26 @@ def discover(
     host = _Host(strict=strict, computes=computes)
     host.add(BUILTIN, lambda: importlib.import_module(BUILTIN.module))
     allowed, left_out = _allowed(), {_plain(name) for name in blocked}
+    known: set[str] = set()
     for origin, entry_point in _installed():
         names = {_plain(origin.distribution), _plain(origin.entry_point)}
+        known |= names
         if names & left_out or (allowed is not None and not names & allowed):
             continue
         host.add(origin, entry_point.load)
     for path in {os.path.realpath(file): file for file in plugin_files}.values():  # one given twice counts once
         if not path.is_file():
             raise UsageError(f"There is no plugin file {str(path)!r}. Check the path.")
-        if not {_plain(path.stem), _plain(path.name)} & left_out:
+        names = {_plain(path.stem), _plain(path.name)}
+        known |= names
+        if not names & left_out:
             host.add(Origin(path.name, "", "--plugin", path.stem, str(path.resolve())), partial(load_file, path))
     for plugin in objects:
         name = str(getattr(plugin, "__name__", type(plugin).__name__))
         home = name if isinstance(plugin, ModuleType) else str(getattr(plugin, "__module__", type(plugin).__module__))
         kind = MODULE if isinstance(plugin, ModuleType) else OBJECT
         host.add(Origin(name, "", kind, home), partial(_itself, plugin))
-    return host.registry()
+    return host.registry([name for name in blocked if _plain(name) not in known])
 
 
 def built_in() -> Registry:
@@ -168,7 +172,7 @@ class _Host:
             raise refused(f"Plugin {origin}: {cause} {fix}") from error
         self._broken.append(Broken(origin, stage, cause, fix, tuple(components), error))
 
-    def registry(self) -> Registry:
+    def registry(self, unknown: Sequence[str] = ()) -> Registry:
         """Take out name clashes: a built-in keeps its name, between others neither wins."""
         owners: dict[tuple[Kind, str], list[Plugin]] = {}
         for plugin in self._plugins:
@@ -197,7 +201,7 @@ class _Host:
                 None,
                 [(component.kind, component.spec.name) for component in plugin.components],
             )
-        return Registry(self._plugins, self._broken)
+        return Registry(self._plugins, self._broken, unknown)
 
 
 def _installed() -> Iterator[tuple[Origin, EntryPoint]]:

@@ -185,7 +185,7 @@ def test_an_interrupt_between_a_request_and_its_answer_spoils_no_later_room(tmp_
 
     def interrupted(self, until=None):
         if until is None:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
         return receive(self, until)
 
     path = tmp_path / "t.npz"
