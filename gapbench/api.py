@@ -150,17 +150,17 @@ def _told(function: Callable[P, R]) -> Callable[P, R]:
 def run(  # noqa: PLR0913 - one keyword for each option
     study: str | PathLike[str] | None = None,
     *,
-    encoders: str | Sequence[str] = (),
-    datasets: str | Sequence[str] = (),
+    encoders: str | Sequence[str] | None = None,
+    datasets: str | Sequence[str] | None = None,
     split: str | None = None,
     limit: int | None = None,
-    prompts: str | Sequence[str] = (),
-    aligners: str | Sequence[str] = (),
-    metrics: str | Sequence[str] = (),
+    prompts: str | Sequence[str] | None = None,
+    aligners: str | Sequence[str] | None = None,
+    metrics: str | Sequence[str] | None = None,
     protocol: ProtocolName | None = None,
-    fit_size: FitSize | Sequence[FitSize] = (),
-    shots: int | Sequence[int] = (),
-    seeds: Sequence[int] = (),
+    fit_size: FitSize | Sequence[FitSize] | None = None,
+    shots: int | Sequence[int] | None = None,
+    seeds: Sequence[int] | None = None,
     index: IndexName | None = None,
     device: str = "auto",
     dtype: DTypeName = "float32",
@@ -181,7 +181,8 @@ def run(  # noqa: PLR0913 - one keyword for each option
     """Run what ``gapbench run`` runs, and return the results.
 
     Each keyword is checked as the option of the command line is. Where a list is meant, one text, path or number alone
-    stands for a list of one; but not of ``seeds``, since ``seeds=5`` could mean five of them.
+    stands for a list of one; but not of ``seeds``, since ``seeds=5`` could mean five of them. An empty list is a mistake
+    where it would choose nothing.
 
     Parameters
     ----------
@@ -258,7 +259,10 @@ def run(  # noqa: PLR0913 - one keyword for each option
     given = dict(locals())
     given |= {keyword: _names(keyword, given[keyword]) for keyword in NAMED}
     given["plugins"], objects = _files_and_objects(plugins)
-    return _run(Request.from_python(given, "run()"), objects)
+    from gapbench.host.interrupts import interrupts_noticed
+
+    with interrupts_noticed():
+        return _run(Request.from_python(given, "run()"), objects)
 
 
 def _run(request: Request, objects: Sequence[object]) -> Results:

@@ -7,7 +7,7 @@ from typing import Any
 
 from gapbench.errors import UsageError
 
-#: What ``--device`` can name.
+#: What a device is called.
 NAMES = re.compile(r"auto|cpu|mps|cuda(:[0-9]{1,3})?")
 
 
@@ -29,8 +29,8 @@ def torch_device(name: str) -> Any:
         torch.empty(1, device=device)
     except Exception as error:
         raise UsageError(
-            f"--device {name!r} cannot be used here ({' '.join(str(error).split())[:120]}). "
-            "Leave it out, or use --device cpu."
+            f"The device {name!r} cannot be used here ({' '.join(str(error).split())[:120]}). "
+            "Leave it out, or take the device cpu."
         ) from error
     return device
 
@@ -44,6 +44,6 @@ def check_device(name: str) -> None:
         There is no such device, here or anywhere.
     """
     if not NAMES.fullmatch(name):
-        raise UsageError(f"There is no device {name!r}; --device is auto, cpu, cuda, cuda:N or mps.")
+        raise UsageError(f"There is no device {name!r}; there are auto, cpu, cuda, cuda:N and mps.")
     if name not in ("auto", "cpu"):  # the others need torch to be asked, which takes seconds
         torch_device(name)

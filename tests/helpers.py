@@ -1,7 +1,6 @@
 """Toy data and fitting behind the guard, for tests of aligners and metrics."""
 
 import importlib
-from pathlib import Path
 
 import numpy as np
 
@@ -19,8 +18,6 @@ from gapbench.testing.fits import fit_aligner
 from gapbench.testing.toys import ToyDataset, ToyEncoder
 
 BY_NAME = {spec.name: spec for spec in SPECS}
-SHARED = Path(__file__).parents[2] / "shared" / "data"
-CLIP = SHARED / "mind_the_gap_clip.npz"
 
 
 def caption_pairs(n=60, d=8, seed=0):

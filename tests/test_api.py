@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import gapbench
-from gapbench.errors import GapbenchError, UsageError
+from gapbench.errors import GapbenchError, GapbenchWarning, UsageError
 
 
 @pytest.fixture(scope="module")
@@ -203,11 +203,35 @@ def test_names_may_come_from_anything_that_gives_texts():
         assert record.label == "identity"
 
 
+@pytest.mark.parametrize(
+    ("keyword", "given"),
+    [("datasets", []), ("aligners", ()), ("metrics", set()), ("encoders", (name for name in ())), ("seeds", range(0)),
+     ("prompts", np.array([])), ("shots", []), ("fit_size", [])],
+)  # fmt: skip
+def test_an_empty_list_does_not_mean_all(keyword, given):
+    with pytest.raises(UsageError, match=rf"run\(\): {keyword} is empty, so nothing would run"):
+        gapbench.run(**{keyword: given})
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:99"])
+def test_what_is_said_of_a_device_is_not_said_of_an_option(device):
+    with pytest.raises(UsageError, match="device") as raised:
+        gapbench.run(device=device)
+    assert "--device" not in str(raised.value)
+
+
+def test_what_is_not_there_is_told(tmp_path):
+    chosen = {"datasets": "digits", "prompts": "photo", "aligners": "identity", "metrics": "top1"}
+    with pytest.warns(GapbenchWarning) as told:
+        gapbench.run(**chosen, no_plugin="zz", data_root=tmp_path / "nowhere")
+    texts = [str(one.message) for one in told]
+    assert any("There is no plugin 'zz' to leave out" in text for text in texts)
+    assert any("data_root: there is no folder" in text and "nowhere" in text for text in texts)
+
+
 def test_python_takes_what_the_command_line_takes(tmp_path):
     chosen = {"datasets": "digits", "prompts": "photo", "aligners": "identity", "metrics": "top1", "out": str(tmp_path)}
-    (record,) = gapbench.run(
-        **chosen, index="hnsw", dtype="float32", offline=True, engine="loky", no_plugin="something"
-    ).records
+    (record,) = gapbench.run(**chosen, index="hnsw", dtype="float32", offline=True, engine="loky").records
     assert record.index == "hnsw"
     with pytest.raises(UsageError, match=r"run\(\): out: .* cannot be written"):
         (tmp_path / "file").write_text("")

@@ -19,6 +19,7 @@ from gapbench.embeddings.fingerprint import derive_rng
 from gapbench.errors import AlignerError, GapbenchError, MetricError, NotMeasurable
 from gapbench.host.build import build
 from gapbench.host.imports import GAPBENCH, watched
+from gapbench.host.interrupts import by_user
 from gapbench.host.provenance import as_run
 from gapbench.host.registry import Kind, Registry
 from gapbench.host.selection import select
@@ -52,13 +53,11 @@ def run_cell(task: CellTask, registry: Registry) -> tuple[Record, bytes | None]:
         with watched(header.code):
             record, content = _measured(task, registry)
         return msgspec.structs.replace(record, code=as_run(record.code)), content
-    except KeyboardInterrupt:
-        raise
     except CellTimeout as error:
         reason = f"it took longer than {task.timeout:g} s: {error}"
         return msgspec.structs.replace(header, status="timeout", reason=reason), None
     except BaseException as error:
-        if task.strict:
+        if task.strict or by_user(error):
             raise
         reason = str(error) if isinstance(error, GapbenchError) else f"It raised {describe(error)}"
         return msgspec.structs.replace(header, status="error", reason=reason), None
@@ -147,10 +146,8 @@ def _measure_all(
             if task.strict:
                 raise
             unmeasured[metric.label] = Unmeasured(status="error", reason=str(error), distribution=distribution)
-        except KeyboardInterrupt:
-            raise
         except BaseException as error:
-            if task.strict:
+            if task.strict or by_user(error):
                 raise
             unmeasured[metric.label] = Unmeasured(
                 status="error", reason=f"it raised {describe(error)}", distribution=distribution

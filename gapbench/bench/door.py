@@ -46,14 +46,14 @@ def fault_of(found: Any, unit: str, most: int) -> str:
     unit
         Of the metric.
     most
-        How many items there are, images and texts together: more outcomes count some of them twice.
+        How many items there are, images and texts together: what rests on more counts some of them twice.
     """
     if not isinstance(found, Measurement):
         return f"it gave {type(found).__name__} where a gapbench.Measurement is meant"
-    return next(chain(_value(found, unit), _arrays(found, most), _ends(found)), "")
+    return next(chain(_value(found, unit, most), _arrays(found, most), _ends(found)), "")
 
 
-def _value(found: Any, unit: str) -> Iterator[str]:
+def _value(found: Any, unit: str, most: int) -> Iterator[str]:
     if isinstance(found.value, bool) or not isinstance(found.value, Real | np.number):
         yield f"its value is {type(found.value).__name__}, not a number"
         return
@@ -62,6 +62,11 @@ def _value(found: Any, unit: str) -> Iterator[str]:
         yield f"its value is {float(found.value):.6g}, which no {unit} can be"
     if isinstance(found.n, bool) or not isinstance(found.n, int | np.integer) or found.n < 1:
         yield f"it says that it rests on n = {found.n!r} items; n is a whole number from 1"
+    elif found.n > most:
+        yield f"it says that it rests on {found.n} items, and there are {most}, images and texts together"
+    given = [name for name in ("outcomes", "jackknife", "ci95") if getattr(found, name) is not None]
+    if len(given) > 1:
+        yield f"it has {' and '.join(given)}; an interval comes from one of them"
 
 
 def _arrays(found: Any, most: int) -> Iterator[str]:

@@ -7,6 +7,8 @@ import io
 from typing import TYPE_CHECKING
 
 from gapbench.errors import GapbenchError, PluginError
+from gapbench.host.interrupts import by_user
+from gapbench.host.streams import output_kept, printing_to_stderr
 from gapbench.host.unchanged import unchanged
 from gapbench.host.validate import describe
 
@@ -40,11 +42,13 @@ class Quiet(io.TextIOBase):
 def calling(selected: Selected) -> Iterator[None]:
     """Turn whatever an encoder, a dataset or a prompt strategy raises into a `PluginError` with its name."""
     try:
-        with unchanged(selected.component):
+        with printing_to_stderr(), unchanged(selected.component):
             yield
-    except (GapbenchError, KeyboardInterrupt):
+    except GapbenchError:
         raise
     except BaseException as error:
+        if by_user(error):
+            raise
         component = selected.component
         raise PluginError(
             f"{component.kind.capitalize()} {selected.name!r} ({component.origin}) raised {describe(error)}."
@@ -55,5 +59,5 @@ def calling(selected: Selected) -> Iterator[None]:
 def quiet() -> Iterator[Quiet]:
     """Keep what a plugin prints away from the terminal."""
     sink = Quiet()
-    with contextlib.redirect_stdout(sink), contextlib.redirect_stderr(sink):
+    with output_kept(shown=False), contextlib.redirect_stdout(sink), contextlib.redirect_stderr(sink):
         yield sink

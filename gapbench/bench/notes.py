@@ -28,13 +28,24 @@ def plain_notes(found: Any, name: str) -> dict[str, ParamValue]:
         raise AlignerError(f"Aligner {name!r}: notes() gave {type(found).__name__}; it must give a dictionary.")
     notes: dict[str, ParamValue] = {}
     for key, value in dict(found).items():
-        plain = value.item() if isinstance(value, np.generic) else value
-        if not isinstance(plain, bool | int | float | str) or (isinstance(plain, float) and not np.isfinite(plain)):
-            plain = str(plain)
-        elif isinstance(plain, int) and not isinstance(plain, bool) and abs(plain) >= 2**63:
-            plain = str(plain)  # JSON's readers end there
-        notes[_text(key)] = _text(plain) if isinstance(plain, str) else plain
+        plain = _plain(value)
+        notes[_text(key)] = _text(value) if plain is None else _text(plain) if isinstance(plain, str) else plain
     return notes
+
+
+def kept_as_text(found: Mapping[Any, Any]) -> list[str]:
+    """Name the notes that are no text and are kept as text all the same: a record has no other place for them."""
+    return [str(key) for key, value in found.items() if _plain(value) is None]
+
+
+def _plain(value: Any) -> ParamValue | None:
+    """Return a truth, a finite number or a text as a plain value, and None for anything else."""
+    plain = value.item() if isinstance(value, np.generic) else value
+    if isinstance(plain, bool | str):
+        return plain
+    if isinstance(plain, int):
+        return plain if abs(plain) < 2**63 else None  # JSON's readers end there
+    return plain if isinstance(plain, float) and np.isfinite(plain) else None
 
 
 def _text(value: Any) -> str:

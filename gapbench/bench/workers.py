@@ -11,6 +11,7 @@ import msgspec
 from gapbench.bench.cell import run_cell
 from gapbench.bench.rooms import built_in_modules, prepare
 from gapbench.errors import GapbenchError
+from gapbench.host.interrupts import interrupts_noticed
 from gapbench.host.provenance import Provenance
 from gapbench.results.answers import question
 
@@ -88,6 +89,11 @@ def _parallel(tasks: Sequence[CellTask], options: Options) -> Iterator[Ended]:
 
 def run_in_worker(task: CellTask, plugin_files: tuple[Path, ...], blocked: tuple[str, ...]) -> Ended:
     """Find the components again in a worker process, once for each state of their code, and run a cell."""
+    with interrupts_noticed():
+        return _run_found(task, plugin_files, blocked)
+
+
+def _run_found(task: CellTask, plugin_files: tuple[Path, ...], blocked: tuple[str, ...]) -> Ended:
     from gapbench.host.discovery import discover
 
     key, code = (plugin_files, blocked), task.header.code

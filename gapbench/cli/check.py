@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -9,6 +10,7 @@ import click
 from gapbench.cli import complete
 from gapbench.cli.console import console, echo_json
 from gapbench.cli.options import data_options, kind_named, plugin_options, registry_from
+from gapbench.errors import UsageError
 from gapbench.host.selection import select
 
 if TYPE_CHECKING:
@@ -29,17 +31,19 @@ MARKS = {
 
 @click.command("check")
 @click.argument("kind", shell_complete=complete.kinds)
-@click.argument("name", shell_complete=complete.names)
+@click.argument("name", shell_complete=complete.names, required=False, metavar="NAME")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON.")
 @data_options
 @plugin_options
-def command(kind: str, name: str, as_json: bool, data_root: Path | None, **options: Any) -> int:
+def command(kind: str, name: str | None, as_json: bool, data_root: Path | None, **options: Any) -> int:
     """Check that a component of KIND (encoder, dataset, prompts, aligner, metric) keeps the contract.
 
     NAME is written as everywhere: a name, a glob, or a family with its argument. Ends with 1 where a check fails, or where
     none could run. What could not be tried is named at the end.
     """
     of_kind = kind_named(kind)
+    if name is None:
+        raise UsageError(f"Which {of_kind}? Write gapbench check {of_kind} NAME; `gapbench list {of_kind}` lists them.")
     registry = registry_from(options["plugins"], options["no_plugin"], strict=options["strict"])
     chosen = select(registry, of_kind, [name])
 
@@ -78,16 +82,32 @@ def _show(out: Console, subject: Subject, outcomes: Sequence[Outcome]) -> None:
     from rich.text import Text
 
     out.print(Text(f"{subject.name} ({subject.selected.component.origin})", style="bold"))
+    told: set[str] = set()
     for outcome in outcomes:
         mark, style = MARKS[outcome.status]
         out.print(Text(f"  {mark} {outcome.check.name}", style=style))
+        if outcome.status == "failed" and _cause(outcome) in told:
+            continue
+        told.add(_cause(outcome))
         if outcome.reason and outcome.status != "skipped":
             out.print(Text(f"      {outcome.reason}", style="" if outcome.status == "failed" else "dim"))
         if outcome.status == "failed":
+            others = [one.check.name for one in outcomes if one is not outcome and _same_failure(one, outcome)]
+            if others:
+                out.print(Text(f"      for the same cause fail: {', '.join(others)}"))
             out.print(Text(f"      wanted: {outcome.check.doc}", style="dim"))
     out.print(Text(_summary(outcomes), style="green" if _well(outcomes) else "bold red"))
     for reason, names in _not_tried(outcomes).items():
         out.print(Text(f"not tried ({reason}): {', '.join(names)}", style="yellow"))
+
+
+def _cause(outcome: Outcome) -> str:
+    """Return why a check failed without the numbers, which differ between checks that fail for one cause."""
+    return re.sub(r"[-+\d.]+(e[-+]?\d+)?", "#", outcome.reason)
+
+
+def _same_failure(one: Outcome, other: Outcome) -> bool:
+    return one.status == other.status == "failed" and _cause(one) == _cause(other)
 
 
 def _not_tried(outcomes: Sequence[Outcome]) -> dict[str, list[str]]:

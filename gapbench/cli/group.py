@@ -9,6 +9,7 @@ import click
 
 from gapbench import __version__
 from gapbench.cli.console import echo, shown_warnings
+from gapbench.host.interrupts import interrupts_noticed
 
 #: Command, module and one line of help; the module is imported when its command is called.
 COMMANDS = {
@@ -72,7 +73,7 @@ def cli() -> None:
 
 def run() -> int:
     """Run the command that the command line names, and return its exit code; what goes wrong there is raised."""
-    with shown_warnings():
+    with shown_warnings(), interrupts_noticed():
         return _run()
 
 

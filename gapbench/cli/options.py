@@ -113,6 +113,8 @@ def kind_named(name: str) -> Kind:
     from gapbench.errors import did_you_mean
     from gapbench.host.registry import Kind
 
+    if name.endswith(".py"):
+        raise UsageError(f"{name} is a file where a kind is meant; write KIND NAME --plugin {name}.")
     plain = name.lower().rstrip("s")
     for kind in Kind:
         if plain == kind.rstrip("s"):
@@ -120,7 +122,9 @@ def kind_named(name: str) -> Kind:
     raise UsageError(f"There is no kind {name!r}.{did_you_mean(name, [str(kind) for kind in Kind])}")
 
 
-def registry_from(plugin_files: Sequence[Path], blocked: Sequence[str], *, strict: bool) -> Registry:
+def registry_from(
+    plugin_files: Sequence[Path], blocked: Sequence[str], *, strict: bool, computes: bool = False
+) -> Registry:
     """Find the plugins; a broken one that is installed gets a line on stderr.
 
     Raises
@@ -130,7 +134,7 @@ def registry_from(plugin_files: Sequence[Path], blocked: Sequence[str], *, stric
     """
     from gapbench.host.discovery import discover
 
-    registry = discover(plugin_files=plugin_files, blocked=blocked, strict=strict)
+    registry = discover(plugin_files=plugin_files, blocked=blocked, strict=strict, computes=computes)
     registry.check_named()
     for broken in registry.broken:
         echo(f"warning: plugin {broken.origin} is broken: {broken.cause} {broken.fix}", err=True)

@@ -80,17 +80,19 @@ def report(
     Returns
     -------
     bool
-        Whether all pages could be written. Figures have no part in it: one that cannot be drawn is told in a line.
+        Whether there was a table to show for what was asked, and all pages could be written. Figures have no part in it:
+        one that cannot be drawn is told in a line.
     """
     specs = runner.registry.metric_specs()
     everything = tables_of(runner.options.folder, specs, study, runner.materials.store.memos) if outcome.answers else []
     problem = _written(runner.options.folder, request, study, specs, everything) if everything else ""
-    asked = [metric.label for metric in plan.metrics] if study.metrics else []
-    _show(only(everything, lambda record: question(record) in outcome.asked), specs, out, asked)
+    wanted = [metric.label for metric in plan.metrics] if study.metrics else []
+    asked = only(everything, lambda record: question(record) in outcome.asked)
+    _show(asked, specs, out, wanted)
     _say_what_happened(plan, outcome, runner, out, named=bool(study.datasets))
     if not everything:
         out.print("leaderboard: none (no results)")
-        return True
+        return not outcome.answers
     if not problem:
         _paragraph(f"leaderboard: {runner.options.folder / 'README.md'}, and page.html beside it", out)
     if draw:
@@ -98,7 +100,7 @@ def report(
         problem = _written(runner.options.folder, request, study, specs, everything)  # now with the figures
     if problem:
         _paragraph(f"error: {problem} Records and outcomes are kept.", err)
-    return not problem
+    return bool(asked) and not problem
 
 
 def _written(

@@ -38,7 +38,7 @@ def command(**options: Any) -> int:
     request = Request.from_command_line(options)
     study = study_from(request)
     context = context_from(request)
-    registry = registry_from(request.plugins, request.no_plugin, strict=request.strict)
+    registry = registry_from(request.plugins, request.no_plugin, strict=request.strict, computes=True)
 
     from gapbench.bench.execute import Runner
     from gapbench.bench.materials import Materials

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gapbench.errors import GapbenchError, PluginError
 from gapbench.host.imports import watched
+from gapbench.host.interrupts import by_user
 from gapbench.host.registry import Kind
 from gapbench.host.validate import describe
 
@@ -37,9 +38,11 @@ def load(reference: str, origin: Origin) -> Any:
     module_name, _, attribute = reference.partition(":")
     try:
         target: Any = importlib.import_module(module_name)
-    except (KeyboardInterrupt, GapbenchError):
+    except GapbenchError:
         raise
     except BaseException as error:
+        if by_user(error):
+            raise
         if isinstance(error, ModuleNotFoundError) and error.name:
             missing = error.name.partition(".")[0]
             if missing == module_name.partition(".")[0]:
@@ -75,9 +78,11 @@ def build(selected: Selected, *arguments: Any, factory: Callable[..., Any] | Non
     try:
         with watched([origin.distribution]):
             built = factory(*positional, **spec.options, **selected.params)
-    except (KeyboardInterrupt, GapbenchError):
+    except GapbenchError:
         raise
     except BaseException as error:
+        if by_user(error):
+            raise
         if isinstance(error, ModuleNotFoundError) and error.name:
             missing = error.name.partition(".")[0]
             raise PluginError(f"{origin}: {component.kind} {selected.name!r} {_needs(missing, origin)}") from error
@@ -86,7 +91,9 @@ def build(selected: Selected, *arguments: Any, factory: Callable[..., Any] | Non
     for method in methods:
         try:
             found = callable(getattr(built, method, None))
-        except Exception as error:
+        except BaseException as error:
+            if by_user(error):
+                raise
             what = f"{component.kind} {selected.name!r}"
             raise PluginError(
                 f"{origin}: {what} raises {describe(error)} where its {method}() is looked up."

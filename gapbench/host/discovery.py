@@ -20,8 +20,10 @@ import pluggy
 from gapbench import __version__, hookspecs
 from gapbench.errors import BrokenPluginError, PluginError, UsageError
 from gapbench.host.imports import watched
+from gapbench.host.interrupts import by_user
 from gapbench.host.provenance import imported, refresh
 from gapbench.host.registry import HOOKS, MODULE, OBJECT, UNKNOWN, Broken, Kind, Origin, Plugin, Registry
+from gapbench.host.streams import printing_to_stderr
 from gapbench.host.validate import components_of, describe, hooks_of
 from gapbench.specs import Spec
 
@@ -68,22 +70,26 @@ def discover(
     host = _Host(strict=strict, computes=computes)
     host.add(BUILTIN, lambda: importlib.import_module(BUILTIN.module))
     allowed, left_out = _allowed(), {_plain(name) for name in blocked}
+    known: set[str] = set()
     for origin, entry_point in _installed():
         names = {_plain(origin.distribution), _plain(origin.entry_point)}
+        known |= names
         if names & left_out or (allowed is not None and not names & allowed):
             continue
         host.add(origin, entry_point.load)
     for path in {os.path.realpath(file): file for file in plugin_files}.values():  # one given twice counts once
         if not path.is_file():
             raise UsageError(f"There is no plugin file {str(path)!r}. Check the path.")
-        if not {_plain(path.stem), _plain(path.name)} & left_out:
+        names = {_plain(path.stem), _plain(path.name)}
+        known |= names
+        if not names & left_out:
             host.add(Origin(path.name, "", "--plugin", path.stem, str(path.resolve())), partial(load_file, path))
     for plugin in objects:
         name = str(getattr(plugin, "__name__", type(plugin).__name__))
         home = name if isinstance(plugin, ModuleType) else str(getattr(plugin, "__module__", type(plugin).__module__))
         kind = MODULE if isinstance(plugin, ModuleType) else OBJECT
         host.add(Origin(name, "", kind, home), partial(_itself, plugin))
-    return host.registry()
+    return host.registry([name for name in blocked if _plain(name) not in known])
 
 
 def built_in() -> Registry:
@@ -109,17 +115,17 @@ class _Host:
         self._broken: list[Broken] = []
 
     def add(self, origin: Origin, load: Callable[[], Any]) -> None:
-        # What a plugin prints while it is looked at must not get into a command's output (JSON, say).
-        with contextlib.redirect_stdout(sys.stderr), self._libraries_kept(origin):
+        if origin == BUILTIN:
+            self._add(origin, load)
+            return
+        with printing_to_stderr(), self._libraries_kept(origin):
             self._add(origin, load)
 
     def _libraries_kept(self, origin: Origin) -> contextlib.AbstractContextManager[None]:
-        if not self._computes or origin == BUILTIN:
+        if not self._computes:
             return contextlib.nullcontext()
         from gapbench.host.unchanged import functions_kept
 
-        for name in ("scipy.linalg", "scipy.special"):  # what is imported first can be put back
-            importlib.import_module(name)
         return functions_kept(f"Plugin {origin}, while it was imported,")
 
     def _add(self, origin: Origin, load: Callable[[], Any]) -> None:
@@ -127,9 +133,9 @@ class _Host:
         try:
             with watched([origin.distribution]):
                 module = load()
-        except KeyboardInterrupt:
-            raise
         except BaseException as error:
+            if by_user(error):
+                raise
             self._fail(
                 origin, "discover", f"importing it raises {describe(error)}.", _how_to_mend(origin, error), error
             )
@@ -142,9 +148,9 @@ class _Host:
                 SimpleNamespace(**{HOOKS[kind]: hook for kind, hook in hooks.items()}),
                 name=f"{origin.distribution}:{origin.entry_point}:{origin.module}",
             )
-        except KeyboardInterrupt:
-            raise
         except BaseException as error:  # a plugin's objects can raise whenever they are touched
+            if by_user(error):
+                raise
             cause = str(error) if isinstance(error, PluginError) else f"checking it raises {describe(error)}."
             self._fail(origin, "validate", cause, _ask_author(origin), error, _claimed(module))
             return
@@ -166,7 +172,7 @@ class _Host:
             raise refused(f"Plugin {origin}: {cause} {fix}") from error
         self._broken.append(Broken(origin, stage, cause, fix, tuple(components), error))
 
-    def registry(self) -> Registry:
+    def registry(self, unknown: Sequence[str] = ()) -> Registry:
         """Take out name clashes: a built-in keeps its name, between others neither wins."""
         owners: dict[tuple[Kind, str], list[Plugin]] = {}
         for plugin in self._plugins:
@@ -195,7 +201,7 @@ class _Host:
                 None,
                 [(component.kind, component.spec.name) for component in plugin.components],
             )
-        return Registry(self._plugins, self._broken)
+        return Registry(self._plugins, self._broken, unknown)
 
 
 def _installed() -> Iterator[tuple[Origin, EntryPoint]]:
@@ -288,10 +294,9 @@ def _claimed(module: Any) -> list[tuple[Kind, str]]:
         try:
             specs = list(getattr(module, hook)())
             claimed += [(kind, spec.name) for spec in specs if isinstance(spec, Spec) and isinstance(spec.name, str)]
-        except KeyboardInterrupt:
-            raise
-        except BaseException:  # noqa: S112 - it is known to be broken; this only improves later messages
-            continue
+        except BaseException as error:  # it is known to be broken; this only improves later messages
+            if by_user(error):
+                raise
     return claimed
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from gapbench.errors import BrokenPluginError, UsageError, did_you_mean
+from gapbench.errors import BrokenPluginError, GapbenchWarning, UsageError, did_you_mean
 from gapbench.specs import (
     AlignerSpec,
     DatasetSpec,
@@ -148,9 +149,12 @@ class Registry:
     ----------
     plugins, broken
         As `gapbench.host.discovery.discover` found them; names are unique among ``plugins``.
+    unknown
+        What was to be left out, and is not there.
     """
 
-    def __init__(self, plugins: Sequence[Plugin], broken: Sequence[Broken]) -> None:
+    def __init__(self, plugins: Sequence[Plugin], broken: Sequence[Broken], unknown: Sequence[str] = ()) -> None:
+        self.unknown = tuple(unknown)
         self.plugins = tuple(plugins)
         self.broken = tuple(broken)
         self._by_kind: dict[Kind, dict[str, Component]] = {kind: {} for kind in Kind}
@@ -159,13 +163,18 @@ class Registry:
                 self._by_kind[component.kind][component.spec.name] = component
 
     def check_named(self) -> None:
-        """Refuse to go on without a plugin that was named; one that is merely installed costs nothing but itself.
+        """Refuse to go on without a plugin that was named; tell of one that was to be left out and is not there.
+
+        One that is merely installed costs nothing but itself.
 
         Raises
         ------
         BrokenPluginError
             Tells each that is broken, with cause and remedy.
         """
+        for name in self.unknown:
+            told = f"There is no plugin {name!r} to leave out. `gapbench plugins` lists those that are there."
+            warnings.warn(told, GapbenchWarning, stacklevel=2)
         broken = [one for one in self.broken if one.origin.named]
         if broken:
             raise BrokenPluginError(

@@ -14,26 +14,20 @@ import signal
 import sys
 import threading
 import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gapbench.errors import GapbenchWarning
 from gapbench.host.imports import GAPBENCH
+from gapbench.host.interrupts import check_interrupt
+from gapbench.host.patches import Patches, import_ahead
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from types import FrameType, ModuleType
+    from types import FrameType
 
     from gapbench.host.registry import Component
-
-#: Packages whose functions and classes are put back, with all their modules; of the others the modules named.
-WHOLE = frozenset({"numpy", GAPBENCH})
-ALONE = (
-    "builtins", "json", "math", "os", "hashlib", "zlib", "torch", "torch.nn.functional", "scipy.linalg", "scipy.special",
-    "scipy.stats", "msgspec", "faiss",
-)  # fmt: skip
 
 #: Signals that a run itself listens to.
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGALRM") if hasattr(signal, name))
@@ -51,73 +45,26 @@ def unchanged(component: Component) -> Iterator[None]:
             yield
         finally:
             restore()
+            check_interrupt()
 
 
 @contextlib.contextmanager
 def functions_kept(who: str) -> Iterator[None]:
-    """Put back the functions that are replaced meanwhile, and tell of them; ``who`` begins the sentence."""
-    functions = _functions()
+    """Put back functions and constants that are replaced meanwhile, and tell of them; ``who`` begins the sentence."""
+    import_ahead()
+    patches = Patches()
     try:
         yield
     finally:
-        changed = _put_back(functions)
+        changed = patches.undo()
         if changed:
             more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""  # noqa: PLR2004
             warnings.warn(
                 f"{who} replaced {', '.join(changed[:3])}{more}; this was undone, since it would have changed what others "
-                "compute.",
+                "compute, or what is shown of it.",
                 GapbenchWarning,
                 stacklevel=3,
             )
-
-
-def _functions() -> list[tuple[str, Any, dict[str, Any]]]:
-    """Remember the functions and classes of some modules, and the methods of gapbench's classes."""
-    known: list[tuple[str, Any, dict[str, Any]]] = []
-    for name, module in list(sys.modules.items()):
-        top = name.partition(".")[0]
-        if not (top in WHOLE or name in ALONE):
-            continue
-        own = top == GAPBENCH
-        held = {key: value for key, value in vars(module).items() if callable(value) or (own and key.isupper())}
-        known.append((name, module, held))
-        if own:
-            known += [
-                (f"{name}.{key}", value, _methods(value)) for key, value in held.items() if _is_own(value, module)
-            ]
-    return known
-
-
-def _is_own(value: Any, module: ModuleType) -> bool:
-    return isinstance(value, type) and value.__module__ == module.__name__
-
-
-def _methods(cls: type) -> dict[str, Any]:
-    return {
-        key: value for key, value in vars(cls).items() if callable(value) or isinstance(value, property | classmethod)
-    }
-
-
-def _put_back(known: list[tuple[str, Any, dict[str, Any]]]) -> list[str]:
-    """Put back what was replaced or taken away, and name it."""
-    changed = []
-    for name, owner, held in known:
-        now = vars(owner)
-        for key, value in held.items():
-            if now.get(key) is not value and not _own_wrapper(now.get(key), value):
-                with contextlib.suppress(AttributeError, TypeError):
-                    setattr(owner, key, value)
-                    changed.append(f"{name}.{key}")
-    return changed
-
-
-def _own_wrapper(found: Any, value: Any) -> bool:
-    """Whether a library wrapped its own function, as PyTorch does with some when its optimisers are first imported."""
-    code = getattr(found, "__code__", None)
-    if code is None or getattr(found, "__wrapped__", None) is not value:
-        return False
-    library = sys.modules.get((getattr(value, "__module__", None) or "").partition(".")[0])
-    return any(Path(code.co_filename).is_relative_to(folder) for folder in getattr(library, "__path__", ()))
 
 
 def _state() -> Callable[[], None]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from gapbench import __version__
 from gapbench.errors import NoPluginError, PluginError, did_you_mean
 from gapbench.hookspecs import CONTRACT, OLDEST_CONTRACT
+from gapbench.host.interrupts import by_user
 from gapbench.host.registry import HOOKS, SPEC_TYPES, Component, Kind, Origin
 from gapbench.specs import (
     ActsOn,
@@ -83,9 +84,9 @@ def hooks_of(plugin: Any) -> dict[Kind, Callable[[], Any]]:
         try:
             member = getattr(plugin, name)
             marked = isinstance(getattr(member, "gapbench_impl", None), dict)  # some objects have every attribute
-        except KeyboardInterrupt:
-            raise
         except BaseException as error:
+            if by_user(error):
+                raise
             if name.startswith("gapbench_"):
                 raise PluginError(f"Reading its {name!r} raises {describe(error)}.") from error
             continue  # a lazy attribute or a proxy that cannot be had here: no hook, so no concern of the host
@@ -137,11 +138,11 @@ def components_of(hooks: Mapping[Kind, Callable[[], Any]], origin: Origin) -> li
                     f"Its hook {HOOKS[kind]} returns {type(specs).__name__}; it must return a list of specs."
                 )
             specs = list(specs)
-        except KeyboardInterrupt:
-            raise
         except PluginError:
             raise
         except BaseException as error:
+            if by_user(error):
+                raise
             raise PluginError(f"Its hook {HOOKS[kind]} raises {describe(error)}.") from error
         names = set()
         for spec in specs:

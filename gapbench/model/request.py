@@ -9,11 +9,13 @@ keywords, defaults and docstring to it), study files (the fields that choose cel
 from __future__ import annotations
 
 import os
+import warnings
+from collections.abc import Sized
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from gapbench.errors import UsageError
+from gapbench.errors import GapbenchWarning, UsageError
 from gapbench.model.values import Choice, File, Flag, Many, Number, Numbers, Text, Unfit, Values
 
 if TYPE_CHECKING:
@@ -285,18 +287,17 @@ class Request:
 
     @classmethod
     def from_python(cls, given: Mapping[str, Any], where: str) -> Request:
-        """Check keywords; None, and an empty list, stand for one that is not given.
+        """Check keywords; None stands for one that is not given. Of what chooses cells an empty list chooses nothing.
 
         Raises
         ------
         UsageError
             Names the keyword, what it takes and what was given.
         """
-        known = {
-            name: OPTIONS[name].check(value, where)
-            for name, value in given.items()
-            if value is not None and not (isinstance(value, list | tuple) and not value)
-        }
+        for name, value in given.items():
+            if OPTIONS[name].selects and isinstance(value, Sized) and not isinstance(value, str) and not len(value):
+                raise UsageError(f"{where}: {name} is empty, so nothing would run; leave it out for the usual ones.")
+        known = {name: OPTIONS[name].check(value, where) for name, value in given.items() if value is not None}
         request = cls(**known)
         request.check(lambda declared: declared.name, f"{where}: ")
         return request
@@ -328,6 +329,12 @@ class Request:
         if self.fit_size and self.shots:
             names = f"{label(OPTIONS['fit_size'])} and {label(OPTIONS['shots'])}"
             raise UsageError(f"{before}{names} are two ways of saying how much is fitted on; give one.")
+        if self.data_root is not None and not self.data_root.is_dir() and not self.download:
+            warnings.warn(
+                f"{before}{label(OPTIONS['data_root'])}: there is no folder {self.data_root}, so no dataset is found in it.",
+                GapbenchWarning,
+                stacklevel=2,
+            )
         if self.in_process and (self.timeout is not None or self.memory is not None):
             limit = label(OPTIONS["timeout" if self.timeout is not None else "memory"])
             raise UsageError(

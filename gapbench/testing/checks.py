@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from gapbench.errors import GapbenchError
 from gapbench.host.build import build
+from gapbench.host.interrupts import by_user
 from gapbench.host.registry import Kind
 from gapbench.host.selection import Selected, params_of
 from gapbench.host.validate import describe
@@ -125,11 +126,11 @@ def run_check(one: Check, subject: Subject) -> Outcome:
     expected: str = subject.spec.expected_failures.get(one.name, "")
     try:
         one.run(subject)
-    except KeyboardInterrupt:
-        raise
     except DoesNotApplyError as error:
         return Outcome(one, "skipped", str(error))
     except BaseException as error:
+        if by_user(error):
+            raise
         if expected:
             return Outcome(one, "expected failure", expected)
         told = isinstance(error, AssertionError | GapbenchError) and str(error)

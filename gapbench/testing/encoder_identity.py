@@ -126,7 +126,9 @@ def goes_with_rows(subject: Subject) -> None:
             continue
         rows, theirs = other
         if np.array_equal(rows, mine):
-            continue  # it ignores the dtype; an identity that changes all the same costs time, and no number
+            # Nothing is demanded: that a few rows are equal does not prove that all are, and an identity that changes
+            # without need costs time, and no number.
+            continue
         assert theirs != identity, (
             f"in {dtype} it gives other rows and has the same identity: they would be taken for one"
         )

@@ -5,11 +5,14 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import json
+import os
 import sys
+import tempfile
 from typing import TYPE_CHECKING
 
+from gapbench.errors import GapbenchError
 from gapbench.host.registry import Kind, Origin
-from gapbench.host.validate import components_of, hooks_of
+from gapbench.host.validate import components_of, describe, hooks_of
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -19,27 +22,42 @@ HEAVY = frozenset(
     {"numpy", "torch", "faiss", "scipy", "sklearn", "matplotlib", "pandas", "open_clip", "tensorflow", "jax"}
 )
 
+#: Characters that are told of what is printed.
+LONGEST = 200
+
 
 def main() -> None:
     """Answer one request as a line of JSON."""
     request = json.loads(sys.argv[1])
     kind = Kind(request["kind"])
-    module = _module(request["module"], request["file"])
     entry_point = "--plugin" if request["file"] else "entry"
     origin = Origin(request["module"], "", entry_point, request["module"])
-    components = components_of(hooks_of(module), origin)
+    answers = os.dup(1)
+    with (
+        tempfile.TemporaryFile() as file
+    ):  # the answer alone goes to standard output, whatever a plugin prints, and when
+        os.dup2(file.fileno(), 1)
+        components = components_of(hooks_of(_module(request["module"], request["file"])), origin)
+        sys.stdout.flush()
+        file.seek(0)
+        printed = file.read(LONGEST).decode(errors="replace")
+    os.dup2(2, 1)
     heavy = sorted(HEAVY & set(sys.modules))
     component = next(c for c in components if c.kind is kind and c.spec.name == request["name"])
 
     from gapbench.testing.checks import DoesNotApplyError, subject_of
     from gapbench.testing.digests import DIGESTS
 
-    answer: dict[str, object] = {"heavy": heavy}
+    answer: dict[str, object] = {"heavy": heavy, "printed": printed}
     try:
         answer["result"] = DIGESTS[kind](subject_of(component, request["argument"]))
     except DoesNotApplyError as error:
         answer["skipped"] = str(error)
-    print(json.dumps(answer))  # noqa: T201 - the answer
+    except BaseException as error:  # what start-up costs is known all the same
+        told = isinstance(error, GapbenchError) and str(error)
+        answer["error"] = told or f"it raises {describe(error)}"
+    with os.fdopen(answers, "w") as file:
+        json.dump(answer, file)
 
 
 def _module(name: str, file: str) -> ModuleType:

@@ -21,11 +21,17 @@ PATIENCE = 300
 
 @check("costs nothing at start-up", *KINDS)
 def light(subject: Subject) -> None:
-    """Importing the plugin and calling its hook imports neither NumPy nor torch nor anything else that is heavy."""
+    """Importing the plugin and calling its hook imports nothing heavy, such as NumPy or torch, and prints nothing."""
     found, _ = _fresh(_request(subject))
+    assert not found["printed"], (
+        f"it prints while it is imported: {found['printed']!r}. Every command imports it, and its words are nobody's output"
+    )
+    if subject.selected.component.origin.file:
+        raise DoesNotApplyError("it is one file, which commands import only where --plugin names it")
     assert not found["heavy"], (
-        f"start-up imports {', '.join(found['heavy'])}: every `gapbench --help` would pay for it. Import it where the "
-        "implementation is, and name that in the spec's factory"
+        f"importing it imports {', '.join(found['heavy'])}. Every gapbench command imports the installed plugins, so "
+        "each would take that much longer. Import it inside the functions that use it, or put the implementation into a "
+        "module of its own, which the spec's factory names"
     )
 
 
@@ -33,6 +39,8 @@ def light(subject: Subject) -> None:
 def elsewhere(subject: Subject) -> None:
     """Two processes with different hash seeds give the same result, bit by bit."""
     one, other = _fresh(_request(subject))
+    for each in (one, other):
+        assert "error" not in each, each["error"]
     if "skipped" in one:
         raise DoesNotApplyError(one["skipped"])
     assert one["result"] == other["result"], (

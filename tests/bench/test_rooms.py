@@ -13,7 +13,7 @@ import pytest
 
 import gapbench
 from gapbench.bench.fitdata import FitParts, FitRows
-from gapbench.bench.rooms import Here, Room, room
+from gapbench.bench.rooms import Here, Room, processes
 from gapbench.bench.rooms.wire import Channel, Garbled, RoomEnded, Shared, TooLate
 from gapbench.components import EmbeddedSplit, Texts
 from gapbench.errors import AlignerError, UndeclaredData, UsageError
@@ -109,7 +109,7 @@ def parts_of(name, *, dim=8, n=60):
 @pytest.mark.parametrize("forks", [True, False])
 @pytest.mark.parametrize("name", ["procrustes", "whiten-zca", "gda-clip", "random-rotation", "leace"])
 def test_a_room_gives_what_this_process_gives(name, forks, monkeypatch):
-    monkeypatch.setattr(room, "FORKS", forks and room.FORKS)
+    monkeypatch.setattr(processes, "FORKS", forks and processes.FORKS)
     selected, parts, x = parts_of(name)
     here = Here(selected).fit(parts, np.random.default_rng(1))
     with Room(selected, [selected.component.origin], "") as there:
@@ -139,18 +139,18 @@ def test_a_room_that_was_killed_is_told_and_the_next_one_works():
         assert fresh.fit(parts, np.random.default_rng(0)).images(x).shape == x.shape
 
 
-@pytest.mark.skipif(not room.FORKS, reason="there is no server")
+@pytest.mark.skipif(not processes.FORKS, reason="there is no server")
 def test_a_server_that_was_killed_is_started_again():
     selected, parts, x = parts_of("mean-center")
     for _ in range(2):
         with Room(selected, [selected.component.origin], "") as there:
             assert there.fit(parts, np.random.default_rng(0)).images(x).shape == x.shape
-        server = room._servers[()]
+        server = processes._servers[()]
         server._process.kill()
         server._process.wait()
 
 
-@pytest.mark.skipif(not room.FORKS, reason="rooms are not forked here")
+@pytest.mark.skipif(not processes.FORKS, reason="rooms are not forked here")
 @pytest.mark.parametrize("asked", [[], [{"do": "start"}], [{"do": "start"}, b"f"], [{"do": "leave", "pid": 1 << 22}]])
 def test_a_server_whose_host_is_gone_in_the_middle_of_a_request_ends_quietly(asked):
     ours, theirs = socket.socketpair()
@@ -174,7 +174,7 @@ def test_a_server_whose_host_is_gone_in_the_middle_of_a_request_ends_quietly(ask
     assert process.returncode == 0
 
 
-@pytest.mark.skipif(not room.FORKS, reason="rooms are not forked here")
+@pytest.mark.skipif(not processes.FORKS, reason="rooms are not forked here")
 def test_an_interrupt_between_a_request_and_its_answer_spoils_no_later_room(tmp_path, monkeypatch):
     def run(out):
         results = gapbench.run(
@@ -185,7 +185,7 @@ def test_an_interrupt_between_a_request_and_its_answer_spoils_no_later_room(tmp_
 
     def interrupted(self, until=None):
         if until is None:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
         return receive(self, until)
 
     path = tmp_path / "t.npz"
@@ -206,7 +206,7 @@ def test_no_process_outlives_the_host():
         "from tests.bench.test_rooms import parts_of\nfrom gapbench.bench.rooms import Room\n"
         "selected, parts, x = parts_of('mean-center')\nroom = Room(selected, [selected.component.origin], '')\n"
         "room.fit(parts, np.random.default_rng(0))\n"
-        "from gapbench.bench.rooms import room as module\n"
+        "from gapbench.bench.rooms import processes as module\n"
         "print(room._process._pid, module._servers[()]._process.pid, flush=True)\ntime.sleep(60)\n"
     )
     path = repr([os.fspath(entry) for entry in [*sys.path, os.fspath(ROOT)]])

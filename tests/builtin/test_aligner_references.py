@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import scipy.linalg
-from helpers import CLIP, caption_pairs, caption_split, class_split, fitted
+from helpers import caption_pairs, caption_split, class_split, fitted
+from places import CLIP
 from sklearn.covariance import shrunk_covariance
 from sklearn.cross_decomposition import CCA, PLSSVD
 from sklearn.decomposition import PCA

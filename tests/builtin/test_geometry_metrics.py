@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import scipy.linalg
-from helpers import BY_NAME, CLIP, caption_pairs, caption_split, class_split, fitted, scored
+from helpers import BY_NAME, caption_pairs, caption_split, class_split, fitted, scored
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from places import CLIP
 from scipy.spatial.distance import cdist, pdist
 from scipy.stats import skew
 from sklearn.neighbors import NearestNeighbors

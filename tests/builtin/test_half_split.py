@@ -6,7 +6,8 @@ both directions. The reference is a computation of its own in plain NumPy.
 
 import numpy as np
 import pytest
-from helpers import BY_NAME, CLIP, caption_split, fitted, scored
+from helpers import BY_NAME, caption_split, fitted, scored
+from places import CLIP
 
 from gapbench.builtin.metrics.gaps import CentroidDistance, LinearSeparability, PairedCosine, RelativeModalityGap
 

@@ -4,7 +4,8 @@ import importlib
 
 import numpy as np
 import pytest
-from helpers import CLIP, scored
+from helpers import scored
+from places import CLIP
 from scipy import optimize, special, stats
 from sklearn.cluster import KMeans
 from sklearn.linear_model import RidgeClassifier

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from helpers import BY_NAME, CLIP, fit_spec, scored
+from helpers import BY_NAME, fit_spec, scored
+from places import CLIP
 from sklearn.metrics import ndcg_score
 
 from gapbench.bench import scored as scored_split

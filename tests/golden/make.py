@@ -27,11 +27,9 @@ from golden.aligners import (
 )
 from golden.metrics import Rows, Values, cka, classification, displacement, fisher, positions, ranking, shapes
 from golden.neighbours import mixed_search, mmd, neighbourhoods, shared
+from places import CLIP
 
 FILE = Path(__file__).parent / "golden.json"
-
-#: 500 pairs of COCO val2017 by CLIP ViT-B/16, published with "Mind the Gap" (Liang et al., 2022).
-PUBLISHED = "mind_the_gap_clip.npz"
 
 #: What 500 centred pairs of 512 dimensions do not determine: one direction of the rotation, and of the map, is open.
 OPEN = ("procrustes", "ols")
@@ -55,9 +53,9 @@ def classes() -> tuple[Rows, Rows, Rows]:
     return images.astype(np.float32), texts.astype(np.float32), labels
 
 
-def published(folder: Path) -> tuple[Rows, Rows]:
+def published() -> tuple[Rows, Rows]:
     """The published features, as they are in their file."""
-    with np.load(folder / PUBLISHED) as kept:
+    with np.load(CLIP) as kept:
         return kept["image"], kept["text"]
 
 
@@ -90,8 +88,8 @@ def of_classes(label: str, images: Rows, texts: Rows, labels: Rows) -> Values:
     return found
 
 
-def of_published(folder: Path) -> dict[str, Values]:
-    x, y = (unit(rows.astype(np.float64)) for rows in published(folder))
+def of_published() -> dict[str, Values]:
+    x, y = (unit(rows.astype(np.float64)) for rows in published())
     return {label: of_captions(label, x, y) for label in ALIGNERS if label not in OPEN}
 
 
@@ -107,5 +105,5 @@ def golden() -> dict[str, dict[str, Values]]:
 
 
 if __name__ == "__main__":
-    made = golden() | {"published": of_published(Path(__file__).parents[3] / "shared" / "data")}
+    made = golden() | {"published": of_published()}
     FILE.write_text(json.dumps(made, indent=1) + "\n")

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from golden import make
+from places import CLIP
 
 import gapbench
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from gapbench.model.record import Record
 
     Runs = dict[str, dict[str, Record]]
 
-SHARED = Path(__file__).parents[3] / "shared" / "data"
 KEPT = json.loads(make.FILE.read_text())
 
 
@@ -36,10 +37,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
 
 @pytest.fixture(scope="module")
 def published() -> dict[str, Record]:
-    file = SHARED / make.PUBLISHED
-    if not file.exists():
-        pytest.skip(f"{make.PUBLISHED} is not here")
-    return _measured(file, KEPT["published"])
+    if not CLIP.exists():
+        pytest.skip(f"{CLIP.name} is not here")
+    return _measured(CLIP, KEPT["published"])
 
 
 def _measured(file: Path, kept: dict[str, dict[str, object]]) -> dict[str, Record]:
@@ -77,9 +77,9 @@ def test_the_file_is_what_its_maker_makes() -> None:
 
 @pytest.mark.slow
 def test_the_file_is_what_its_maker_makes_of_published_features() -> None:
-    if not (SHARED / make.PUBLISHED).exists():
-        pytest.skip(f"{make.PUBLISHED} is not here")
-    _same(make.of_published(SHARED), KEPT["published"], rtol=1e-7)
+    if not CLIP.exists():
+        pytest.skip(f"{CLIP.name} is not here")
+    _same(make.of_published(), KEPT["published"], rtol=1e-7)
 
 
 @pytest.mark.parametrize(("world", "label"), [(world, label) for world in MADE for label in KEPT[world]])

@@ -72,8 +72,12 @@ METRICS = {
     "patches builtins": "import builtins\nbuiltins.sorted = None",
     "changes state": "import os, random, warnings\nos.environ['OMP_NUM_THREADS'] = '99'\nos.chdir('/')\nnp.seterr(all='raise')\nnp.random.seed(0)\nrandom.seed(0)\nwarnings.simplefilter('error')",
     "takes the streams": "import sys\nsys.stdout = sys.stderr = None",
+    "rewrites code": "import gapbench.stats as s\nfrom gapbench.bench.scored import AlignedSplit as A\nfor f in (s.interval, A.top_classes, A.captioned.fget):\n    f.__code__ = (lambda *a, **k: 0.5).__code__\n    f.__defaults__ = (7,)",
+    "patches what comes after it": "import gapbench.results.comparisons as c, gapbench.leaderboard.assemble as a\nc.compare = a.build_tables = None",
+    "changes tables": "from gapbench.model.units import RANGES\nRANGES.clear()",
     "raises": "raise RuntimeError('no')",
     "raises SystemExit": "raise SystemExit(0)",
+    "raises KeyboardInterrupt": "raise KeyboardInterrupt",
     "changes its outcomes later": "",
 }
 
@@ -83,5 +87,7 @@ HOSTED = {
     "patches gapbench": "import gapbench.embeddings.arrays as arrays\narrays.unit_rows = None",
     "patches torch": "import torch\ntorch.matmul = None",
     "patches builtins": "import builtins\nbuiltins.sorted = None",
+    "rewrites code": "import gapbench.embeddings.arrays as a\na.unit_rows.__code__ = (lambda *a, **k: 0.5).__code__",
+    "raises KeyboardInterrupt": "raise KeyboardInterrupt",
     "changes state": "import os, random, warnings\nos.environ['HOME'] = '/nowhere'\nos.chdir('/')\nnp.seterr(all='raise')\nnp.random.seed(0)\nrandom.seed(0)\nwarnings.simplefilter('error')",
 }

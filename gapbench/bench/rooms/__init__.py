@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from gapbench.bench.rooms.here import Here
-from gapbench.bench.rooms.room import Room, prepare
+from gapbench.bench.rooms.processes import prepare
+from gapbench.bench.rooms.room import Room
 from gapbench.host.imports import GAPBENCH
 from gapbench.host.provenance import Provenance
 from gapbench.host.registry import Kind

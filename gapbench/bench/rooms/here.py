@@ -11,6 +11,7 @@ from gapbench.bench.notes import plain_notes
 from gapbench.errors import AlignerError, GapbenchError
 from gapbench.host.blame import fault_of
 from gapbench.host.build import build
+from gapbench.host.interrupts import by_user
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,9 +71,11 @@ class Here:
         """Call what is the aligner's, and name it where that raises."""
         try:
             return call(*arguments)
-        except (GapbenchError, KeyboardInterrupt):
+        except GapbenchError:
             raise
         except BaseException as error:
+            if by_user(error):
+                raise
             fault = fault_of(error, self._selected.component.spec.factory.partition(":")[0])
             raise AlignerError(f"Aligner {self.name!r} raised {fault}") from error
 
