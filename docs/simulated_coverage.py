@@ -82,6 +82,62 @@ def captions(images: int, share: float, alike: float = 0.3, each: int = 5) -> Fa
     return Family("share of captions", f"{images} images of {each}, {share:.1%}", draw, share, "share")
 
 
+def by_class(sizes: tuple[int, ...], share: float) -> Family:
+    """Mean over classes of several sizes of the share that is right, as `mean-per-class-recall` measures it."""
+    from types import SimpleNamespace
+
+    from scipy.stats import norm
+
+    from gapbench.builtin.metrics.tasks import MeanPerClassRecall
+
+    labels, cut = np.repeat(np.arange(len(sizes)), sizes), norm.ppf(share)
+
+    def one(right: np.ndarray) -> Measurement:
+        answers = np.where(right, labels, -1)[:, None]
+        return MeanPerClassRecall().measure(SimpleNamespace(labels=labels, top_classes=lambda _k: answers))
+
+    def draw(rng: np.random.Generator, rows: int) -> Table:
+        return [[one(row < cut)] for row in latent(rng, rows, len(labels))]
+
+    setting = f"{len(sizes)} classes of {min(sizes)} to {max(sizes)}, {share:.1%}"
+    return Family("mean over classes", setting, draw, share, "share")
+
+
+def seeds_of_captions(images: int, number: int, fits: float, each: int = 5) -> Family:
+    """Several seeds of shares of captions, of the same images; fits vary by so many errors of one seed's images."""
+    from scipy.stats import norm
+
+    spread, share = fits / math.sqrt(images), 0.8
+    cut = norm.ppf(share) * math.sqrt(1 + spread**2)
+
+    def draw(rng: np.random.Generator, rows: int) -> Table:
+        items = rng.standard_normal((images, 1))
+        table = []
+        for _ in range(rows):
+            row = []
+            for _ in range(number):
+                own = math.sqrt(0.8) * items + math.sqrt(0.2) * rng.standard_normal((images, each))
+                found = (own + spread * rng.standard_normal() < cut).mean(axis=1)
+                row.append(Measurement(value=float(found.mean()), n=images * each, outcomes=found))
+            table.append(row)
+        return table
+
+    how = "little" if fits < 1 else "much"
+    return Family(f"{number} seeds, captions", f"{images} images of {each}, fits vary {how}", draw, share, "share")
+
+
+def edge(n: int, share: float) -> Family:
+    """Means of outcomes between 0 and 1 of which nearly all are 1, such as reciprocal ranks."""
+    from scipy.stats import norm
+
+    cut = norm.ppf(share)
+
+    def draw(rng: np.random.Generator, rows: int) -> Table:
+        return [[measured(np.where(row < cut, 1.0, 0.5))] for row in latent(rng, rows, n)]
+
+    return Family("mean of gains", f"{n} items, {share:.1%} of them 1", draw, 0.5 + share / 2, "ratio")
+
+
 def real(n: int, kind: str) -> Family:
     """Return means of real outcomes."""
     shape = {"normal": lambda x: x, "lognormal": np.exp}[kind]
@@ -163,6 +219,8 @@ FAMILIES = (
     seeds(200, 4, 0.2, shared=True), seeds(200, 4, 3.0, shared=True), seeds(200, 2, 3.0, shared=True),
     seeds(200, 4, 0.2, shared=False), seeds(200, 4, 3.0, shared=False), seeds(500, 5, 1.5, shared=True, kind="real"),
     median(40),
+    by_class((1, 2, 3) * 30, 0.8), by_class((5, 10, 15) * 7, 0.8), by_class((20, 50, 80) * 4, 0.9),
+    seeds_of_captions(200, 2, 3.0), seeds_of_captions(200, 3, 3.0), edge(100, 0.99), edge(1000, 0.997),
 )  # fmt: skip
 
 
@@ -180,7 +238,7 @@ def ends_of(family: Family, table: Table) -> Iterator[tuple[float, float]]:
         n = len(together.outcomes[0][0])
         yield (
             share_interval(value, variance, n, quantile_of(width, variance, n))
-            if family.unit == "share"
+            if family.unit in ("share", "ratio")
             else (value - width, value + width)
         )
 

@@ -195,7 +195,7 @@ def run(  # noqa: PLR0913 - one keyword for each option
     split
         Split to score, of data with several (else test or val).
     limit
-        Read N items of each split alone, always the same. [1..1,000,000,000]
+        Read N items of each split alone, always the same. [1 to 1,000,000,000]
     prompts
         Names and globs.
     aligners

@@ -80,7 +80,9 @@ def test_cifar10_in_its_own_format(tmp_path, monkeypatch):
         (folder / name).write_bytes(pickle.dumps(batch))
     names = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
     (folder / "batches.meta").write_bytes(pickle.dumps({"label_names": names}))
-    dataset = TorchvisionSet(context(tmp_path), name="cifar10", cls="CIFAR10", size=1, published={"train": 20, "test": 4})
+    dataset = TorchvisionSet(
+        context(tmp_path), name="cifar10", cls="CIFAR10", size=1, published={"train": 20, "test": 4}
+    )
     with pytest.raises(DataError, match="torchvision does not take the files"):  # pickles are never loaded unchecked
         dataset.split("test")
     monkeypatch.setattr("torchvision.datasets.cifar.check_integrity", lambda *_: True)
@@ -103,7 +105,9 @@ def test_mnist_in_its_own_format(tmp_path):
         ):
             (folder / name).write_bytes(content)
             (folder / f"{name}.gz").write_bytes(gzip.compress(content))
-    split = TorchvisionSet(context(tmp_path), name="mnist", cls="MNIST", size=1, published={"train": 20, "test": 4}).split("test")
+    split = TorchvisionSet(
+        context(tmp_path), name="mnist", cls="MNIST", size=1, published={"train": 20, "test": 4}
+    ).split("test")
     assert [split.classes[label] for label in split.labels] == ["seven", "two"]
     assert split.images[1].mode == "RGB"
 
@@ -112,7 +116,10 @@ def test_eurosat_is_cut_by_gapbench_the_same_way_each_time(tmp_path):
     for name in ("AnnualCrop", "Forest"):
         for item in range(10):
             picture(tmp_path / "eurosat" / "2750" / name / f"{name}_{item}.jpg", (item, 0, 0))
-    splits = [TorchvisionSet(context(tmp_path), name="eurosat", cls="EuroSAT", size=1, published={"train": 20, "test": 4}) for _ in range(2)]
+    splits = [
+        TorchvisionSet(context(tmp_path), name="eurosat", cls="EuroSAT", size=1, published={"train": 20, "test": 4})
+        for _ in range(2)
+    ]
     test, again, train = splits[0].split("test"), splits[1].split("test"), splits[0].split("train")
     assert list(test.classes) == ["annual crop land", "forest"]
     assert np.bincount(test.labels).tolist() == [2, 2]

@@ -76,6 +76,7 @@ NOT_ASKED = {
     "encoder.distribution": "another",
     "dataset.name": "embeddings:elsewhere.npz",
     "dataset.distribution": "another",
+    "dataset.published": False,
     "prompts.distribution": "another",
     "status": "error",
     "reason": "another",

@@ -31,7 +31,7 @@ def keywords():
 def test_the_command_line_has_every_declared_option():
     for command, name in ((run, "run"), (plan, "plan")):
         declared = {flag for one in OPTIONS.values() if name in one.commands for flag in one.flags}
-        own = {"--json"} if name == "plan" else set()
+        own = {"--json", "--check"} if name == "plan" else set()
         assert {flag for parameter in command.params for flag in parameter.opts} == declared | own
 
 
