@@ -35,7 +35,7 @@ OF_HITS = re.compile(r"top[15]|flip-rate-(noise|int8)|i2t-(all-)?recall@\d+|(tex
 OF_ALL_IMAGES = frozenset({"top1", "top5", "mean-per-class-recall"})
 
 #: Task metrics of gapbench that are no means over items: of some the jackknife is kept, of ranks nothing.
-NO_MEANS = frozenset({"ari", "nmi", "ece", "v-measure", "i2t-median-rank", "t2i-median-rank"})
+NO_MEANS = frozenset({"ari", "nmi", "ece", "v-measure", "i2t-median-rank", "t2i-median-rank", "same-modality-share@10"})
 
 #: What is right among the first is right among more.
 NESTED = (

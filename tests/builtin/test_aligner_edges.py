@@ -24,7 +24,7 @@ def of_plugins():
     for project in sorted(PLUGINS.glob("*/pyproject.toml")):
         sys.path.insert(0, str(project.parent))
         for module in tomllib.loads(project.read_text())["project"]["entry-points"]["gapbench"].values():
-            yield from importlib.import_module(module).gapbench_aligners()
+            yield from getattr(importlib.import_module(module), "gapbench_aligners", tuple)()
 
 
 ALIGNERS = {spec.name: spec for spec in (*SPECS, *of_plugins())}

@@ -9,7 +9,7 @@ import pytest
 from gapbench.builtin import published
 from gapbench.builtin.datasets.class_names import imagenet_codes, imagenet_names
 from gapbench.builtin.datasets.digits import CLASSES as DIGITS
-from gapbench.builtin.datasets.torchvision_sets import EUROSAT_WORDS
+from gapbench.builtin.datasets.torchvision_layouts import EUROSAT_WORDS
 from gapbench.builtin.prompts.files import cupl, from_file
 from gapbench.builtin.prompts.strategies import OpenAi, OwnCaptions, Templates, openai_80, template
 from gapbench.errors import DataError, UsageError

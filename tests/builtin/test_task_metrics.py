@@ -320,16 +320,6 @@ def test_agreement_of_clusters_equals_scikit_learn(split):
     assert measure("nmi", data).value == pytest.approx(geometric, rel=1e-9)
 
 
-def test_the_jackknife_of_agreement_leaves_items_out_of_the_clusters_that_were_found():
-    split = captioned(n=40, each=1)
-    data, rows, classes = pooled(split)
-    clusters = KMeans(4, n_init=1, max_iter=100, random_state=0).fit_predict(rows)
-    for name, score in (("v-measure", v_measure_score), ("ari", adjusted_rand_score)):
-        without = [np.delete(np.arange(80), [i, 40 + i]) for i in range(40)]
-        expected = [score(classes[kept], clusters[kept]) for kept in without]
-        np.testing.assert_allclose(np.sort(measure(name, data).jackknife), np.sort(expected), rtol=1e-9)
-
-
 def test_a_gap_makes_clusters_follow_the_modality():
     near, far = (measure("v-measure", aligned(captioned(n=200, d=32, gap=gap))).value for gap in (0.0, 5.0))
     assert near > 0.9
@@ -342,10 +332,7 @@ def test_labels_that_chance_drew_agree_with_no_cluster():
         images=split.images, fingerprint="r", classes=split.classes, captions=split.captions,
         labels=np.random.default_rng(5).permutation(split.labels),
     )  # fmt: skip
-    measured = measure("ari", aligned(random))
-    assert measured.value == pytest.approx(0, abs=0.03)
-    low, high = interval(measured)
-    assert low < measured.value < high
+    assert measure("ari", aligned(random)).value == pytest.approx(0, abs=0.03)
 
 
 def test_of_many_texts_each_class_is_drawn_as_often_as_any_other():

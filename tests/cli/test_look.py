@@ -69,6 +69,7 @@ def test_json_has_the_same(gapbench, photos):
         "read_as": "class folders below Val/",
         "skipped": {"hidden files and folders": 1},
         "notices": [],
+        "published": True,
     }
     assert train["unreadable"] == []
     assert test["fewest"][1] <= 6 <= test["most"][1]

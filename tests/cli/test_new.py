@@ -211,7 +211,9 @@ def test_check_fails_where_a_check_fails_and_says_what_was_wanted(gapbench, tmp_
     done = gapbench("check", "aligner", "broken", "--plugin", "broken.py", code=1)
     words = " ".join(done.stdout.split())
     assert "images() gave shape (1, 7) for 80 rows" in words
-    assert "wanted: Maps give ``(n, e)`` finite" in words
+    assert words.count("images() gave shape (1, 7)") == 1  # one cause is told once
+    assert "for the same cause fail: gives finite float rows of the right shape," in words
+    assert "wanted: " in words
 
 
 def test_check_of_a_name_that_is_not_there(gapbench):

@@ -123,7 +123,12 @@ def test_an_interrupt_of_the_user_ends_the_run_though_a_metric_catches_it(chosen
         except BaseException:
             pass"""
     running = subprocess.Popen(
-        [sys.executable, "-m", "gapbench", *chosen(body)], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, "-m", "gapbench", *chosen(body)],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        # What a shell starts in the background, pytest among it, ignores SIGINT, and its children do.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - there are no threads here
     )
     for _ in range(1200):
         if (tmp_path / "mark").exists() or running.poll() is not None:

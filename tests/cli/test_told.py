@@ -22,7 +22,7 @@ def test_a_device_that_nobody_has_is_refused_even_where_nothing_is_encoded(gapbe
 
 def test_a_device_that_this_machine_lacks_is_named(gapbench, data):
     done = gapbench("run", "-d", data, "-a", "identity", "--device", "cuda:99", "--no-figures", code=2)
-    assert "--device 'cuda:99' cannot be used here" in done.stderr
+    assert "The device 'cuda:99' cannot be used here" in done.stderr
 
 
 @pytest.mark.parametrize(("option", "values"), [("--study", ("digits", "color-digits")), ("--out", ("a", "b"))])

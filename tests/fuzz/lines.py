@@ -376,10 +376,21 @@ def _figures(rng):
     return words + _flag(rng, "--paper", 0.2) + _some(rng, "--to", ("new", *PATHS), 0.4) + _plugins(rng)
 
 
+def _embed(rng):
+    words = ["-d", _one(rng, "-d", DATASETS), *_some(rng, "-e", ENCODERS, 0.12), *_some(rng, "-p", PROMPTS, 0.15)]
+    words += _some(rng, "--split", ("test", "val", *TEXTS), 0.05) + _some(rng, "--limit", NUMBERS, 0.05)
+    words += _some(rng, "--device", ("cpu", "cuda:99", *TEXTS), 0.05) + _some(rng, "--dtype", ("float32", "int8"), 0.05)
+    words += _flag(rng, "--skip-unreadable", 0.05) + _flag(rng, "--offline", 0.9) + _flag(rng, "--download", 0.01)
+    words += _some(rng, "--data-root", PATHS, 0.08) + _flag(rng, "--force", 0.2)
+    words += _some(rng, "--out", ("new.npz", "new.safetensors", "new", *PATHS), 0.9)
+    return words + _plugins(rng)
+
+
 #: For each command what draws its words, and how often it is drawn.
 DRAWN = {
     "run": (_run, 26),
-    "plan": (lambda rng: _request(rng) + _flag(rng, "--json", 0.3), 14),
+    "plan": (lambda rng: _request(rng) + _flag(rng, "--json", 0.3) + _flag(rng, "--check", 0.2), 14),
+    "embed": (_embed, 4),
     "list": (_named(KIND_NAMES), 4),
     "show": (_named(NAMES), 5),
     "plugins": (_named(), 4),

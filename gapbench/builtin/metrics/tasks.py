@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from gapbench.components import Int64, ScoredSplit
 
 
+#: Outcomes that differ from their mean by less are the mean.
+ROUNDING = 1e-12
+
+
 def _share(hits: NDArray[np.bool_]) -> Measurement:
     return Measurement(value=float(hits.mean()), n=len(hits), outcomes=hits)
 
@@ -59,7 +63,9 @@ class MeanPerClassRecall:
         sizes = np.bincount(strata)
         means = np.bincount(strata, parts) / np.maximum(sizes, 1)
         unbiased = np.sqrt(sizes / np.maximum(sizes - 1, 1))
-        return Measurement(value=value, n=len(labels), outcomes=value + unbiased[strata] * (parts - means[strata]))
+        apart = unbiased[strata] * (parts - means[strata])
+        apart[np.abs(apart) < ROUNDING] = 0
+        return Measurement(value=value, n=len(labels), outcomes=value + apart)
 
 
 def _strata(labels: Int64, counts: Int64) -> Int64:
