@@ -45,7 +45,7 @@ def blind(tables: Iterable[Table]) -> list[dict[str, Any]]:
     for table in filter(trained, tables):
         for row in table.rows:
             for metric, value in row.values.items() if row.control else ():
-                if SPECS[metric].better == "neither" or value.delta is None:
+                if SPECS[metric].better == "neither" or value.delta is None or value.p_holm is None:
                     continue
                 gain = -value.delta if lower(metric) else value.delta
                 key = "same" if not value.significant else "better" if gain > 0 else "worse"

@@ -21,7 +21,7 @@ PANELS = (
     ("classification", "color-digits, photo"),
     ("retrieval, image to text", "COCO, CLIP ViT-B/16"),
     ("mixed search", "COCO, CLIP ViT-B/16"),
-    ("grouping", "color-digits, photo"),
+    ("retrieval, text to image", "COCO, CLIP ViT-B/16"),
     ("robustness to noise", "COCO, CLIP ViT-B/16"),
     ("mixed search", "color-digits, captions"),
 )
