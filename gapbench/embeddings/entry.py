@@ -215,7 +215,10 @@ def _digests(path: Path) -> Digests:
         It is no such array.
     """
     with open_regular(path) as file:
-        found = np.lib.format.read_array(file, allow_pickle=False)
+        try:
+            found = np.lib.format.read_array(file, allow_pickle=False)
+        except Exception as error:  # what NumPy's parser makes of a damaged header is of many kinds
+            raise ValueError(f"{path.name} cannot be read: {error}") from error
     if found.dtype != DIGEST or found.ndim != 1:
         raise ValueError(f"{path.name} holds {found.dtype} of shape {found.shape} where digests are wanted")
     return found

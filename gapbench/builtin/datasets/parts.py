@@ -83,6 +83,6 @@ def _named(root: Path) -> dict[str, Path]:
     if flat:
         raise DataError(
             f"{flat[0]} is called like a split and holds pictures, but no class folders. Put the pictures of each class "
-            "into a folder of its own, or write a table of pictures and labels, folder:FILE.csv."
+            "into a folder of its own."
         )
     return named

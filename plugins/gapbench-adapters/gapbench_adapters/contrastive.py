@@ -195,5 +195,5 @@ def train(
             loss = validated()
             if loss < least:  # false for NaN: a training that diverges ends at its last good epoch
                 least, chosen, best = loss, epoch, [weight.clone() for weight in weights]
-    notes = {"epochs": epoch, "chosen_epoch": chosen, "validation_loss": [first, least]}
+    notes = {"epochs": epoch, "chosen_epoch": chosen, "first_validation_loss": first, "least_validation_loss": least}
     return [weight.cpu().numpy() for weight in best], notes
