@@ -61,6 +61,12 @@ class MetricError(GapbenchError):
     """What a metric gave contradicts itself: it is left out, with the reason, and has no interval and no test."""
 
 
+def first_of(names: Sequence[str], most: int = 5) -> str:
+    """Return names in a row; of many the first ones, and how many more there are."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
 def did_you_mean(name: str, known: Mapping[str, object] | Sequence[str]) -> str:
     """Return a hint that ends a message about an unknown name."""
     import difflib

@@ -128,7 +128,7 @@ def is_absent(error: BaseException) -> bool:
 
 
 def cause(error: BaseException, *, page: str = "", files: str = "", folder: Path) -> str:
-    """Say in whole sentences why a download failed, and what to do about this cause.
+    """Return in whole sentences why a download failed, and what to do about this cause.
 
     Parameters
     ----------
@@ -172,7 +172,7 @@ def _words(error: BaseException) -> str:
 
 
 def _of_repository(kinds: set[str], page: str, files: str) -> str:
-    """Say what is wrong with a hub repository, or one's access to it."""
+    """Return what is wrong with a hub repository, or one's access to it."""
     access = "set HF_TOKEN to a token of yours, or run: hf auth login"
     if "GatedRepoError" in kinds:
         return f"The repository is gated. Accept the conditions on {page}, then {access}"
@@ -184,7 +184,7 @@ def _of_repository(kinds: set[str], page: str, files: str) -> str:
 
 
 def _of_status(status: int | None, page: str) -> str:
-    """Say what an HTTP status means for whoever waits."""
+    """Return what an HTTP status means for whoever waits."""
     if status is None:
         return ""
     if status == 429:  # noqa: PLR2004

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gapbench.builtin.zero_shot import zero_shot_metadata
-from gapbench.errors import DataError
+from gapbench.errors import DataError, first_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,7 +58,7 @@ class Published:
         return {plain(word): name for name in self.names for word in (name, self.own.get(name, name))}
 
     def problem(self, classes: Sequence[str], *, some: bool = False) -> str:
-        """Say why these are not the set's classes, or ``some`` of them; empty where they are."""
+        """Return why these are not the set's classes, or ``some`` of them; empty where they are."""
         found = [self._known.get(plain(name), "") for name in classes]
         if unknown := [name for name, known in zip(classes, found, strict=True) if not known]:
             return f"there is no {_some(unknown)} among them"
@@ -134,5 +134,4 @@ def names_of(set_name: str) -> tuple[str, ...]:
 
 
 def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    return ", ".join(repr(name) for name in names[:MOST_NAMED]) + more
+    return first_of([repr(name) for name in names], MOST_NAMED)

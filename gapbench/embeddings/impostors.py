@@ -16,7 +16,7 @@ _START = 512
 
 
 def impostor(path: Path) -> str:
-    """Say what a file is instead of what its name promises; empty where it is neither of the two, or cannot be read.
+    """Return what a file is instead of what its name promises; empty where it is neither of the two, or cannot be read.
 
     Parameters
     ----------

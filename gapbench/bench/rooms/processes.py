@@ -239,7 +239,7 @@ def _spawned(code: str) -> tuple[subprocess.Popen[bytes], socket.socket]:
 
 
 def _how(status: int) -> str:
-    """Say in words how a process ended."""
+    """Return in words how a process ended."""
     if os.WIFSIGNALED(status):
         return f"it was ended by signal {signal.Signals(os.WTERMSIG(status)).name}"
     return f"its exit code was {os.WEXITSTATUS(status)}"

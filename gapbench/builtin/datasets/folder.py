@@ -1,4 +1,4 @@
-"""The family ``folder:PATH``: one folder of pictures a class, optionally below split folders, or a table of labels."""
+"""The family ``folder:PATH``: one folder of pictures a class, optionally below split folders."""
 
 from __future__ import annotations
 
@@ -15,15 +15,12 @@ from gapbench.builtin.datasets.parts import Parts, parts_of
 from gapbench.builtin.datasets.pictures import SUFFIXES, PictureFiles, chosen, said_of_deep
 from gapbench.builtin.datasets.tree import Tree, listing, tree
 from gapbench.components import Dataset, Intake, Split
-from gapbench.errors import DataError
+from gapbench.errors import DataError, first_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from gapbench.specs import Context
-
-#: Of what is wrong, so many are named.
-MOST_NAMED = 5
 
 
 @dataclass
@@ -136,15 +133,14 @@ class ImageFolder(Dataset):
         """Refuse class folders that hold only folders: they are no classes."""
         nested = [name for name, one in trees.items() if one.deeper and not one.own]
         if nested:
-            more = f" and {len(nested) - MOST_NAMED} more" if len(nested) > MOST_NAMED else ""
             raise DataError(
-                f"{root} has folders that hold folders, and no pictures: {', '.join(nested[:MOST_NAMED])}{more}. "
+                f"{root} has folders that hold folders, and no pictures: {first_of(nested)}. "
                 f"If they are no classes, give one of them: folder:{root / nested[0]}. If they are, move their pictures up."
             )
 
     @cached_property
     def _found(self) -> dict[str, Part]:
-        empty = {name for trees in self._trees.values() for name, one in trees.items()} - self._with_pictures
+        empty = {name for trees in self._trees.values() for name in trees} - self._with_pictures
         if bad := sorted(empty - set(self._names.names)):
             raise DataError(
                 f"{self.root}: the class folder {bad[0]} has no pictures ({', '.join(sorted(SUFFIXES))}) in any split; fill "
@@ -173,10 +169,8 @@ class ImageFolder(Dataset):
                 f"{deeper:,} pictures lie in folders inside class folders, and belong to these classes."
             )
         if lacking := sorted(set(self._names.names) - set(part.folders)):
-            more = f" and {len(lacking) - MOST_NAMED} more" if len(lacking) > MOST_NAMED else ""
             part.notices.append(
-                f"{len(lacking):,} of {len(self._names.names):,} classes have no picture here: "
-                f"{', '.join(lacking[:MOST_NAMED])}{more}."
+                f"{len(lacking):,} of {len(self._names.names):,} classes have no picture here: {first_of(lacking)}."
             )
         if name == "test":
             part.notices += [f"{path.name}/ is not read; [split={path.name}] scores it." for path in self._parts.unused]

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from gapbench.builtin.datasets.class_names import Names, imagenet_codes, imagenet_names
 from gapbench.builtin.datasets.devkit import KIT, Flat, labelled
-from gapbench.builtin.datasets.folder import MOST_NAMED, ImageFolder
+from gapbench.builtin.datasets.folder import ImageFolder
 from gapbench.builtin.datasets.parts import Parts
 from gapbench.builtin.datasets.tree import Tree, listing, tree
-from gapbench.errors import DataError
+from gapbench.errors import DataError, first_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -134,9 +134,8 @@ class ImageNet(ImageFolder):
         if not trees:
             raise DataError(f"{root} has no class folders; {title} has them, called {wanted}.")
         if foreign := sorted(set(trees) - set(self._all)):
-            more = f" and {len(foreign) - MOST_NAMED} more" if len(foreign) > MOST_NAMED else ""
             raise DataError(
-                f"{root} is not {title}: of its {n:,} folders {', '.join(foreign[:MOST_NAMED])}{more} are none of "
+                f"{root} is not {title}: of its {n:,} folders {first_of(foreign)} are none of "
                 f"ImageNet's classes, which are called {wanted}. Give its own folder, or read this one with folder:."
             )
         if (whole := self.variant.classes) and n != whole:

@@ -120,7 +120,7 @@ class MindTheGap(PrecomputedDataset):
         return urllib.parse.urljoin(os.environ.get(MIRROR) or SOURCE, self.published.file)
 
     def _fault(self, content: bytes) -> str:
-        """Say in what a file is not the published one; empty where it is."""
+        """Return in what a file is not the published one; empty where it is."""
         if len(content) != self.published.size:
             return f"it has {len(content):,} bytes and should have {self.published.size:,}"
         found = hashlib.sha256(content).hexdigest()

@@ -26,7 +26,7 @@ _GZIP_SIZE = 4  # the last bytes of a gzip file: how long its content is
 
 
 def absent(root: Path, needed: Sequence[str], leftovers: Sequence[str]) -> str:
-    """Say what shows at a glance that a set is not whole: a file that is not there, or one that only unpacking has."""
+    """Return what shows at a glance that a set is not whole: a file that is not there, or one that only unpacking has."""
     for name in needed:
         if not (root / name).exists():
             return f"{root / name} is not there"
@@ -37,7 +37,7 @@ def absent(root: Path, needed: Sequence[str], leftovers: Sequence[str]) -> str:
 
 
 def stl10_torn(folder: Path) -> str:
-    """Say which pictures of STL-10, official or own ones, are not as many as their labels."""
+    """Return which pictures of STL-10, official or own ones, are not as many as their labels."""
     for part in ("test", "train"):
         pictures, labels = (folder / f"{part}_{kind}.bin" for kind in "Xy")
         if pictures.stat().st_size != _STL10_PICTURE * labels.stat().st_size:
@@ -47,7 +47,7 @@ def stl10_torn(folder: Path) -> str:
 
 
 def torn(archive: Path) -> str:
-    """Say which file of an archive is not beside it in its whole length; of an archive that is cut itself, nothing."""
+    """Return which file of an archive is not beside it in its whole length; of an archive that is cut itself, nothing."""
     try:
         for name, size in _members(archive):
             path = archive.parent / name
@@ -75,7 +75,7 @@ def _members(archive: Path) -> Iterator[tuple[str, int]]:
 
 
 def unlisted(dataset: Any) -> str:
-    """Say which picture that an opened set lists is not there, or is empty."""
+    """Return which picture that an opened set lists is not there, or is empty."""
     files = getattr(dataset, "_image_files", None) or getattr(dataset, "_images", None) or []
     for path in map(Path, files):
         if not path.is_file() or path.stat().st_size == 0:

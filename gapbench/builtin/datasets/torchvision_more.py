@@ -49,7 +49,7 @@ def without_slashes(name: str) -> str:
 
 
 def settled(dataset: Any) -> Any:
-    """Give what torchvision opened its labels and files under the names that the others have.
+    """Return what torchvision opened its labels and files under the names that the others have.
 
     Raises
     ------

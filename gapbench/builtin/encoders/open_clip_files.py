@@ -83,7 +83,7 @@ class Asset:
         return cached_file(self.repository, self.names)
 
     def damage(self) -> str:
-        """Say which file of it is not the one that was published; empty where all are, or nobody can tell."""
+        """Return which file of it is not the one that was published; empty where all are, or nobody can tell."""
         path = self.locate()
         if path is None:
             return ""
@@ -114,7 +114,7 @@ class Asset:
 
 
 def cache_damage(path: Path) -> str:
-    """Say how a file of the hub's cache differs from its checksum; empty where it does not, or has none.
+    """Return how a file of the hub's cache differs from its checksum; empty where it does not, or has none.
 
     The cache names what it holds by the hub's own checksum, the server's ``X-Linked-Etag`` or ``ETag``.
     """

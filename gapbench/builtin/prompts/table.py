@@ -7,16 +7,13 @@ from typing import TYPE_CHECKING, Any
 from gapbench.builtin.prompts.strategies import ANYWHERE, DATASET, names_for
 from gapbench.builtin.published import plain
 from gapbench.components import PromptSet
-from gapbench.errors import DataError, did_you_mean
+from gapbench.errors import DataError, did_you_mean, first_of
 from gapbench.specs import Pooling
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from gapbench.specs import PromptContext
-
-#: Of classes without prompts, so many are named.
-MOST_NAMED = 5
 
 
 class Table:
@@ -88,8 +85,7 @@ class Table:
                     raise DataError(f"{self._where}: the dataset has no class {name!r}.{did_you_mean(name, names)}")
             keys = [known.get(name) for name in names]
         if missing := [name for name, key in zip(names, keys, strict=True) if key is None]:
-            more = f" and {len(missing) - MOST_NAMED} more" if len(missing) > MOST_NAMED else ""
-            what = ", ".join(repr(name) for name in missing[:MOST_NAMED]) + more
+            what = first_of([repr(name) for name in missing])
             raise DataError(f"{self._where} has no prompts for class {what}; add them.")
         return [key for key in keys if key is not None]
 

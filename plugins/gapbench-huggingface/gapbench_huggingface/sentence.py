@@ -80,7 +80,7 @@ class SentenceEncoder(Encoder):
         return [path for path in found if not set(OTHER_FORMATS) & set(path.parts)]
 
     def missing(self) -> Missing | None:
-        """Say what of the list of modules and weights is not here."""
+        """Return what of the list of modules and weights is not here."""
         folder = self.repository.folder
         wanted = {"modules.json": folder and (folder / "modules.json").is_file(), "weights": self._weights}
         return self.repository.missing([name for name, found in wanted.items() if not found])

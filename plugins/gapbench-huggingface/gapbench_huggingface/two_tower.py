@@ -76,7 +76,7 @@ class TwoTower(Encoder):
     # -- what it is ---------------------------------------------------------------------------------------------
 
     def missing(self) -> Missing | None:
-        """Say what of configuration, weights, processor and tokenizer is not here."""
+        """Return what of configuration, weights, processor and tokenizer is not here."""
         folder = self.repository.folder
         wanted = {
             "configuration": folder and (folder / "config.json").is_file(),

@@ -96,7 +96,7 @@ def find_columns(names: Sequence[str], wanted: Wanted, where: str) -> Columns | 
 
 
 def no_columns(names: Sequence[str], wanted: Wanted, where: str) -> DataError:
-    """Say which columns there are, and what is wanted."""
+    """Return which columns there are, and what is wanted."""
     listed = ", ".join(shown(name.strip()) for name in names[:12]) + (", ..." if len(names) > 12 else "")  # noqa: PLR2004
     asked = [name for name in (wanted.image, wanted.caption) if name and _key(name) not in map(_key, names)]
     if asked:
